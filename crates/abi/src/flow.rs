@@ -1,0 +1,87 @@
+//! `FLOWS`, `FLOWS_MOVED`, `UDP_FLOWS` and `UDP_REVERSE`: what a socket was told.
+
+use crate::{Address, pod};
+
+/// Records of `FLOWS`; the low bits of a socket cookie choose one. A power of two.
+pub const FLOW_SLOTS: u32 = 65_536;
+
+/// [`Flow::cookie`] while a record is being written.
+pub const FLOW_BUSY: u64 = u64::MAX;
+/// Bit of [`Flow::cookie`] that says that the socket is closed and its record free; 0 is free too.
+pub const FLOW_CLOSED: u64 = 1 << 63;
+
+/// Value of `FLOWS` and `FLOWS_MOVED`: the Service that a connected socket asked for, and the Pod
+/// that it got.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Socket cookie, [`FLOW_BUSY`], or free.
+    pub cookie: u64,
+    /// The Service's address; IPv4 in its mapped form.
+    pub service: Address,
+    /// The Pod's address; IPv4 in its mapped form.
+    pub peer: Address,
+    /// The Service's port, network byte order.
+    pub service_port: u16,
+    /// The Pod's port, network byte order.
+    pub peer_port: u16,
+    /// Index into `BACKENDS`.
+    pub backend: u32,
+    /// Zero.
+    pub reserved: [u64; 2],
+}
+pod!(Flow, 64, 64);
+
+/// Key of `UDP_FLOWS`: one unconnected UDP socket and one Service address.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UdpFlowKey {
+    /// Socket cookie.
+    pub cookie: u64,
+    /// The Service's address; IPv4 in its mapped form.
+    pub address: Address,
+    /// The Service's port, network byte order.
+    pub port: u16,
+    /// Zero.
+    pub pad: [u16; 3],
+}
+pod!(UdpFlowKey, 32, 8);
+
+/// Value of `UDP_FLOWS`: the Pod that the socket keeps.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UdpFlow {
+    /// Index into `BACKENDS`.
+    pub backend: u32,
+    /// [`crate::Frontend::generation`] at which the backend was last seen among the members.
+    pub generation: u32,
+}
+pod!(UdpFlow, 8, 4);
+
+/// Key of `UDP_REVERSE`: one unconnected UDP socket and one Pod that it sent to.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UdpReverseKey {
+    /// Socket cookie.
+    pub cookie: u64,
+    /// The Pod's address; IPv4 in its mapped form.
+    pub address: Address,
+    /// The Pod's port, network byte order.
+    pub port: u16,
+    /// Zero.
+    pub pad: [u16; 3],
+}
+pod!(UdpReverseKey, 32, 8);
+
+/// Value of `UDP_REVERSE`: where the socket believes that it sent.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UdpReverse {
+    /// The Service's address; IPv4 in its mapped form.
+    pub address: Address,
+    /// The Service's port, network byte order.
+    pub port: u16,
+    /// Zero.
+    pub pad: u16,
+}
+pod!(UdpReverse, 20, 4);

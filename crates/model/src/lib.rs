@@ -1,0 +1,16 @@
+//! The state of the cluster, what the kernel's maps must hold for it, and the steps from what they
+//! hold to what they must hold. Pure: no files, no system calls, no clocks.
+//!
+//! [`Snapshot`] -> [`Planner`] -> [`Plan`] -> [`Ledger`] -> [`Step`]s.
+#![forbid(unsafe_code)]
+
+mod object;
+mod problem;
+mod snapshot;
+
+pub use object::{
+    Address, AddressKind, Endpoint, EndpointSlice, Family, Node, ObjectName, Protocol, Service,
+    ServicePort, SlicePort, Timestamp,
+};
+pub use problem::Problem;
+pub use snapshot::{Affected, Change, Snapshot};
