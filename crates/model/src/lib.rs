@@ -5,12 +5,18 @@
 #![forbid(unsafe_code)]
 
 mod object;
+mod plan;
 mod problem;
 mod snapshot;
+mod step;
 
 pub use object::{
     Address, AddressKind, Endpoint, EndpointSlice, Family, Node, ObjectName, Protocol, Service,
     ServicePort, SlicePort, Timestamp,
 };
+pub use plan::{
+    BackendKey, Delta, FrontendKey, Listener, Member, Plan, PlannedFrontend, Pool, ServicePortName,
+};
 pub use problem::Problem;
 pub use snapshot::{Affected, Change, Snapshot};
+pub use step::{Contents, Limits, Step};

@@ -1,0 +1,113 @@
+//! What the kernel's maps must hold.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
+    sync::Arc,
+};
+
+use serde::Serialize;
+
+use crate::{
+    object::{ObjectName, Protocol},
+    problem::Problem,
+};
+
+/// What a frontend listens for on its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Listener {
+    /// One port of one protocol (TCP or UDP).
+    Port(u16, Protocol),
+    /// Every port and protocol that has no frontend of its own: refused.
+    AnyPort,
+}
+
+/// Key of a frontend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct FrontendKey {
+    /// The address; never an IPv4-mapped IPv6 address.
+    pub ip: IpAddr,
+    /// Port and protocol.
+    pub listener: Listener,
+}
+
+/// One port of a Service; written `namespace/name:port/TCP`, or `namespace/name/TCP` where the
+/// port has no name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct ServicePortName {
+    /// The Service.
+    pub service: ObjectName,
+    /// The port's name, empty where it has none.
+    pub port: Arc<str>,
+    /// The port's protocol.
+    pub protocol: Protocol,
+}
+
+impl fmt::Display for ServicePortName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.service)?;
+        if !self.port.is_empty() {
+            write!(f, ":{}", self.port)?;
+        }
+        write!(f, "/{}", self.protocol)
+    }
+}
+
+/// Key of a backend: however many Services a Pod is in, its address and port are one backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct BackendKey {
+    /// The Pod's address; never an IPv4-mapped IPv6 address.
+    pub ip: IpAddr,
+    /// The Pod's port.
+    pub port: u16,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+}
+
+/// One member of a pool.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Member {
+    /// Where to send.
+    pub backend: BackendKey,
+    /// The Pod, where it is known.
+    pub pod: Option<ObjectName>,
+}
+
+/// The members that a frontend chooses from, ordered by backend, each backend once.
+pub type Pool = Arc<[Member]>;
+
+/// What a frontend must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedFrontend {
+    /// The Service port that owns it.
+    pub service: Arc<ServicePortName>,
+    /// Its members; empty refuses. Frontends of one Service port and family share one pool.
+    pub pool: Pool,
+    /// Only for sockets in the node's own network namespace.
+    pub node_only: bool,
+    /// What a refused caller sees, a positive errno.
+    pub errno: u16,
+}
+
+/// What the kernel's maps must hold: a function of the Snapshot and the options alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Every frontend.
+    pub frontends: BTreeMap<FrontendKey, PlannedFrontend>,
+    /// Frontends of Services that could not be planned: left in the maps as they are, or absent.
+    pub held: BTreeSet<FrontendKey>,
+    /// What could not be honoured, in a fixed order.
+    pub problems: Vec<Problem>,
+}
+
+/// What a change made of a [`Plan`]: applied to the plan before, it gives the plan after.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delta {
+    /// Frontends that are new or different.
+    pub set: BTreeMap<FrontendKey, PlannedFrontend>,
+    /// Frontends that are gone.
+    pub remove: BTreeSet<FrontendKey>,
+    /// Frontends that from now on are left as they are.
+    pub hold: BTreeSet<FrontendKey>,
+}

@@ -1,0 +1,80 @@
+//! What the kernel's maps hold, and the single writes that change it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use etm_abi as abi;
+
+use crate::plan::FrontendKey;
+
+/// What the kernel's maps hold, as read back.
+#[derive(Clone, Debug, Default)]
+pub struct Contents {
+    /// Frontends.
+    pub frontends: BTreeMap<FrontendKey, abi::Frontend>,
+    /// The slots of each frontend's table by `(table, members)`; tables outside of the array
+    /// are missing.
+    pub tables: BTreeMap<(u32, u32), Vec<u32>>,
+    /// Backends that are not free, by id.
+    pub backends: BTreeMap<u32, abi::Backend>,
+    /// Text of `BACKEND_NAMES`, by backend id.
+    pub backend_names: BTreeMap<u32, String>,
+    /// Text of `SERVICE_NAMES`, by service id.
+    pub service_names: BTreeMap<u32, String>,
+}
+
+/// How much the kernel's maps can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Frontends of each family.
+    pub frontends: u32,
+    /// Backends.
+    pub backends: u32,
+    /// Slots.
+    pub slots: u32,
+}
+
+/// One write. A list of steps is applied in order; after each of them every frontend, also one
+/// read just before the steps began, leads to a complete table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Write a record of `BACKENDS`.
+    SetBackend {
+        /// Its index.
+        id: u32,
+        /// What to write.
+        backend: abi::Backend,
+    },
+    /// Write, or with none remove, an entry of `BACKEND_NAMES`.
+    NameBackend {
+        /// Backend id.
+        id: u32,
+        /// `namespace/pod`.
+        name: Option<Arc<str>>,
+    },
+    /// Write, or with none remove, an entry of `SERVICE_NAMES`.
+    NameService {
+        /// Service id.
+        id: u32,
+        /// `namespace/name:port/TCP`.
+        name: Option<Arc<str>>,
+    },
+    /// Write consecutive slots of `SLOTS`.
+    SetSlots {
+        /// The first one.
+        first: u32,
+        /// Backend ids.
+        backends: Vec<u32>,
+    },
+    /// Write an entry of `SERVICES4` or `SERVICES6`.
+    SetFrontend {
+        /// Its key.
+        key: FrontendKey,
+        /// What to write.
+        frontend: abi::Frontend,
+    },
+    /// Remove an entry of `SERVICES4` or `SERVICES6`.
+    RemoveFrontend {
+        /// Its key.
+        key: FrontendKey,
+    },
+}
