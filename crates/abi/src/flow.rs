@@ -12,7 +12,7 @@ pub const FLOW_CLOSED: u64 = 1 << 63;
 
 /// Value of `FLOWS` and `FLOWS_MOVED`: the Service that a connected socket asked for, and the Pod
 /// that it got.
-#[repr(C, align(64))]
+#[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flow {
     /// Socket cookie, [`FLOW_BUSY`], or free.
@@ -30,7 +30,7 @@ pub struct Flow {
     /// Zero.
     pub reserved: [u64; 2],
 }
-pod!(Flow, 64, 64);
+pod!(Flow, 64, 8);
 
 /// Key of `UDP_FLOWS`: one unconnected UDP socket and one Service address.
 #[repr(C)]

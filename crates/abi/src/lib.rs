@@ -72,3 +72,5 @@ macro_rules! pod {
     };
 }
 pub(crate) use pod;
+
+pod!(u64, 8, 8);

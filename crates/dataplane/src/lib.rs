@@ -1,1 +1,27 @@
+//! The kernel side as seen from user space: load, pin, replace, read, apply.
+//!
+//! The only crate that talks to the kernel about BPF. Programs, links and maps are pinned, so the
+//! data path goes on without the process that made it.
+#![allow(unsafe_code, reason = "BPF system calls and memory-mapped maps; each block says why")]
 
+mod attach;
+mod contents;
+mod dataplane;
+mod detach;
+mod error;
+mod kernel;
+mod maps;
+mod object;
+mod pin;
+mod stats;
+mod sys;
+mod view;
+
+pub use attach::{Attached, Hook};
+pub use dataplane::{Config, Dataplane};
+pub use detach::{Detached, detach};
+pub use error::{ApplyError, AttachError, MapError, OpenError};
+pub use kernel::{cgroup2_root, netns_cookie};
+pub use maps::Events;
+pub use stats::{MapUsage, ProgramUsage};
+pub use view::View;

@@ -1,0 +1,77 @@
+//! `connect()` and `getpeername()`.
+
+use aya_ebpf::helpers::bpf_get_prandom_u32;
+use etm_abi::{Address, Counter, FRONTEND_NODE_ONLY, Frontend};
+use etm_decide::pick;
+
+use crate::{
+    context::{ALLOW, Caller, Family},
+    flows,
+    report::{count, refuse},
+    settings,
+    tables::{Maps, backend},
+};
+
+/// Sends a socket to a Pod, refuses it, or lets it pass.
+#[inline(always)]
+pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
+    let Some(protocol) = caller.protocol() else { return ALLOW };
+    let (address, port) = (caller.address(), caller.port());
+    let Some(frontend) = applicable(caller, &address, port, protocol) else {
+        return unknown_port(caller, &address, protocol, Counter::ConnectUnknownPort);
+    };
+    // SAFETY: the helper takes nothing.
+    let random = unsafe { bpf_get_prandom_u32() };
+    let Some(id) = pick(&Maps, frontend, random) else {
+        return refuse(caller, frontend, protocol, Counter::ConnectNoBackend);
+    };
+    let Some(pod) = backend(id) else {
+        return refuse(caller, frontend, protocol, Counter::BrokenTable);
+    };
+    flows::record(caller.cookie(), &address, port, id, pod);
+    caller.rewrite(&pod.address, pod.port);
+    count(Counter::ConnectForwarded);
+    ALLOW
+}
+
+/// The frontend of a call, unless it is for another network namespace.
+#[inline(always)]
+pub fn applicable<F: Family>(
+    caller: &Caller<F>,
+    address: &Address,
+    port: u16,
+    protocol: u8,
+) -> Option<&'static Frontend> {
+    let frontend = Caller::<F>::frontend(address, port, protocol)?;
+    if frontend.flags & FRONTEND_NODE_ONLY != 0 && caller.netns() != settings::node_netns() {
+        return None;
+    }
+    Some(frontend)
+}
+
+/// What becomes of a call to an address and port that have no frontend.
+#[inline(always)]
+pub fn unknown_port<F: Family>(
+    caller: &Caller<F>,
+    address: &Address,
+    protocol: u8,
+    counter: Counter,
+) -> i32 {
+    if settings::refuse_unknown_port()
+        && let Some(frontend) = Caller::<F>::any_port(address)
+    {
+        return refuse(caller, frontend, protocol, counter);
+    }
+    ALLOW
+}
+
+/// Shows a connected socket the Service that it asked for.
+#[inline(always)]
+pub fn peer<F: Family>(caller: &Caller<F>) -> i32 {
+    let (address, port) = (caller.address(), caller.port());
+    if let Some((service, service_port)) = flows::service(caller.cookie(), &address, port) {
+        caller.rewrite(&service, service_port);
+        count(Counter::PeerTranslated);
+    }
+    ALLOW
+}

@@ -1,0 +1,160 @@
+//! `bpf_sock_addr`, read and written field by field.
+//!
+//! The verifier allows only certain widths at certain offsets and rewrites each access, so every
+//! access is volatile: the compiler must neither merge nor repeat them.
+
+use core::{ffi::c_void, marker::PhantomData, ptr};
+
+use aya_ebpf::{
+    EbpfContext as _, bindings::bpf_sock_addr, helpers::bpf_get_netns_cookie,
+    helpers::bpf_get_socket_cookie, programs::SockAddrContext,
+};
+use etm_abi::{
+    ANY_PORT, ANY_PROTOCOL, Address, Frontend, PROTOCOL_TCP, PROTOCOL_UDP, ServiceKey4,
+    ServiceKey6, is_mapped, mapped,
+};
+
+use crate::maps;
+
+/// What a program returns to let the call go on.
+pub const ALLOW: i32 = 1;
+/// What a program returns to refuse the call.
+pub const DENY: i32 = 0;
+
+const IPPROTO_TCP: u32 = 6;
+const IPPROTO_UDP: u32 = 17;
+const IPPROTO_MPTCP: u32 = 262;
+
+/// The address family of a hook.
+pub trait Family {
+    /// The address that the caller named.
+    fn address(ctx: *const bpf_sock_addr) -> Address;
+
+    /// Puts another address in its place: of the same kind as the caller's, mapped or not.
+    fn set_address(ctx: *mut bpf_sock_addr, address: &Address);
+}
+
+/// Hooks that see `sockaddr_in`.
+pub struct V4;
+
+impl Family for V4 {
+    #[inline(always)]
+    fn address(ctx: *const bpf_sock_addr) -> Address {
+        // SAFETY: the context is valid for the whole program.
+        mapped(unsafe { ptr::read_volatile(&raw const (*ctx).user_ip4) })
+    }
+
+    #[inline(always)]
+    fn set_address(ctx: *mut bpf_sock_addr, address: &Address) {
+        // SAFETY: the context is valid for the whole program.
+        unsafe { ptr::write_volatile(&raw mut (*ctx).user_ip4, address[3]) };
+    }
+}
+
+/// Hooks that see `sockaddr_in6`, IPv4-mapped addresses among them.
+pub struct V6;
+
+impl Family for V6 {
+    #[inline(always)]
+    fn address(ctx: *const bpf_sock_addr) -> Address {
+        // SAFETY: the context is valid for the whole program.
+        let word = |index| unsafe { ptr::read_volatile(&raw const (*ctx).user_ip6[index]) };
+        [word(0), word(1), word(2), word(3)]
+    }
+
+    #[inline(always)]
+    fn set_address(ctx: *mut bpf_sock_addr, address: &Address) {
+        let set = |index: usize, word: u32| {
+            // SAFETY: the context is valid for the whole program.
+            unsafe { ptr::write_volatile(&raw mut (*ctx).user_ip6[index], word) };
+        };
+        set(0, address[0]);
+        set(1, address[1]);
+        set(2, address[2]);
+        set(3, address[3]);
+    }
+}
+
+/// One call of a process on one socket.
+pub struct Caller<F> {
+    ctx: SockAddrContext,
+    family: PhantomData<F>,
+}
+
+impl<F: Family> Caller<F> {
+    #[inline(always)]
+    pub fn new(ctx: SockAddrContext) -> Self {
+        Self { ctx, family: PhantomData }
+    }
+
+    #[inline(always)]
+    pub fn as_ptr(&self) -> *mut c_void {
+        self.ctx.as_ptr()
+    }
+
+    /// TCP (for MPTCP too) or UDP; none for every other protocol.
+    #[inline(always)]
+    pub fn protocol(&self) -> Option<u8> {
+        // SAFETY: the context is valid for the whole program.
+        match unsafe { ptr::read_volatile(&raw const (*self.ctx.sock_addr).protocol) } {
+            IPPROTO_TCP | IPPROTO_MPTCP => Some(PROTOCOL_TCP),
+            IPPROTO_UDP => Some(PROTOCOL_UDP),
+            _ => None,
+        }
+    }
+
+    #[inline(always)]
+    pub fn address(&self) -> Address {
+        F::address(self.ctx.sock_addr)
+    }
+
+    /// Port in network byte order.
+    #[inline(always)]
+    pub fn port(&self) -> u16 {
+        // SAFETY: the context is valid for the whole program.
+        unsafe { ptr::read_volatile(&raw const (*self.ctx.sock_addr).user_port) as u16 }
+    }
+
+    /// Replaces the address and port (network byte order) of the call.
+    #[inline(always)]
+    pub fn rewrite(&self, address: &Address, port: u16) {
+        F::set_address(self.ctx.sock_addr, address);
+        // SAFETY: the context is valid for the whole program.
+        unsafe { ptr::write_volatile(&raw mut (*self.ctx.sock_addr).user_port, port as u32) };
+    }
+
+    /// Number of the socket, unique until the machine restarts.
+    #[inline(always)]
+    pub fn cookie(&self) -> u64 {
+        // SAFETY: the helper takes this program type's context.
+        unsafe { bpf_get_socket_cookie(self.as_ptr()) }
+    }
+
+    /// Cookie of the socket's network namespace.
+    #[inline(always)]
+    pub fn netns(&self) -> u64 {
+        // SAFETY: the helper takes this program type's context.
+        unsafe { bpf_get_netns_cookie(self.as_ptr()) }
+    }
+
+    /// The frontend of an address, port and protocol.
+    #[inline(always)]
+    pub fn frontend(address: &Address, port: u16, protocol: u8) -> Option<&'static Frontend> {
+        if is_mapped(address) {
+            let key = ServiceKey4 { address: address[3], port, protocol, pad: 0 };
+            // SAFETY: the value is replaced as a whole, never written in place, and stays readable
+            // for as long as the program runs (RCU).
+            unsafe { maps::SERVICES4.get(&key) }
+        } else {
+            let key = ServiceKey6 { address: *address, port, protocol, pad: 0 };
+            // SAFETY: as above.
+            unsafe { maps::SERVICES6.get(&key) }
+        }
+    }
+
+    /// The frontend that refuses whatever port its address has not.
+    #[inline(always)]
+    pub fn any_port(address: &Address) -> Option<&'static Frontend> {
+        Self::frontend(address, ANY_PORT, ANY_PROTOCOL)
+    }
+}

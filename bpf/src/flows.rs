@@ -1,0 +1,150 @@
+//! What each connected socket was told: `FLOWS`, by the low bits of the socket's cookie.
+//!
+//! A record belongs to the socket whose whole cookie it carries. A socket whose place is held by a
+//! living one moves that record to `FLOWS_MOVED` first. The order of writes leaves no moment in
+//! which a living socket has no record:
+//!
+//! 1. copy the record, and see that its cookie has not changed meanwhile;
+//! 2. put the copy into `FLOWS_MOVED`;
+//! 3. take the place by compare-and-swap of the cookie. Where that fails because the owner has
+//!    closed in the meantime, the copy is removed again;
+//! 4. write the new record, its cookie last.
+
+use core::{ffi::c_void, intrinsics, ptr};
+
+use aya_ebpf::{EbpfContext as _, helpers::bpf_get_socket_cookie, programs::SockContext};
+use etm_abi::{Address, Backend, Counter, FLOW_BUSY, FLOW_CLOSED, FLOW_SLOTS, Flow};
+
+use crate::{maps, report::count};
+
+#[inline(always)]
+fn place(cookie: u64) -> Option<*mut Flow> {
+    maps::FLOWS.get_ptr_mut(cookie as u32 & (FLOW_SLOTS - 1))
+}
+
+#[inline(always)]
+fn load(place: *mut Flow) -> u64 {
+    // SAFETY: `place` is an element of FLOWS; volatile, since other CPUs write it.
+    unsafe { ptr::read_volatile(&raw const (*place).cookie) }
+}
+
+/// Swaps the cookie of a place, and gives what was found there.
+#[inline(always)]
+fn swap(place: *mut Flow, expected: u64, new: u64) -> u64 {
+    use intrinsics::AtomicOrdering::SeqCst;
+    // SAFETY: `place` is an element of FLOWS, and its cookie is aligned to 8 bytes.
+    unsafe {
+        intrinsics::atomic_cxchg::<u64, { SeqCst }, { SeqCst }>(
+            &raw mut (*place).cookie,
+            expected,
+            new,
+        )
+        .0
+    }
+}
+
+#[inline(always)]
+const fn is_free(cookie: u64) -> bool {
+    cookie == 0 || (cookie != FLOW_BUSY && cookie & FLOW_CLOSED != 0)
+}
+
+/// Remembers that a socket asked for a Service and was sent to a Pod.
+#[inline(always)]
+pub fn record(cookie: u64, service: &Address, service_port: u16, id: u32, pod: &Backend) {
+    let flow = Flow {
+        cookie,
+        service: *service,
+        peer: pod.address,
+        service_port,
+        peer_port: pod.port,
+        backend: id,
+        reserved: [0; 2],
+    };
+    let Some(place) = place(cookie) else { return };
+    if claim(place, cookie) {
+        write(place, &flow);
+    } else if maps::FLOWS_MOVED.insert(&cookie, &flow, 0).is_err() {
+        count(Counter::FlowLost);
+    }
+}
+
+/// Takes a place for a socket, moving a living owner's record out of it.
+#[inline(always)]
+fn claim(place: *mut Flow, cookie: u64) -> bool {
+    let held = load(place);
+    if is_free(held) || held == cookie {
+        return swap(place, held, FLOW_BUSY) == held;
+    }
+    if held == FLOW_BUSY || !copy_out(place, held) {
+        return false;
+    }
+    let found = swap(place, held, FLOW_BUSY);
+    if found == held {
+        count(Counter::FlowMoved);
+        return true;
+    }
+    if found == held | FLOW_CLOSED {
+        let _ = maps::FLOWS_MOVED.remove(&held);
+    }
+    false
+}
+
+/// Copies a living socket's record to `FLOWS_MOVED`.
+#[inline(always)]
+fn copy_out(place: *mut Flow, owner: u64) -> bool {
+    // SAFETY: `place` is an element of FLOWS; whether the copy is whole is checked next.
+    let copy = unsafe { ptr::read_volatile(place) };
+    copy.cookie == owner
+        && load(place) == owner
+        && maps::FLOWS_MOVED.insert(&owner, &copy, 0).is_ok()
+}
+
+/// Fills a place that was taken, the cookie last.
+#[inline(always)]
+fn write(place: *mut Flow, flow: &Flow) {
+    // SAFETY: `place` is an element of FLOWS, and FLOW_BUSY keeps every other writer away.
+    unsafe {
+        (*place).service = flow.service;
+        (*place).peer = flow.peer;
+        (*place).service_port = flow.service_port;
+        (*place).peer_port = flow.peer_port;
+        (*place).backend = flow.backend;
+        ptr::write_volatile(&raw mut (*place).cookie, flow.cookie);
+    }
+}
+
+/// The Service address and port that a socket asked for, if it is connected to the Pod that it was
+/// given then; a socket that has since been connected elsewhere is left alone.
+#[inline(always)]
+pub fn service(cookie: u64, peer: &Address, peer_port: u16) -> Option<(Address, u16)> {
+    let place = place(cookie)?;
+    if load(place) == cookie {
+        // SAFETY: `place` is an element of FLOWS; whether the copy is whole is checked next.
+        let flow = unsafe { ptr::read_volatile(place) };
+        if load(place) == cookie {
+            return told(&flow, peer, peer_port);
+        }
+    }
+    // SAFETY: the value is replaced as a whole, never written in place.
+    told(unsafe { maps::FLOWS_MOVED.get(&cookie) }?, peer, peer_port)
+}
+
+#[inline(always)]
+fn told(flow: &Flow, peer: &Address, peer_port: u16) -> Option<(Address, u16)> {
+    (flow.peer == *peer && flow.peer_port == peer_port).then_some((flow.service, flow.service_port))
+}
+
+/// Forgets a socket that is being closed.
+#[inline(always)]
+pub fn release(ctx: &SockContext) {
+    // SAFETY: the helper takes this program type's context.
+    let cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr().cast::<c_void>()) };
+    let Some(place) = place(cookie) else { return };
+    if load(place) == cookie {
+        swap(place, cookie, cookie | FLOW_CLOSED);
+    }
+    // SAFETY: only whether there is a value matters.
+    if unsafe { maps::FLOWS_MOVED.get(&cookie) }.is_some() {
+        let _ = maps::FLOWS_MOVED.remove(&cookie);
+    }
+}

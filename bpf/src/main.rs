@@ -1,0 +1,84 @@
+//! The kernel programs of the eBPF Traffic Manager, attached to a cgroup v2 and so run inside the
+//! system calls of every process below it.
+//!
+//! Each program reads the context, asks `etm-decide`, writes the context and counts. What is not a
+//! Service passes untouched.
+#![no_std]
+#![no_main]
+#![feature(core_intrinsics)]
+#![allow(
+    internal_features,
+    reason = "compare-and-swap exists for this target only as an intrinsic"
+)]
+
+mod call;
+mod context;
+mod flows;
+mod maps;
+mod report;
+mod settings;
+mod tables;
+mod udp;
+
+use aya_ebpf::{
+    macros::{cgroup_sock, cgroup_sock_addr},
+    programs::{SockAddrContext, SockContext},
+};
+
+use crate::context::{Caller, V4, V6};
+
+#[cgroup_sock_addr(connect4)]
+fn connect4(ctx: SockAddrContext) -> i32 {
+    call::connect(&Caller::<V4>::new(ctx))
+}
+
+#[cgroup_sock_addr(connect6)]
+fn connect6(ctx: SockAddrContext) -> i32 {
+    call::connect(&Caller::<V6>::new(ctx))
+}
+
+#[cgroup_sock_addr(sendmsg4)]
+fn sendmsg4(ctx: SockAddrContext) -> i32 {
+    udp::send(&Caller::<V4>::new(ctx))
+}
+
+#[cgroup_sock_addr(sendmsg6)]
+fn sendmsg6(ctx: SockAddrContext) -> i32 {
+    udp::send(&Caller::<V6>::new(ctx))
+}
+
+#[cgroup_sock_addr(recvmsg4)]
+fn recvmsg4(ctx: SockAddrContext) -> i32 {
+    udp::receive(&Caller::<V4>::new(ctx))
+}
+
+#[cgroup_sock_addr(recvmsg6)]
+fn recvmsg6(ctx: SockAddrContext) -> i32 {
+    udp::receive(&Caller::<V6>::new(ctx))
+}
+
+#[cgroup_sock_addr(getpeername4)]
+fn getpeername4(ctx: SockAddrContext) -> i32 {
+    call::peer(&Caller::<V4>::new(ctx))
+}
+
+#[cgroup_sock_addr(getpeername6)]
+fn getpeername6(ctx: SockAddrContext) -> i32 {
+    call::peer(&Caller::<V6>::new(ctx))
+}
+
+#[cgroup_sock(sock_release)]
+fn sock_release(ctx: SockContext) -> i32 {
+    flows::release(&ctx);
+    context::ALLOW
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// The kernel lets programs under this license call every helper.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

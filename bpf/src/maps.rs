@@ -1,0 +1,64 @@
+//! The maps. Names, kinds and layouts are part of the ABI; sizes are defaults that the loader may
+//! raise.
+
+use aya_ebpf::{
+    bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
+    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+    macros::btf_map,
+};
+use etm_abi::{
+    Backend, BackendName, Counter, Event, FLOW_SLOTS, Flow, Frontend, Meta, ServiceKey4,
+    ServiceKey6, ServiceName, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
+};
+
+const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
+const NO_PREALLOC: usize = BPF_F_NO_PREALLOC as usize;
+
+#[btf_map]
+pub static SERVICES4: HashMap<ServiceKey4, Frontend, 65_536, NO_PREALLOC> = HashMap::new();
+
+#[btf_map]
+pub static SERVICES6: HashMap<ServiceKey6, Frontend, 65_536, NO_PREALLOC> = HashMap::new();
+
+/// Two 32-bit slots an element.
+#[btf_map]
+pub static SLOTS: Array<u64, 524_288, MMAPABLE> = Array::new();
+
+#[btf_map]
+pub static BACKENDS: Array<Backend, 131_072, MMAPABLE> = Array::new();
+
+/// Memory-mapped so that its records begin at cache lines.
+#[btf_map]
+pub static FLOWS: Array<Flow, { FLOW_SLOTS as usize }, MMAPABLE> = Array::new();
+
+/// Records whose place in `FLOWS` a younger socket took.
+#[btf_map]
+pub static FLOWS_MOVED: HashMap<u64, Flow, 262_144, NO_PREALLOC> = HashMap::new();
+
+#[btf_map]
+pub static UDP_FLOWS: LruHashMap<UdpFlowKey, UdpFlow, 65_536> = LruHashMap::new();
+
+#[btf_map]
+pub static UDP_REVERSE: LruHashMap<UdpReverseKey, UdpReverse, 65_536> = LruHashMap::new();
+
+#[btf_map]
+pub static COUNTERS: PerCpuArray<u64, { Counter::COUNT as usize }> = PerCpuArray::new();
+
+/// When each CPU last sent an event.
+#[btf_map]
+pub static EVENT_TIMES: PerCpuArray<u64, 1> = PerCpuArray::new();
+
+#[btf_map]
+pub static EVENTS: RingBuf<Event, 262_144> = RingBuf::new();
+
+/// Read only by user space, kept here so that it is made and pinned with the others.
+#[btf_map]
+pub static SERVICE_NAMES: HashMap<u32, ServiceName, 65_536, NO_PREALLOC> = HashMap::new();
+
+/// Read only by user space, like `SERVICE_NAMES`.
+#[btf_map]
+pub static BACKEND_NAMES: HashMap<u32, BackendName, 131_072, NO_PREALLOC> = HashMap::new();
+
+/// Read only by user space, like `SERVICE_NAMES`.
+#[btf_map]
+pub static META: Array<Meta, 1, MMAPABLE> = Array::new();

@@ -1,0 +1,40 @@
+//! Constants that the loader sets before the verifier sees the programs, so that what a kernel or
+//! a configuration does not need is removed as dead code.
+
+use aya_ebpf::Global;
+
+/// Cookie of the network namespace whose loopback serves node ports; 0 serves none.
+#[unsafe(no_mangle)]
+static NODE_NETNS: Global<u64> = Global::new(0);
+
+/// Whether ports that a Service does not have are refused.
+#[unsafe(no_mangle)]
+static REFUSE_UNKNOWN_PORT: Global<u8> = Global::new(0);
+
+/// Whether the kernel has `bpf_set_retval` (5.18).
+#[unsafe(no_mangle)]
+static HAS_SET_RETVAL: Global<u8> = Global::new(1);
+
+/// Whether the kernel has `bpf_loop` (5.17).
+#[unsafe(no_mangle)]
+static HAS_LOOP: Global<u8> = Global::new(1);
+
+#[inline(always)]
+pub fn node_netns() -> u64 {
+    NODE_NETNS.load()
+}
+
+#[inline(always)]
+pub fn refuse_unknown_port() -> bool {
+    REFUSE_UNKNOWN_PORT.load() != 0
+}
+
+#[inline(always)]
+pub fn has_set_retval() -> bool {
+    HAS_SET_RETVAL.load() != 0
+}
+
+#[inline(always)]
+pub fn has_loop() -> bool {
+    HAS_LOOP.load() != 0
+}

@@ -1,0 +1,74 @@
+//! The decision's view of the maps.
+
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::bpf_loop;
+use etm_abi::{BACKEND_AVAILABLE, Backend};
+use etm_decide::Tables;
+
+use crate::{maps, settings};
+
+/// Steps of a search on kernels without `bpf_loop`: what the verifier of such a kernel can follow.
+const UNROLLED_STEPS: u32 = 64;
+
+/// `SLOTS` and `BACKENDS`.
+pub struct Maps;
+
+#[inline(always)]
+pub fn backend(id: u32) -> Option<&'static Backend> {
+    maps::BACKENDS.get(id)
+}
+
+impl Tables for Maps {
+    #[inline(always)]
+    fn slot(&self, index: u32) -> Option<u32> {
+        let pair = maps::SLOTS.get(index >> 1)?;
+        Some((*pair >> ((index & 1) * 32)) as u32)
+    }
+
+    #[inline(always)]
+    fn available(&self, id: u32) -> bool {
+        backend(id).is_some_and(|backend| backend.state == BACKEND_AVAILABLE)
+    }
+
+    #[inline(always)]
+    fn search<P: FnMut(u32) -> Option<u32>>(&self, count: u32, probe: P) -> Option<u32> {
+        let mut search = Search { probe, found: NOT_FOUND };
+        if settings::has_loop() {
+            let context = (&raw mut search).cast::<c_void>();
+            // SAFETY: `step::<P>` is a callback of the signature that bpf_loop asks for, and the
+            // context outlives the call.
+            unsafe { bpf_loop(count, step::<P> as *mut c_void, context, 0) };
+        } else {
+            let mut index = 0;
+            while index < UNROLLED_STEPS && index < count {
+                if let Some(backend) = (search.probe)(index) {
+                    return Some(backend);
+                }
+                index += 1;
+            }
+        }
+        (search.found != NOT_FOUND).then_some(search.found as u32)
+    }
+}
+
+const NOT_FOUND: u64 = u64::MAX;
+
+struct Search<P> {
+    probe: P,
+    found: u64,
+}
+
+/// Callback of `bpf_loop`: 0 goes on, 1 stops.
+#[inline(never)]
+extern "C" fn step<P: FnMut(u32) -> Option<u32>>(index: u64, context: *mut c_void) -> i64 {
+    // SAFETY: the context is the `Search<P>` on the stack of `search`, which waits for the loop.
+    let search = unsafe { &mut *context.cast::<Search<P>>() };
+    match (search.probe)(index as u32) {
+        Some(backend) => {
+            search.found = backend as u64;
+            1
+        }
+        None => 0,
+    }
+}

@@ -1,0 +1,101 @@
+//! `sendmsg()` and `recvmsg()` of UDP sockets that are not connected.
+
+use aya_ebpf::helpers::bpf_get_prandom_u32;
+use etm_abi::{
+    Address, Backend, Counter, Frontend, PROTOCOL_UDP, UdpFlow, UdpFlowKey, UdpReverse,
+    UdpReverseKey,
+};
+use etm_decide::{keep, pick};
+
+use crate::{
+    call::{applicable, unknown_port},
+    context::{ALLOW, Caller, Family},
+    flows, maps,
+    report::{count, refuse},
+    tables::{Maps, backend},
+};
+
+/// Sends a datagram to the Pod that the socket keeps for the Service, or to a newly chosen one.
+#[inline(always)]
+pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
+    let (address, port) = (caller.address(), caller.port());
+    let Some(frontend) = applicable(caller, &address, port, PROTOCOL_UDP) else {
+        return unknown_port(caller, &address, PROTOCOL_UDP, Counter::SendUnknownPort);
+    };
+    let key = UdpFlowKey { cookie: caller.cookie(), address, port, pad: [0; 3] };
+    let (id, counter) = match kept(&key, frontend) {
+        Some(id) => (id, Counter::SendKept),
+        None => {
+            // SAFETY: the helper takes nothing.
+            let random = unsafe { bpf_get_prandom_u32() };
+            let Some(id) = pick(&Maps, frontend, random) else {
+                return refuse(caller, frontend, PROTOCOL_UDP, Counter::SendNoBackend);
+            };
+            remember(&key, UdpFlow { backend: id, generation: frontend.generation });
+            (id, Counter::SendForwarded)
+        }
+    };
+    let Some(pod) = backend(id) else {
+        return refuse(caller, frontend, PROTOCOL_UDP, Counter::BrokenTable);
+    };
+    expect_reply(&key, pod);
+    caller.rewrite(&pod.address, pod.port);
+    count(counter);
+    ALLOW
+}
+
+/// The backend that the socket was given before, if it is still usable for this frontend.
+#[inline(always)]
+fn kept(key: &UdpFlowKey, frontend: &Frontend) -> Option<u32> {
+    // SAFETY: the value is copied at once; a replaced one is as good as the one before it.
+    let flow = *unsafe { maps::UDP_FLOWS.get(key) }?;
+    let current = keep(&Maps, frontend, flow)?;
+    if current.generation != flow.generation {
+        remember(key, current);
+    }
+    Some(current.backend)
+}
+
+#[inline(always)]
+fn remember(key: &UdpFlowKey, flow: UdpFlow) {
+    if maps::UDP_FLOWS.insert(key, flow, 0).is_err() {
+        count(Counter::FlowLost);
+    }
+}
+
+/// Makes replies of the Pod appear to come from the Service. The look-up of an entry that is there
+/// already also keeps it from being evicted while the socket only sends.
+#[inline(always)]
+fn expect_reply(sent: &UdpFlowKey, pod: &Backend) {
+    let key =
+        UdpReverseKey { cookie: sent.cookie, address: pod.address, port: pod.port, pad: [0; 3] };
+    // SAFETY: the value is only compared.
+    let known = unsafe { maps::UDP_REVERSE.get(&key) };
+    if known.is_some_and(|known| known.port == sent.port && known.address == sent.address) {
+        return;
+    }
+    let value = UdpReverse { address: sent.address, port: sent.port, pad: 0 };
+    if maps::UDP_REVERSE.insert(&key, value, 0).is_err() {
+        count(Counter::FlowLost);
+    }
+}
+
+/// Shows a received datagram as coming from the Service that the socket sent to.
+#[inline(always)]
+pub fn receive<F: Family>(caller: &Caller<F>) -> i32 {
+    let cookie = caller.cookie();
+    let (address, port) = (caller.address(), caller.port());
+    let source = flows::service(cookie, &address, port).or_else(|| replied(cookie, address, port));
+    if let Some((service, service_port)) = source {
+        caller.rewrite(&service, service_port);
+        count(Counter::ReceiveTranslated);
+    }
+    ALLOW
+}
+
+#[inline(always)]
+fn replied(cookie: u64, address: Address, port: u16) -> Option<(Address, u16)> {
+    let key = UdpReverseKey { cookie, address, port, pad: [0; 3] };
+    // SAFETY: the value is copied at once.
+    unsafe { maps::UDP_REVERSE.get(&key) }.map(|reverse| (reverse.address, reverse.port))
+}

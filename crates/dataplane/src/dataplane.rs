@@ -1,0 +1,164 @@
+use std::path::{Path, PathBuf};
+
+use etm_abi::{ABI_VERSION, Counter, Meta};
+use etm_model::{Contents, Limits, Step};
+
+use crate::{
+    attach::{Attached, attach},
+    contents::{contents, pairs},
+    error::{ApplyError, AttachError, MapError, OpenError},
+    kernel::is_cgroup2,
+    maps::{Events, Maps},
+    object::{Programs, Settings},
+    pin::PinDirectory,
+};
+
+/// What the data path is made with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The cgroup v2 directory whose processes are covered.
+    pub cgroup: PathBuf,
+    /// The directory in bpffs that holds links and maps.
+    pub pin: PathBuf,
+    /// Sizes of the maps.
+    pub limits: Limits,
+    /// Whether ports that a Service does not have are refused.
+    pub refuse_unknown_port: bool,
+    /// Cookie of the network namespace whose loopback serves node ports; 0 for none.
+    pub node_netns: u64,
+}
+
+/// The data path, as its one writer has it. Dropping it changes nothing in the kernel.
+pub struct Dataplane {
+    config: Config,
+    pins: PinDirectory,
+    set: PathBuf,
+    settings: Settings,
+    programs: Programs,
+    maps: Maps,
+}
+
+impl Dataplane {
+    /// Locks the pin directory, adopts or makes the maps, and loads the programs, which begin to
+    /// work with [`Self::attach`]: programs that are attached already go on serving meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] says what is missing and how to get it.
+    pub fn open(config: Config) -> Result<Self, OpenError> {
+        if !is_cgroup2(&config.cgroup) {
+            return Err(OpenError::NotCgroup2 { path: config.cgroup });
+        }
+        let pins = PinDirectory::create(&config.pin)?;
+        let set = pins.choose_set(&config.limits)?;
+        let settings = Settings::new(&config);
+        let programs = Programs::load(&set, &config, &settings)?;
+        let mut maps = Maps::open(&set)?;
+        let build = maps.meta.get(0).map_or(0, |meta| meta.build);
+        maps.meta.set(0, Meta { abi_version: ABI_VERSION, pad: 0, build });
+        Ok(Self { config, pins, set, settings, programs, maps })
+    }
+
+    /// Attaches the programs, or replaces those of another build, each without a gap; then removes
+    /// maps that nothing uses any more. Call it when the maps hold what they must.
+    ///
+    /// # Errors
+    ///
+    /// [`AttachError`] names the hook; hooks before it are attached, and a later call goes on.
+    pub fn attach(&mut self) -> Result<Attached, AttachError> {
+        let digest = self.settings.digest();
+        let meta = self.maps.meta.get(0).unwrap_or_default();
+        let attached =
+            attach(&self.pins, &self.config.cgroup, &self.programs, meta.build == digest)?;
+        self.maps.meta.set(0, Meta { build: digest, ..meta });
+        self.pins.remove_other_sets(&self.set).map_err(|error| AttachError::Pin {
+            path: self.pins.path().to_owned(),
+            source: std::io::Error::other(error),
+        })?;
+        Ok(attached)
+    }
+
+    /// Reads back what the maps hold.
+    ///
+    /// # Errors
+    ///
+    /// Where a map cannot be read.
+    pub fn contents(&self) -> Result<Contents, MapError> {
+        contents(&self.maps)
+    }
+
+    /// Sizes of the maps.
+    #[must_use]
+    pub const fn limits(&self) -> Limits {
+        Limits {
+            frontends: self.maps.frontends.limit(),
+            backends: self.maps.backends.len(),
+            slots: self.maps.slots.len().saturating_mul(2),
+        }
+    }
+
+    /// Writes steps in order.
+    ///
+    /// # Errors
+    ///
+    /// [`ApplyError`] at the first step that fails; what was written before it stays, and is as
+    /// consistent as every other moment between two steps.
+    pub fn apply(&mut self, steps: &[Step]) -> Result<(), ApplyError> {
+        for (step, what) in steps.iter().enumerate() {
+            self.write(what).map_err(|source| ApplyError { step, steps: steps.len(), source })?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, step: &Step) -> Result<(), MapError> {
+        let within = match step {
+            Step::SetBackend { id, backend } => self.maps.backends.set(*id, *backend),
+            Step::SetSlots { first, backends } => {
+                let elements = first / 2..;
+                elements.zip(pairs(backends)).all(|(index, pair)| self.maps.slots.set(index, pair))
+            }
+            Step::NameBackend { id, name } => {
+                return self.maps.backend_names.set(*id, name.as_deref());
+            }
+            Step::NameService { id, name } => {
+                return self.maps.service_names.set(*id, name.as_deref());
+            }
+            Step::SetFrontend { key, frontend } => {
+                return self.maps.frontends.set(key, *frontend);
+            }
+            Step::RemoveFrontend { key } => return self.maps.frontends.remove(key),
+        };
+        let name = if matches!(step, Step::SetSlots { .. }) { "SLOTS" } else { "BACKENDS" };
+        if within { Ok(()) } else { Err(MapError::Missing { name }) }
+    }
+
+    /// Every counter, summed over the CPUs.
+    ///
+    /// # Errors
+    ///
+    /// Where the map cannot be read.
+    pub fn counters(&self) -> Result<Vec<(Counter, u64)>, MapError> {
+        self.maps.counters.all()
+    }
+
+    /// The stream of refusals.
+    ///
+    /// # Errors
+    ///
+    /// Where the ring buffer cannot be mapped.
+    pub fn events(&self) -> Result<Events, MapError> {
+        Events::open(&self.set)
+    }
+
+    /// Whether refused callers see the errno of the Service; on kernels before 5.18 they see EPERM.
+    #[must_use]
+    pub const fn has_errno(&self) -> bool {
+        self.settings.has_errno()
+    }
+
+    /// The pin directory.
+    #[must_use]
+    pub fn pin(&self) -> &Path {
+        self.pins.path()
+    }
+}

@@ -1,0 +1,68 @@
+//! Between the model's addresses and the bytes of the ABI.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use etm_abi::{
+    ANY_PORT, ANY_PROTOCOL, Address, PROTOCOL_TCP, PROTOCOL_UDP, ServiceKey4, ServiceKey6,
+};
+use etm_model::{FrontendKey, Listener, Protocol};
+
+pub(super) enum Key {
+    V4(ServiceKey4),
+    V6(ServiceKey6),
+}
+
+/// The ABI's key of a frontend; none for a protocol that has no hook.
+pub(super) fn key(frontend: &FrontendKey) -> Option<Key> {
+    let (port, protocol) = match frontend.listener {
+        Listener::AnyPort => (ANY_PORT, ANY_PROTOCOL),
+        Listener::Port(port, Protocol::Tcp) => (port.to_be(), PROTOCOL_TCP),
+        Listener::Port(port, Protocol::Udp) => (port.to_be(), PROTOCOL_UDP),
+        Listener::Port(_, Protocol::Sctp) => return None,
+    };
+    Some(match frontend.ip {
+        IpAddr::V4(ip) => Key::V4(ServiceKey4 {
+            address: u32::from_ne_bytes(ip.octets()),
+            port,
+            protocol,
+            pad: 0,
+        }),
+        IpAddr::V6(ip) => Key::V6(ServiceKey6 { address: words(ip), port, protocol, pad: 0 }),
+    })
+}
+
+fn listener(port: u16, protocol: u8) -> Option<Listener> {
+    match (port, protocol) {
+        (ANY_PORT, ANY_PROTOCOL) => Some(Listener::AnyPort),
+        (port, PROTOCOL_TCP) => Some(Listener::Port(u16::from_be(port), Protocol::Tcp)),
+        (port, PROTOCOL_UDP) => Some(Listener::Port(u16::from_be(port), Protocol::Udp)),
+        _ => None,
+    }
+}
+
+/// The frontend of a key that was found in `SERVICES4`; none for a key that etm never writes.
+pub(super) fn frontend4(key: &ServiceKey4) -> Option<FrontendKey> {
+    let ip = IpAddr::V4(Ipv4Addr::from(key.address.to_ne_bytes()));
+    Some(FrontendKey { ip, listener: listener(key.port, key.protocol)? })
+}
+
+/// The frontend of a key that was found in `SERVICES6`; none for a key that etm never writes.
+pub(super) fn frontend6(key: &ServiceKey6) -> Option<FrontendKey> {
+    let ip = IpAddr::V6(address(&key.address));
+    Some(FrontendKey { ip, listener: listener(key.port, key.protocol)? })
+}
+
+fn words(ip: Ipv6Addr) -> Address {
+    let o = ip.octets();
+    let word = |at: usize| u32::from_ne_bytes([o[at], o[at + 1], o[at + 2], o[at + 3]]);
+    [word(0), word(4), word(8), word(12)]
+}
+
+/// The address that four words in network byte order stand for.
+pub(super) fn address(words: &Address) -> Ipv6Addr {
+    let mut octets = [0; 16];
+    for (chunk, word) in octets.chunks_exact_mut(4).zip(words) {
+        chunk.copy_from_slice(&word.to_ne_bytes());
+    }
+    Ipv6Addr::from(octets)
+}

@@ -1,0 +1,85 @@
+//! The pinned maps, one wrapper each, in the model's terms.
+
+mod counters;
+mod encode;
+mod events;
+mod frontends;
+mod mapped;
+mod names;
+mod raw;
+
+use std::path::Path;
+
+use aya::maps::{Map, MapData};
+use etm_abi::{Backend, Meta};
+
+pub(crate) use counters::Counters;
+pub use events::Events;
+pub(crate) use frontends::Frontends;
+pub(crate) use mapped::Mapped;
+pub(crate) use names::{BackendNames, ServiceNames};
+pub(crate) use raw::Raw;
+
+use crate::error::MapError;
+
+/// Names of every map of the kernel object that is pinned.
+pub(crate) const NAMES: [&str; 14] = [
+    "SERVICES4",
+    "SERVICES6",
+    "SLOTS",
+    "BACKENDS",
+    "FLOWS",
+    "FLOWS_MOVED",
+    "UDP_FLOWS",
+    "UDP_REVERSE",
+    "COUNTERS",
+    "EVENT_TIMES",
+    "EVENTS",
+    "SERVICE_NAMES",
+    "BACKEND_NAMES",
+    "META",
+];
+
+/// The maps that user space reads and writes.
+pub(crate) struct Maps {
+    pub(crate) frontends: Frontends,
+    pub(crate) slots: Mapped<u64>,
+    pub(crate) backends: Mapped<Backend>,
+    pub(crate) service_names: ServiceNames,
+    pub(crate) backend_names: BackendNames,
+    pub(crate) counters: Counters,
+    pub(crate) meta: Mapped<Meta>,
+}
+
+impl Maps {
+    /// Opens the maps pinned in a directory.
+    pub(crate) fn open(directory: &Path) -> Result<Self, MapError> {
+        Ok(Self {
+            frontends: Frontends::open(directory)?,
+            slots: Mapped::open(directory, "SLOTS")?,
+            backends: Mapped::open(directory, "BACKENDS")?,
+            service_names: ServiceNames::open(directory)?,
+            backend_names: BackendNames::open(directory)?,
+            counters: Counters::open(directory)?,
+            meta: open_meta(directory)?,
+        })
+    }
+}
+
+/// Opens `META` alone, the one map whose layout every version shares.
+pub(crate) fn open_meta(directory: &Path) -> Result<Mapped<Meta>, MapError> {
+    Mapped::open(directory, "META")
+}
+
+/// Opens the map pinned under a name.
+pub(crate) fn open(directory: &Path, name: &'static str) -> Result<MapData, MapError> {
+    MapData::from_pin(directory.join(name)).map_err(call(name))
+}
+
+fn open_map(directory: &Path, name: &'static str) -> Result<Map, MapError> {
+    Map::from_map_data(open(directory, name)?).map_err(call(name))
+}
+
+pub(crate) fn call(name: &'static str) -> impl FnOnce(aya::maps::MapError) -> MapError {
+    move |source| MapError::Call { name, source: Box::new(source) }
+}

@@ -1,0 +1,105 @@
+//! The kernel object and its programs.
+
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    os::fd::{AsFd as _, BorrowedFd},
+    path::Path,
+};
+
+use aya::{
+    Ebpf, EbpfLoader, VerifierLogLevel,
+    programs::{CgroupSock, CgroupSockAddr, ProgramError},
+};
+
+use crate::{attach::Hook, dataplane::Config, error::OpenError, kernel::Helpers, maps::NAMES};
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("ETM_BPF_OBJECT"));
+
+/// The constants that the programs are compiled with by the kernel.
+#[derive(Clone, Copy, Debug, Hash)]
+pub(crate) struct Settings {
+    node_netns: u64,
+    refuse_unknown_port: bool,
+    helpers: Helpers,
+}
+
+impl Settings {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            node_netns: config.node_netns,
+            refuse_unknown_port: config.refuse_unknown_port,
+            helpers: Helpers::probe(),
+        }
+    }
+
+    /// Whether a refused caller can be given an errno of our choice.
+    pub(crate) const fn has_errno(&self) -> bool {
+        self.helpers.set_retval
+    }
+
+    /// A number that is equal only for equal programs, settings included.
+    pub(crate) fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        OBJECT.hash(&mut hasher);
+        self.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// The programs, loaded and verified, not necessarily attached.
+pub(crate) struct Programs(Ebpf);
+
+impl Programs {
+    /// Loads the programs over the maps pinned in a directory, making those that are missing.
+    pub(crate) fn load(
+        maps: &Path,
+        config: &Config,
+        settings: &Settings,
+    ) -> Result<Self, OpenError> {
+        let flags = [
+            u8::from(settings.refuse_unknown_port),
+            u8::from(settings.helpers.set_retval),
+            u8::from(settings.helpers.bpf_loop),
+        ];
+        let mut loader = EbpfLoader::new();
+        loader
+            .verifier_log_level(VerifierLogLevel::STATS)
+            .override_global("NODE_NETNS", &settings.node_netns, true)
+            .override_global("REFUSE_UNKNOWN_PORT", &flags[0], true)
+            .override_global("HAS_SET_RETVAL", &flags[1], true)
+            .override_global("HAS_LOOP", &flags[2], true)
+            .map_max_entries("SERVICES4", config.limits.frontends)
+            .map_max_entries("SERVICES6", config.limits.frontends)
+            .map_max_entries("SERVICE_NAMES", config.limits.frontends)
+            .map_max_entries("BACKENDS", config.limits.backends)
+            .map_max_entries("BACKEND_NAMES", config.limits.backends)
+            .map_max_entries("SLOTS", config.limits.slots.div_ceil(2));
+        for name in NAMES {
+            loader.map_pin_path(name, maps.join(name));
+        }
+        let mut programs =
+            Self(loader.load(OBJECT).map_err(|error| OpenError::Load(Box::new(error)))?);
+        for hook in Hook::ALL {
+            programs.verify(hook).map_err(|source| OpenError::Program {
+                program: hook.name(),
+                source: Box::new(source),
+            })?;
+        }
+        Ok(programs)
+    }
+
+    fn verify(&mut self, hook: Hook) -> Result<(), ProgramError> {
+        let program = self.0.program_mut(hook.name()).ok_or(ProgramError::NotLoaded)?;
+        if hook == Hook::SockRelease {
+            <&mut CgroupSock>::try_from(program)?.load()
+        } else {
+            <&mut CgroupSockAddr>::try_from(program)?.load()
+        }
+    }
+
+    /// Descriptor and id of a hook's program.
+    pub(crate) fn get(&self, hook: Hook) -> Option<(BorrowedFd<'_>, u32)> {
+        let program = self.0.program(hook.name())?;
+        Some((program.fd().ok()?.as_fd(), program.info().ok()?.id()))
+    }
+}

@@ -1,0 +1,79 @@
+//! What the kernel says about the maps and programs themselves.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::fd::{AsFd as _, AsRawFd as _},
+    path::Path,
+};
+
+use aya::programs::loaded_programs;
+use serde::Serialize;
+
+use crate::{
+    attach::Hook,
+    error::MapError,
+    maps::{NAMES, open},
+    sys,
+};
+
+/// Memory of one map.
+#[derive(Clone, Debug, Serialize)]
+pub struct MapUsage {
+    /// Its name.
+    pub name: &'static str,
+    /// Bytes of kernel memory, as `memlock` of its descriptor has them.
+    pub bytes: u64,
+}
+
+/// Size and run time of one program.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProgramUsage {
+    /// Its hook.
+    pub hook: Hook,
+    /// Kernel id.
+    pub id: u32,
+    /// Instructions that the verifier walked; none before Linux 5.16.
+    pub verified_instructions: Option<u32>,
+    /// Times that it ran while `kernel.bpf_stats_enabled` was on.
+    pub runs: u64,
+    /// Nanoseconds that those runs took.
+    pub run_time_ns: u64,
+}
+
+pub(crate) fn map_usage(set: &Path) -> Result<Vec<MapUsage>, MapError> {
+    NAMES
+        .into_iter()
+        .map(|name| {
+            let map = open(set, name)?;
+            let path = format!("/proc/self/fdinfo/{}", map.fd().as_fd().as_raw_fd());
+            let text =
+                fs::read_to_string(path).map_err(|source| MapError::Mmap { name, source })?;
+            let bytes = text
+                .lines()
+                .find_map(|line| line.strip_prefix("memlock:")?.trim().parse().ok())
+                .unwrap_or_default();
+            Ok(MapUsage { name, bytes })
+        })
+        .collect()
+}
+
+pub(crate) fn program_usage(pin: &Path) -> io::Result<Vec<ProgramUsage>> {
+    let mut hooks = BTreeMap::new();
+    for hook in Hook::ALL {
+        let link = sys::object_get(&pin.join("links").join(hook.name()))?;
+        hooks.insert(sys::link_target(link.as_fd())?.program, hook);
+    }
+    Ok(loaded_programs()
+        .filter_map(Result::ok)
+        .filter_map(|program| {
+            Some(ProgramUsage {
+                hook: *hooks.get(&program.id())?,
+                id: program.id(),
+                verified_instructions: program.verified_instruction_count(),
+                runs: program.run_count(),
+                run_time_ns: u64::try_from(program.run_time().as_nanos()).unwrap_or(u64::MAX),
+            })
+        })
+        .collect())
+}

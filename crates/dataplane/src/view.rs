@@ -1,0 +1,81 @@
+use std::path::{Path, PathBuf};
+
+use etm_abi::{ABI_VERSION, Counter};
+use etm_model::Contents;
+
+use crate::{
+    contents::contents,
+    error::{MapError, OpenError},
+    maps::Maps,
+    pin::{sets, version},
+    stats::{MapUsage, ProgramUsage, map_usage, program_usage},
+};
+
+/// The data path as anyone may read it, whether or not its agent runs.
+pub struct View {
+    pin: PathBuf,
+    set: PathBuf,
+    maps: Maps,
+}
+
+impl View {
+    /// Opens the maps that the attached programs use.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Absent`] where nothing is pinned, [`OpenError::Version`] where another version
+    /// made the maps.
+    pub fn open(pin: &Path) -> Result<Self, OpenError> {
+        let absent = || OpenError::Absent { path: pin.to_owned() };
+        match std::fs::metadata(pin) {
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return Err(OpenError::Permission);
+            }
+            Err(_) => return Err(absent()),
+            Ok(_) => {}
+        }
+        let (_, set) = sets(pin)?.into_iter().next().ok_or_else(absent)?;
+        let found = version(&set).ok_or_else(absent)?;
+        if found != ABI_VERSION {
+            return Err(OpenError::Version { path: pin.to_owned(), found, expected: ABI_VERSION });
+        }
+        let maps = Maps::open(&set)?;
+        Ok(Self { pin: pin.to_owned(), set, maps })
+    }
+
+    /// Reads what the maps hold.
+    ///
+    /// # Errors
+    ///
+    /// Where a map cannot be read.
+    pub fn contents(&self) -> Result<Contents, MapError> {
+        contents(&self.maps)
+    }
+
+    /// Every counter, summed over the CPUs.
+    ///
+    /// # Errors
+    ///
+    /// Where the map cannot be read.
+    pub fn counters(&self) -> Result<Vec<(Counter, u64)>, MapError> {
+        self.maps.counters.all()
+    }
+
+    /// Kernel memory of each map.
+    ///
+    /// # Errors
+    ///
+    /// Where a map cannot be inspected.
+    pub fn map_usage(&self) -> Result<Vec<MapUsage>, MapError> {
+        map_usage(&self.set)
+    }
+
+    /// Size and run time of each attached program.
+    ///
+    /// # Errors
+    ///
+    /// Where a link cannot be inspected.
+    pub fn program_usage(&self) -> std::io::Result<Vec<ProgramUsage>> {
+        program_usage(&self.pin)
+    }
+}
