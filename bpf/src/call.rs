@@ -1,12 +1,12 @@
 //! `connect()` and `getpeername()`.
 
 use aya_ebpf::helpers::bpf_get_prandom_u32;
-use etm_abi::{Address, Counter, FRONTEND_NODE_ONLY, Frontend};
+use etm_abi::{Address, Counter, FRONTEND_NODE_ONLY, Flow, Frontend, PROTOCOL_TCP};
 use etm_decide::pick;
 
 use crate::{
     context::{ALLOW, Caller, Family},
-    flows,
+    flows, mptcp,
     report::{count, refuse},
     settings,
     tables::{Maps, backend},
@@ -28,7 +28,20 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
     let Some(pod) = backend(id) else {
         return refuse(caller, frontend, protocol, Counter::BrokenTable);
     };
-    flows::record(caller.cookie(), &address, port, id, pod);
+    let flow = Flow {
+        cookie: caller.cookie(),
+        service: address,
+        peer: pod.address,
+        service_port: port,
+        peer_port: pod.port,
+        backend: id,
+        reserved: [0; 2],
+    };
+    let owner = if protocol == PROTOCOL_TCP { mptcp::owner(caller) } else { None };
+    match owner {
+        Some(owner) => mptcp::record(owner, &flow),
+        None => flows::record(&flow),
+    }
     caller.rewrite(&pod.address, pod.port);
     count(Counter::ConnectForwarded);
     ALLOW
@@ -69,7 +82,12 @@ pub fn unknown_port<F: Family>(
 #[inline(always)]
 pub fn peer<F: Family>(caller: &Caller<F>) -> i32 {
     let (address, port) = (caller.address(), caller.port());
-    if let Some((service, service_port)) = flows::service(caller.cookie(), &address, port) {
+    let told = if caller.is_mptcp() {
+        mptcp::service(caller, &address, port)
+    } else {
+        flows::service(caller.cookie(), &address, port)
+    };
+    if let Some((service, service_port)) = told {
         caller.rewrite(&service, service_port);
         count(Counter::PeerTranslated);
     }

@@ -92,11 +92,22 @@ impl<F: Family> Caller<F> {
         self.ctx.as_ptr()
     }
 
+    #[inline(always)]
+    fn ip_protocol(&self) -> u32 {
+        // SAFETY: the context is valid for the whole program.
+        unsafe { ptr::read_volatile(&raw const (*self.ctx.sock_addr).protocol) }
+    }
+
+    /// Whether the socket is an MPTCP socket itself, not one of its subflows.
+    #[inline(always)]
+    pub fn is_mptcp(&self) -> bool {
+        self.ip_protocol() == IPPROTO_MPTCP
+    }
+
     /// TCP (for MPTCP too) or UDP; none for every other protocol.
     #[inline(always)]
     pub fn protocol(&self) -> Option<u8> {
-        // SAFETY: the context is valid for the whole program.
-        match unsafe { ptr::read_volatile(&raw const (*self.ctx.sock_addr).protocol) } {
+        match self.ip_protocol() {
             IPPROTO_TCP | IPPROTO_MPTCP => Some(PROTOCOL_TCP),
             IPPROTO_UDP => Some(PROTOCOL_UDP),
             _ => None,
@@ -121,6 +132,14 @@ impl<F: Family> Caller<F> {
         F::set_address(self.ctx.sock_addr, address);
         // SAFETY: the context is valid for the whole program.
         unsafe { ptr::write_volatile(&raw mut (*self.ctx.sock_addr).user_port, port as u32) };
+    }
+
+    /// The socket, as helpers take it.
+    #[inline(always)]
+    pub fn socket(&self) -> *mut c_void {
+        // SAFETY: the context is valid for the whole program, and this field of the union is the
+        // only one that is not padding.
+        unsafe { ptr::read_volatile(&raw const (*self.ctx.sock_addr).__bindgen_anon_1.sk).cast() }
     }
 
     /// Number of the socket, unique until the machine restarts.

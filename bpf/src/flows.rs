@@ -13,7 +13,7 @@
 use core::{ffi::c_void, intrinsics, ptr};
 
 use aya_ebpf::{EbpfContext as _, helpers::bpf_get_socket_cookie, programs::SockContext};
-use etm_abi::{Address, Backend, Counter, FLOW_BUSY, FLOW_CLOSED, FLOW_SLOTS, Flow};
+use etm_abi::{Address, Counter, FLOW_BUSY, FLOW_CLOSED, FLOW_SLOTS, Flow};
 
 use crate::{maps, report::count};
 
@@ -50,20 +50,11 @@ const fn is_free(cookie: u64) -> bool {
 
 /// Remembers that a socket asked for a Service and was sent to a Pod.
 #[inline(always)]
-pub fn record(cookie: u64, service: &Address, service_port: u16, id: u32, pod: &Backend) {
-    let flow = Flow {
-        cookie,
-        service: *service,
-        peer: pod.address,
-        service_port,
-        peer_port: pod.port,
-        backend: id,
-        reserved: [0; 2],
-    };
-    let Some(place) = place(cookie) else { return };
-    if claim(place, cookie) {
-        write(place, &flow);
-    } else if maps::FLOWS_MOVED.insert(&cookie, &flow, 0).is_err() {
+pub fn record(flow: &Flow) {
+    let Some(place) = place(flow.cookie) else { return };
+    if claim(place, flow.cookie) {
+        write(place, flow);
+    } else if maps::FLOWS_MOVED.insert(&flow.cookie, flow, 0).is_err() {
         count(Counter::FlowLost);
     }
 }
@@ -130,7 +121,7 @@ pub fn service(cookie: u64, peer: &Address, peer_port: u16) -> Option<(Address, 
 }
 
 #[inline(always)]
-fn told(flow: &Flow, peer: &Address, peer_port: u16) -> Option<(Address, u16)> {
+pub fn told(flow: &Flow, peer: &Address, peer_port: u16) -> Option<(Address, u16)> {
     (flow.peer == *peer && flow.peer_port == peer_port).then_some((flow.service, flow.service_port))
 }
 

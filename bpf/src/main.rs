@@ -15,6 +15,7 @@ mod call;
 mod context;
 mod flows;
 mod maps;
+mod mptcp;
 mod report;
 mod settings;
 mod tables;

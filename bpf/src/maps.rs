@@ -3,7 +3,7 @@
 
 use aya_ebpf::{
     bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
-    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf, SkStorage},
     macros::btf_map,
 };
 use etm_abi::{
@@ -34,6 +34,10 @@ pub static FLOWS: Array<Flow, { FLOW_SLOTS as usize }, MMAPABLE> = Array::new();
 /// Records whose place in `FLOWS` a younger socket took.
 #[btf_map]
 pub static FLOWS_MOVED: HashMap<u64, Flow, 262_144, NO_PREALLOC> = HashMap::new();
+
+/// In the storage of MPTCP sockets; each goes with its socket.
+#[btf_map]
+pub static MPTCP_FLOWS: SkStorage<Flow> = SkStorage::new();
 
 #[btf_map]
 pub static UDP_FLOWS: LruHashMap<UdpFlowKey, UdpFlow, 65_536> = LruHashMap::new();

@@ -19,6 +19,10 @@ static HAS_SET_RETVAL: Global<u8> = Global::new(1);
 #[unsafe(no_mangle)]
 static HAS_LOOP: Global<u8> = Global::new(1);
 
+/// Whether the kernel has `bpf_skc_to_mptcp_sock` (5.19, with CONFIG_MPTCP).
+#[unsafe(no_mangle)]
+static HAS_MPTCP: Global<u8> = Global::new(1);
+
 #[inline(always)]
 pub fn node_netns() -> u64 {
     NODE_NETNS.load()
@@ -37,4 +41,9 @@ pub fn has_set_retval() -> bool {
 #[inline(always)]
 pub fn has_loop() -> bool {
     HAS_LOOP.load() != 0
+}
+
+#[inline(always)]
+pub fn has_mptcp() -> bool {
+    HAS_MPTCP.load() != 0
 }

@@ -80,6 +80,9 @@ pub(crate) struct Helpers {
     pub(crate) set_retval: bool,
     /// `bpf_loop`, since 5.17: without it a table is searched for 64 members at most.
     pub(crate) bpf_loop: bool,
+    /// `bpf_skc_to_mptcp_sock`, since 5.19: without it the peer of an MPTCP socket is shown as the
+    /// Pod.
+    pub(crate) mptcp: bool,
 }
 
 impl Helpers {
@@ -89,6 +92,7 @@ impl Helpers {
         Self {
             set_retval: has(BpfHelper::BPF_FUNC_set_retval),
             bpf_loop: has(BpfHelper::BPF_FUNC_loop),
+            mptcp: has(BpfHelper::BPF_FUNC_skc_to_mptcp_sock),
         }
     }
 }

@@ -60,6 +60,7 @@ impl Programs {
             u8::from(settings.refuse_unknown_port),
             u8::from(settings.helpers.set_retval),
             u8::from(settings.helpers.bpf_loop),
+            u8::from(settings.helpers.mptcp),
         ];
         let mut loader = EbpfLoader::new();
         loader
@@ -68,6 +69,7 @@ impl Programs {
             .override_global("REFUSE_UNKNOWN_PORT", &flags[0], true)
             .override_global("HAS_SET_RETVAL", &flags[1], true)
             .override_global("HAS_LOOP", &flags[2], true)
+            .override_global("HAS_MPTCP", &flags[3], true)
             .map_max_entries("SERVICES4", config.limits.frontends)
             .map_max_entries("SERVICES6", config.limits.frontends)
             .map_max_entries("SERVICE_NAMES", config.limits.frontends)

@@ -29,7 +29,8 @@ pub(crate) struct PinDirectory {
 
 /// Maps that say nothing about ids or sizes, and so go over into a set of other sizes: without
 /// them, open sockets would show the Pod as their peer.
-const SHARED: [&str; 5] = ["FLOWS", "FLOWS_MOVED", "UDP_REVERSE", "COUNTERS", "EVENTS"];
+const SHARED: [&str; 6] =
+    ["FLOWS", "FLOWS_MOVED", "MPTCP_FLOWS", "UDP_REVERSE", "COUNTERS", "EVENTS"];
 
 impl PinDirectory {
     /// Makes the directory where there is none, and locks it.

@@ -23,13 +23,14 @@ pub(crate) use raw::Raw;
 use crate::error::MapError;
 
 /// Names of every map of the kernel object that is pinned.
-pub(crate) const NAMES: [&str; 14] = [
+pub(crate) const NAMES: [&str; 15] = [
     "SERVICES4",
     "SERVICES6",
     "SLOTS",
     "BACKENDS",
     "FLOWS",
     "FLOWS_MOVED",
+    "MPTCP_FLOWS",
     "UDP_FLOWS",
     "UDP_REVERSE",
     "COUNTERS",

@@ -1,0 +1,69 @@
+//! What an MPTCP socket was told.
+//!
+//! `connect()` of an MPTCP socket runs its hook on the first subflow, an inner TCP socket whose
+//! cookie user space never meets; `getpeername()` runs its hook on the MPTCP socket itself. The
+//! record is therefore kept in the MPTCP socket's own storage, which goes with it.
+
+use core::{ffi::c_void, ptr};
+
+use aya_ebpf::helpers::generated::{bpf_sk_storage_get, bpf_skc_to_mptcp_sock};
+use etm_abi::{Address, Counter, Flow};
+
+use crate::{
+    context::{Caller, Family},
+    maps,
+    report::count,
+    settings,
+};
+
+/// `BPF_SK_STORAGE_GET_F_CREATE`.
+const CREATE: u64 = 1;
+
+/// The MPTCP socket that the calling socket is a subflow of; none for plain TCP.
+#[inline(always)]
+pub fn owner<F: Family>(caller: &Caller<F>) -> Option<*mut c_void> {
+    if !settings::has_mptcp() {
+        return None;
+    }
+    // SAFETY: the helper takes the socket of the context, and gives null for any other kind.
+    let owner = unsafe { bpf_skc_to_mptcp_sock(caller.socket()) };
+    (!owner.is_null()).then_some(owner.cast())
+}
+
+#[inline(always)]
+fn storage(socket: *mut c_void, flags: u64) -> *mut Flow {
+    let map = (&raw const maps::MPTCP_FLOWS).cast_mut().cast::<c_void>();
+    // SAFETY: the map is a socket storage of `Flow`, and the socket lives as long as the call.
+    unsafe { bpf_sk_storage_get(map, socket, ptr::null_mut(), flags) }.cast()
+}
+
+/// Remembers what an MPTCP socket was told.
+#[inline(always)]
+pub fn record(owner: *mut c_void, flow: &Flow) {
+    let place = storage(owner, CREATE);
+    if place.is_null() {
+        count(Counter::FlowLost);
+        return;
+    }
+    // SAFETY: the storage is this socket's, whose connect() is under way and runs only once.
+    unsafe { *place = *flow };
+}
+
+/// The Service address and port that an MPTCP socket asked for.
+#[inline(always)]
+pub fn service<F: Family>(
+    caller: &Caller<F>,
+    peer: &Address,
+    peer_port: u16,
+) -> Option<(Address, u16)> {
+    let socket = caller.socket();
+    if socket.is_null() {
+        return None;
+    }
+    let place = storage(socket, 0);
+    if place.is_null() {
+        return None;
+    }
+    // SAFETY: not null, and of this socket.
+    crate::flows::told(unsafe { &*place }, peer, peer_port)
+}

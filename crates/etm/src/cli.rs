@@ -1,0 +1,122 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Sends connections to a Kubernetes Service straight to a Pod, inside connect().
+#[derive(Debug, Parser)]
+#[command(name = "etm", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Keep the kernel's maps equal to a directory of manifests.
+    Agent(AgentArgs),
+    /// Show what the kernel's maps hold, whether or not an agent runs.
+    Get(GetArgs),
+    /// Take the programs off their hooks and remove everything pinned.
+    Detach(DetachArgs),
+}
+
+/// Where the data path is pinned.
+#[derive(Args, Debug)]
+pub(crate) struct PinArgs {
+    /// Directory in bpffs that holds the programs' links and maps.
+    #[arg(long, env = "ETM_PIN", value_name = "DIR", default_value = "/sys/fs/bpf/etm")]
+    pub(crate) pin: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct AgentArgs {
+    /// Directory of Kubernetes manifests (Service, EndpointSlice, Pod) to follow.
+    #[arg(long, env = "ETM_MANIFESTS", value_name = "DIR")]
+    pub(crate) manifests: PathBuf,
+
+    /// Name of this node [default: the host's name].
+    #[arg(long, env = "ETM_NODE", value_name = "NAME")]
+    pub(crate) node: Option<String>,
+
+    /// cgroup v2 directory whose processes are covered [default: the root, wherever mounted].
+    #[arg(long, env = "ETM_CGROUP", value_name = "PATH")]
+    pub(crate) cgroup: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) pin: PinArgs,
+
+    /// What becomes of a connection to a Service's address on a port that it does not have.
+    #[arg(long, env = "ETM_UNKNOWN_PORT", value_name = "WHAT", default_value = "pass")]
+    pub(crate) unknown_port: UnknownPort,
+
+    /// Handle Services whose label service.kubernetes.io/service-proxy-name is this, instead of
+    /// those without the label.
+    #[arg(long, env = "ETM_PROXY_NAME", value_name = "NAME")]
+    pub(crate) proxy_name: Option<String>,
+
+    /// Most frontends (address, port and protocol of a Service) of each family.
+    #[arg(long, env = "ETM_MAX_FRONTENDS", value_name = "N", default_value_t = 65_536)]
+    pub(crate) max_frontends: u32,
+
+    /// Most backends (address, port and protocol of a Pod).
+    #[arg(long, env = "ETM_MAX_BACKENDS", value_name = "N", default_value_t = 131_072)]
+    pub(crate) max_backends: u32,
+
+    /// Most slots: one for each member of each Service port and family, and room to change them.
+    #[arg(long, env = "ETM_MAX_SLOTS", value_name = "N", default_value_t = 524_288)]
+    pub(crate) max_slots: u32,
+
+    /// YAML file with any of these options by their long names; flags and environment go first.
+    #[arg(long, env = "ETM_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UnknownPort {
+    /// Let it pass to whatever else handles it.
+    Pass,
+    /// Refuse it with ECONNREFUSED.
+    Refuse,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct GetArgs {
+    /// What to show.
+    pub(crate) what: Resource,
+
+    /// Only Services whose `namespace/name` begins with this.
+    #[arg(value_name = "SERVICE")]
+    pub(crate) service: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) pin: PinArgs,
+
+    /// Form of the output.
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    pub(crate) output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Resource {
+    /// Addresses of Services, and how many backends each chooses from.
+    Services,
+    /// Backends of Services.
+    Backends,
+    /// How many calls ended in which way.
+    Counters,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    Table,
+    Json,
+    Yaml,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DetachArgs {
+    #[command(flatten)]
+    pub(crate) pin: PinArgs,
+}

@@ -1,0 +1,124 @@
+//! The configuration file: its keys are the agent's flags, and its values stand where neither a
+//! flag nor an environment variable says otherwise.
+
+use std::{collections::BTreeMap, env, ffi::OsString, fs, path::Path};
+
+use anyhow::{Context as _, bail};
+use clap::{Command, CommandFactory as _};
+use serde::Deserialize;
+
+use crate::cli::Cli;
+
+/// A value of the file; every flag takes one of these.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Value {
+    Number(u64),
+    Text(String),
+}
+
+/// The command line, with the configuration file's values as defaults of `etm agent`.
+pub(crate) fn command() -> anyhow::Result<Command> {
+    let command = Cli::command();
+    match path(env::args_os()) {
+        Some(path) => with_file(command, Path::new(&path)),
+        None => Ok(command),
+    }
+}
+
+/// The file that `--config` or `ETM_CONFIG` names. It must be known before the arguments are
+/// parsed, since it changes their defaults.
+fn path(arguments: impl Iterator<Item = OsString>) -> Option<OsString> {
+    let lenient = Cli::command()
+        .ignore_errors(true)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .mut_subcommand("agent", |agent| agent.disable_help_flag(true));
+    let matches = lenient.try_get_matches_from(arguments).ok()?;
+    matches
+        .subcommand_matches("agent")?
+        .get_raw("config")?
+        .next()
+        .map(std::ffi::OsStr::to_owned)
+}
+
+fn with_file(command: Command, path: &Path) -> anyhow::Result<Command> {
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("could not read configuration {}", path.display()))?;
+    let values: BTreeMap<String, Value> = if text.trim().is_empty() {
+        BTreeMap::new()
+    } else {
+        serde_saphyr::from_str(&text)
+            .with_context(|| format!("configuration {} is not a map of options", path.display()))?
+    };
+    let known: Vec<String> = command
+        .find_subcommand("agent")
+        .into_iter()
+        .flat_map(Command::get_arguments)
+        .filter_map(|argument| argument.get_long().map(str::to_owned))
+        .filter(|name| name != "config" && name != "help")
+        .collect();
+    if let Some(unknown) = values.keys().find(|key| !known.contains(key)) {
+        bail!(
+            "configuration {}: unknown option {unknown}; known are {}",
+            path.display(),
+            known.join(", ")
+        );
+    }
+    Ok(command.mut_subcommand("agent", |agent| {
+        values.into_iter().fold(agent, |agent, (key, value)| {
+            let text = match value {
+                Value::Number(number) => number.to_string(),
+                Value::Text(text) => text,
+            };
+            agent.mut_arg(key.replace('-', "_"), |argument| {
+                argument.required(false).default_value(text)
+            })
+        })
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arguments(line: &[&str]) -> Vec<OsString> {
+        line.iter().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_file_is_found_before_the_arguments_are_complete() {
+        let line = arguments(&["etm", "agent", "--config", "/x.yaml"]);
+        assert_eq!(path(line.into_iter()), Some("/x.yaml".into()));
+    }
+
+    #[test]
+    fn values_of_the_file_yield_to_flags() {
+        let file = env::temp_dir().join(format!("etm-config-{}.yaml", std::process::id()));
+        fs::write(&file, "manifests: /etc/etm\nmax-slots: 77\nunknown-port: refuse\n").unwrap();
+        let command = with_file(Cli::command(), &file).unwrap();
+        let matches =
+            command.get_matches_from(arguments(&["etm", "agent", "--max-slots", "88"]));
+        let agent = matches.subcommand_matches("agent").unwrap();
+        assert_eq!(agent.get_one::<u32>("max_slots"), Some(&88));
+        assert_eq!(
+            agent.get_one::<std::path::PathBuf>("manifests"),
+            Some(&"/etc/etm".into())
+        );
+        fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn an_unknown_option_is_named() {
+        let file = env::temp_dir().join(format!("etm-config-bad-{}.yaml", std::process::id()));
+        fs::write(&file, "manifest: /etc/etm\n").unwrap();
+        let error = with_file(Cli::command(), &file).unwrap_err().to_string();
+        assert!(error.contains("unknown option manifest;"), "{error}");
+        fs::remove_file(file).unwrap();
+    }
+}

@@ -1,0 +1,55 @@
+use etm_abi::Counter;
+use serde::Serialize;
+
+use crate::get::Row;
+
+/// One way out of the programs.
+#[derive(Debug, Serialize)]
+pub(super) struct CounterRow {
+    counter: &'static str,
+    calls: u64,
+    meaning: &'static str,
+}
+
+impl Row for CounterRow {
+    const HEADER: &'static [&'static str] = &["COUNTER", "CALLS", "MEANING"];
+
+    fn cells(&self) -> Vec<String> {
+        vec![self.counter.to_owned(), self.calls.to_string(), self.meaning.to_owned()]
+    }
+}
+
+pub(super) fn rows(counters: &[(Counter, u64)]) -> Vec<CounterRow> {
+    counters
+        .iter()
+        .map(|(counter, calls)| {
+            let (counter, meaning) = describe(*counter);
+            CounterRow { counter, calls: *calls, meaning }
+        })
+        .collect()
+}
+
+/// Name and meaning of a counter.
+pub(crate) const fn describe(counter: Counter) -> (&'static str, &'static str) {
+    match counter {
+        Counter::ConnectForwarded => ("connect-forwarded", "connect() sent to a Pod"),
+        Counter::ConnectNoBackend => ("connect-no-backend", "connect() refused, no usable backend"),
+        Counter::ConnectUnknownPort => {
+            ("connect-unknown-port", "connect() refused, the Service has no such port")
+        }
+        Counter::SendKept => ("send-kept", "datagram sent to the Pod that its socket keeps"),
+        Counter::SendForwarded => ("send-forwarded", "datagram sent to a newly chosen Pod"),
+        Counter::SendNoBackend => ("send-no-backend", "datagram refused, no usable backend"),
+        Counter::SendUnknownPort => {
+            ("send-unknown-port", "datagram refused, the Service has no such port")
+        }
+        Counter::ReceiveTranslated => {
+            ("receive-translated", "received datagram shown as coming from the Service")
+        }
+        Counter::PeerTranslated => ("peer-translated", "getpeername() answered with the Service"),
+        Counter::FlowMoved => ("flow-moved", "record of a living socket moved to the second map"),
+        Counter::FlowLost => ("flow-lost", "socket without a record, shows the Pod as its peer"),
+        Counter::BrokenTable => ("broken-table", "call refused, its table names no backend"),
+        Counter::EventLost => ("event-lost", "event dropped, the ring buffer was full"),
+    }
+}

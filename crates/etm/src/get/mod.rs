@@ -1,0 +1,58 @@
+//! `etm get`: what the kernel's maps hold.
+
+mod backends;
+mod counters;
+mod services;
+
+use std::io::{IsTerminal as _, stdout};
+
+use anyhow::Context as _;
+use comfy_table::{ContentArrangement, Table, presets};
+use etm_dataplane::View;
+use serde::Serialize;
+
+use crate::cli::{GetArgs, Output, Resource};
+
+pub(crate) fn run(arguments: &GetArgs) -> anyhow::Result<()> {
+    let view = View::open(&arguments.pin.pin)?;
+    let filter = arguments.service.as_deref().unwrap_or_default();
+    match arguments.what {
+        Resource::Services => print(services::rows(&view.contents()?, filter), arguments.output),
+        Resource::Backends => print(backends::rows(&view.contents()?, filter), arguments.output),
+        Resource::Counters => print(counters::rows(&view.counters()?), arguments.output),
+    }
+}
+
+/// One line of a listing.
+trait Row: Serialize {
+    const HEADER: &'static [&'static str];
+    fn cells(&self) -> Vec<String>;
+}
+
+fn print<R: Row>(rows: Vec<R>, output: Output) -> anyhow::Result<()> {
+    match output {
+        Output::Table => println!("{}", table(&rows)),
+        Output::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
+        Output::Yaml => print!("{}", serde_saphyr::to_string(&rows).context("could not write YAML")?),
+    }
+    Ok(())
+}
+
+fn table<R: Row>(rows: &[R]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    if stdout().is_terminal() {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
+    table.set_header(R::HEADER.to_vec());
+    table.add_rows(rows.iter().map(Row::cells));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+/// Name of a Service port; frontends whose name is missing show their id.
+fn service_name(contents: &etm_model::Contents, id: u32) -> String {
+    contents.service_names.get(&id).cloned().unwrap_or_else(|| format!("(service {id})"))
+}

@@ -1,0 +1,15 @@
+use std::io::{IsTerminal as _, stderr};
+
+use tracing_subscriber::EnvFilter;
+
+/// Logs to standard error; `ETM_LOG` chooses what, `info` unless set.
+pub(crate) fn init() {
+    let filter =
+        EnvFilter::try_from_env("ETM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(stderr)
+        .with_ansi(stderr().is_terminal())
+        .with_target(false)
+        .init();
+}
