@@ -4,12 +4,16 @@
 //! [`Snapshot`] -> [`Planner`] -> [`Plan`] -> [`Ledger`] -> [`Step`]s.
 #![forbid(unsafe_code)]
 
+mod ledger;
 mod object;
 mod plan;
+mod planner;
 mod problem;
 mod snapshot;
 mod step;
+pub mod testing;
 
+pub use ledger::{GRACE, Ledger, Reconciled, Report, Usage};
 pub use object::{
     Address, AddressKind, Endpoint, EndpointSlice, Family, Node, ObjectName, Protocol, Service,
     ServicePort, SlicePort, Timestamp,
@@ -17,6 +21,7 @@ pub use object::{
 pub use plan::{
     BackendKey, Delta, FrontendKey, Listener, Member, Plan, PlannedFrontend, Pool, ServicePortName,
 };
+pub use planner::{Options, Planner, UnknownPort, compile};
 pub use problem::Problem;
 pub use snapshot::{Affected, Change, Snapshot};
 pub use step::{Contents, Limits, Step};

@@ -101,6 +101,24 @@ pub struct Plan {
     pub problems: Vec<Problem>,
 }
 
+impl Plan {
+    /// Takes in what a change made of the frontends; problems are the [`crate::Planner`]'s to say.
+    pub fn apply(&mut self, delta: &Delta) {
+        for (key, frontend) in &delta.set {
+            self.held.remove(key);
+            self.frontends.insert(*key, frontend.clone());
+        }
+        for key in &delta.remove {
+            self.held.remove(key);
+            self.frontends.remove(key);
+        }
+        for key in &delta.hold {
+            self.frontends.remove(key);
+            self.held.insert(*key);
+        }
+    }
+}
+
 /// What a change made of a [`Plan`]: applied to the plan before, it gives the plan after.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delta {
@@ -110,4 +128,12 @@ pub struct Delta {
     pub remove: BTreeSet<FrontendKey>,
     /// Frontends that from now on are left as they are.
     pub hold: BTreeSet<FrontendKey>,
+}
+
+impl Delta {
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.remove.is_empty() && self.hold.is_empty()
+    }
 }

@@ -1,0 +1,194 @@
+//! From the state of the cluster to what the kernel's maps must hold.
+
+mod claim;
+mod compile;
+mod draft;
+mod options;
+mod pool;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use compile::compile;
+pub use options::{Options, UnknownPort};
+
+use self::{claim::Claims, draft::Draft};
+use crate::{
+    object::ObjectName,
+    plan::{Delta, FrontendKey, Plan},
+    problem::Problem,
+    snapshot::{Affected, Change, Snapshot},
+};
+
+/// Keeps the Plan of a Snapshot up to date, at a cost that follows the change.
+#[derive(Clone, Debug)]
+pub struct Planner {
+    options: Options,
+    snapshot: Snapshot,
+    drafts: BTreeMap<ObjectName, Draft>,
+    claims: Claims,
+    /// By the Service that they are about, so that they vanish when it is mended.
+    problems: BTreeMap<ObjectName, Vec<Problem>>,
+    plan: Plan,
+}
+
+impl Planner {
+    /// A planner of the empty Snapshot.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            snapshot: Snapshot::default(),
+            drafts: BTreeMap::new(),
+            claims: Claims::default(),
+            problems: BTreeMap::new(),
+            plan: Plan::default(),
+        }
+    }
+
+    /// Plans another Snapshot in place of the present one.
+    pub fn replace(&mut self, snapshot: Snapshot) -> &Plan {
+        self.snapshot = snapshot;
+        let everything = self.everything();
+        self.redraft(&everything);
+        &self.plan
+    }
+
+    /// Takes changes in, and says what they make of the Plan; they count as one.
+    pub fn change(&mut self, changes: impl IntoIterator<Item = Change>) -> Delta {
+        let mut affected = BTreeSet::new();
+        let mut all = false;
+        for change in changes {
+            match self.snapshot.change(change) {
+                Affected::All => all = true,
+                Affected::Services(services) => affected.extend(services),
+            }
+        }
+        if all {
+            affected = self.everything();
+        }
+        self.redraft(&affected)
+    }
+
+    /// The Plan of the Snapshot as it is now.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The Snapshot as it is now.
+    #[must_use]
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// What of the Snapshot cannot be honoured now, by Service.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.plan.problems
+    }
+
+    /// Every Service that is, or was when last planned.
+    fn everything(&self) -> BTreeSet<ObjectName> {
+        self.snapshot.services.keys().chain(self.drafts.keys()).cloned().collect()
+    }
+
+    fn redraft(&mut self, services: &BTreeSet<ObjectName>) -> Delta {
+        let mut keys = BTreeSet::new();
+        for name in services {
+            self.redraft_one(name, &mut keys);
+        }
+        let mut told = services.clone();
+        let mut delta = Delta::default();
+        for key in keys {
+            self.settle(key, &mut delta);
+            told.extend(self.claims.of(key).map(|rank| rank.name.clone()));
+        }
+        self.plan.apply(&delta);
+        self.tell(told);
+        delta
+    }
+
+    /// Drafts one Service anew, and notes each frontend that it asked for or asks for.
+    fn redraft_one(&mut self, name: &ObjectName, keys: &mut BTreeSet<FrontendKey>) {
+        let mut draft = self.snapshot.services.get(name).map(|service| {
+            let slices = self.snapshot.slices.get(name);
+            Draft::new(service, slices, &self.snapshot.node, &self.options)
+        });
+        if let Some(earlier) = self.drafts.remove(name) {
+            for claim in &earlier.claims {
+                self.claims.remove(claim.key, &earlier.rank);
+                keys.insert(claim.key);
+            }
+            if let Some(draft) = &mut draft {
+                draft.share(&earlier);
+            }
+        }
+        if let Some(draft) = draft {
+            for claim in &draft.claims {
+                self.claims.insert(claim.key, &draft.rank);
+                keys.insert(claim.key);
+            }
+            self.drafts.insert(name.clone(), draft);
+        }
+    }
+
+    /// Notes what one frontend has become.
+    fn settle(&self, key: FrontendKey, delta: &mut Delta) {
+        let winner = self
+            .claims
+            .of(key)
+            .next()
+            .and_then(|rank| self.drafts.get(&rank.name))
+            .and_then(|draft| draft.claim(key));
+        match winner.map(|claim| &claim.frontend) {
+            Some(Some(frontend)) => {
+                if self.plan.frontends.get(&key) != Some(frontend) {
+                    delta.set.insert(key, frontend.clone());
+                }
+            }
+            Some(None) => {
+                if !self.plan.held.contains(&key) {
+                    delta.hold.insert(key);
+                }
+            }
+            None => {
+                if self.plan.frontends.contains_key(&key) || self.plan.held.contains(&key) {
+                    delta.remove.insert(key);
+                }
+            }
+        }
+    }
+
+    /// Brings the problems of some Services up to date.
+    fn tell(&mut self, services: BTreeSet<ObjectName>) {
+        let mut changed = false;
+        for name in services {
+            let told = self.problems_of(&name);
+            changed |= if told.is_empty() {
+                self.problems.remove(&name).is_some()
+            } else if self.problems.get(&name) == Some(&told) {
+                false
+            } else {
+                self.problems.insert(name, told);
+                true
+            };
+        }
+        if changed {
+            self.plan.problems = self.problems.values().flatten().cloned().collect();
+        }
+    }
+
+    fn problems_of(&self, name: &ObjectName) -> Vec<Problem> {
+        let Some(draft) = self.drafts.get(name) else { return Vec::new() };
+        let mut told = draft.problems.clone();
+        for claim in &draft.claims {
+            if let Some(winner) = self.claims.of(claim.key).next()
+                && *winner != draft.rank
+            {
+                told.extend(claim.lost(&draft.rank, winner));
+            }
+        }
+        told.sort_unstable();
+        told
+    }
+}

@@ -1,0 +1,143 @@
+//! The kernel's maps in plain memory, to try steps on.
+
+use std::collections::BTreeMap;
+
+use etm_abi as abi;
+use etm_decide::Tables;
+use thiserror::Error;
+
+use crate::{
+    object::Family,
+    plan::FrontendKey,
+    step::{Contents, Limits, Step},
+};
+
+/// Maps that hold what steps write.
+#[derive(Clone, Debug)]
+pub struct Maps {
+    limits: Limits,
+    /// `SERVICES4` and `SERVICES6`.
+    pub frontends: BTreeMap<FrontendKey, abi::Frontend>,
+    /// `SLOTS`.
+    pub slots: Vec<u32>,
+    /// `BACKENDS`.
+    pub backends: Vec<abi::Backend>,
+    /// `BACKEND_NAMES`, without those that are empty.
+    pub backend_names: BTreeMap<u32, String>,
+    /// `SERVICE_NAMES`.
+    pub service_names: BTreeMap<u32, String>,
+}
+
+/// A step that the kernel would refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refused {
+    /// The map of the family is full.
+    #[error("frontend {0:?} does not fit: the map is full")]
+    Full(FrontendKey),
+    /// There is no such index.
+    #[error("index {0} is outside of the array")]
+    OutOfRange(u32),
+    /// There is no such key.
+    #[error("frontend {0:?} cannot be removed: it is not in the map")]
+    Absent(FrontendKey),
+}
+
+impl Maps {
+    /// Empty maps.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            frontends: BTreeMap::new(),
+            slots: vec![0; limits.slots as usize],
+            backends: vec![abi::Backend::default(); limits.backends as usize],
+            backend_names: BTreeMap::new(),
+            service_names: BTreeMap::new(),
+        }
+    }
+
+    /// Writes one step.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel would refuse, which then changes nothing.
+    pub fn apply(&mut self, step: &Step) -> Result<(), Refused> {
+        match step {
+            Step::SetBackend { id, backend } => {
+                let place = self.backends.get_mut(*id as usize);
+                *place.ok_or(Refused::OutOfRange(*id))? = *backend;
+            }
+            Step::NameBackend { id, name: Some(name) } => {
+                self.backend_names.insert(*id, name.to_string());
+            }
+            Step::NameBackend { id, name: None } => {
+                self.backend_names.remove(id);
+            }
+            Step::NameService { id, name: Some(name) } => {
+                self.service_names.insert(*id, name.to_string());
+            }
+            Step::NameService { id, name: None } => {
+                self.service_names.remove(id);
+            }
+            Step::SetSlots { first, backends } => {
+                let from = *first as usize;
+                let slots = self.slots.get_mut(from..from + backends.len());
+                slots.ok_or(Refused::OutOfRange(*first))?.copy_from_slice(backends);
+            }
+            Step::SetFrontend { key, frontend } => {
+                let family = Family::of(key.ip);
+                let others = self
+                    .frontends
+                    .keys()
+                    .filter(|other| *other != key && Family::of(other.ip) == family);
+                if others.count() >= self.limits.frontends as usize {
+                    return Err(Refused::Full(*key));
+                }
+                self.frontends.insert(*key, *frontend);
+            }
+            Step::RemoveFrontend { key } => {
+                self.frontends.remove(key).ok_or(Refused::Absent(*key))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The slots of a table; none where it reaches outside of the array.
+    #[must_use]
+    pub fn table(&self, frontend: &abi::Frontend) -> Option<&[u32]> {
+        let first = frontend.table as usize;
+        self.slots.get(first..first.checked_add(frontend.members as usize)?)
+    }
+
+    /// Reads everything back.
+    #[must_use]
+    pub fn contents(&self) -> Contents {
+        let tables = self.frontends.values().filter_map(|frontend| {
+            let slots = self.table(frontend)?;
+            Some(((frontend.table, frontend.members), slots.to_vec()))
+        });
+        let backends = (0..).zip(self.backends.iter().copied());
+        Contents {
+            frontends: self.frontends.clone(),
+            tables: tables.collect(),
+            backends: backends.filter(|(_, record)| record.state != abi::BACKEND_FREE).collect(),
+            backend_names: self.backend_names.clone(),
+            service_names: self.service_names.clone(),
+        }
+    }
+}
+
+impl Tables for Maps {
+    fn slot(&self, index: u32) -> Option<u32> {
+        self.slots.get(index as usize).copied()
+    }
+
+    fn available(&self, backend: u32) -> bool {
+        let record = self.backends.get(backend as usize);
+        record.is_some_and(|record| record.state == abi::BACKEND_AVAILABLE)
+    }
+
+    fn search<P: FnMut(u32) -> Option<u32>>(&self, count: u32, probe: P) -> Option<u32> {
+        (0..count).find_map(probe)
+    }
+}
