@@ -4,6 +4,8 @@ mod backends;
 mod counters;
 mod services;
 
+pub(crate) use counters::describe;
+
 use std::io::{IsTerminal as _, stdout};
 
 use anyhow::Context as _;

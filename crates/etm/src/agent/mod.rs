@@ -1,0 +1,130 @@
+//! `etm agent`: follows the cluster's state and keeps the kernel's maps equal to it.
+
+mod events;
+mod node;
+mod problems;
+mod reconciler;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use etm_dataplane::{Config, Dataplane, cgroup2_root, netns_cookie};
+use etm_model::{Limits, Options, Planner};
+use etm_source::Manifests;
+use sd_notify::NotifyState;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Instant, sleep_until},
+};
+use tracing::{info, warn};
+
+use crate::{
+    agent::{events::EventStream, node::AddressWatch, problems::Problems, reconciler::Reconciler},
+    cli::{AgentArgs, UnknownPort},
+    logging,
+};
+
+/// How long after a failed write the maps are read back and written again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Longest sleep; what has no deadline is looked at this often all the same.
+const IDLE: Duration = Duration::from_secs(3600);
+
+pub(crate) fn run(arguments: AgentArgs) -> anyhow::Result<()> {
+    logging::init();
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(agent(arguments))
+}
+
+async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut addresses = AddressWatch::open().context("could not follow this host's addresses")?;
+    let dataplane = Dataplane::open(dataplane_config(&arguments)?)?;
+    if !dataplane.has_errno() {
+        warn!("this kernel is older than 5.18: refused callers see EPERM instead of ECONNREFUSED");
+    }
+    let mut events = EventStream::open(&dataplane)?;
+    let (mut manifests, snapshot, found) =
+        Manifests::open(&arguments.manifests, source_options(&arguments, &addresses)?)?;
+    let mut problems = Problems::default();
+    problems.set_source(found);
+
+    let mut planner = Planner::new(options(&arguments));
+    planner.replace(snapshot);
+    let mut reconciler = Reconciler::adopt(dataplane, planner)?;
+    let ready = reconciler.attach()?;
+    problems.report(reconciler.problems());
+    println!("{ready}");
+    let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&ready)]);
+
+    loop {
+        tokio::select! {
+            update = manifests.next() => {
+                let update = update.context("could not follow the manifests")?;
+                problems.set_source(update.problems);
+                reconciler.change(update.changes);
+            }
+            changed = addresses.changed() => {
+                let current = changed.context("could not follow this host's addresses")?;
+                reconciler.change(manifests.set_node_addresses(current));
+            }
+            () = sleep_until(Instant::now() + reconciler.next_due().unwrap_or(IDLE)) => {
+                reconciler.due();
+            }
+            event = events.next() => reconciler.refused(&event.context("could not read events")?),
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+        problems.report(reconciler.problems());
+    }
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    info!("stopping; the data path goes on, `etm detach` would remove it");
+    Ok(())
+}
+
+fn dataplane_config(arguments: &AgentArgs) -> anyhow::Result<Config> {
+    let cgroup = match &arguments.cgroup {
+        Some(cgroup) => cgroup.clone(),
+        None => cgroup2_root()?,
+    };
+    let node_netns = netns_cookie().unwrap_or_else(|error| {
+        warn!(%error, "node ports are not served on loopback: the kernel tells no namespace cookie");
+        0
+    });
+    Ok(Config {
+        cgroup,
+        pin: arguments.pin.pin.clone(),
+        limits: Limits {
+            frontends: arguments.max_frontends,
+            backends: arguments.max_backends,
+            slots: arguments.max_slots,
+        },
+        refuse_unknown_port: arguments.unknown_port == UnknownPort::Refuse,
+        node_netns,
+    })
+}
+
+fn options(arguments: &AgentArgs) -> Options {
+    Options {
+        unknown_port: match arguments.unknown_port {
+            UnknownPort::Pass => etm_model::UnknownPort::Pass,
+            UnknownPort::Refuse => etm_model::UnknownPort::Refuse,
+        },
+        ..Options::default()
+    }
+}
+
+fn source_options(
+    arguments: &AgentArgs,
+    addresses: &AddressWatch,
+) -> anyhow::Result<etm_source::Options> {
+    let node = match &arguments.node {
+        Some(node) => node.clone(),
+        None => node::host_name().context("this host has no name: name the node with --node")?,
+    };
+    Ok(etm_source::Options {
+        node: node.into(),
+        addresses: addresses.current()?,
+        proxy_name: arguments.proxy_name.clone().map(Into::into),
+    })
+}

@@ -1,0 +1,150 @@
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use etm_abi::Event;
+use etm_dataplane::{Dataplane, Events};
+use etm_model::{Change, Ledger, Planner, Problem, Reconciled, Report};
+use tracing::{debug, error, info, warn};
+
+use crate::{agent::RETRY, get::describe};
+
+/// Brings the maps to the Plan: everything at the start and after an error, then only what changes.
+pub(super) struct Reconciler {
+    dataplane: Dataplane,
+    planner: Planner,
+    ledger: Ledger,
+    started: Instant,
+    /// What does not fit into the maps.
+    unplaced: Vec<Problem>,
+    /// When to read the maps back and try again, after a write failed.
+    retry: Option<Duration>,
+    first: Report,
+}
+
+impl Reconciler {
+    /// Takes over the maps as they are and repairs what differs from the Plan.
+    pub(super) fn adopt(dataplane: Dataplane, planner: Planner) -> anyhow::Result<Self> {
+        let ledger = read_back(&dataplane)?;
+        let mut reconciler = Self {
+            dataplane,
+            planner,
+            ledger,
+            started: Instant::now(),
+            unplaced: Vec::new(),
+            retry: None,
+            first: Report::default(),
+        };
+        let reconciled = reconciler.ledger.reconcile(reconciler.planner.plan(), Duration::ZERO);
+        reconciler.first = reconciled.report;
+        reconciler.write(&reconciled)?;
+        Ok(reconciler)
+    }
+
+    /// Lets the programs work on these maps, and says in one line what was found and done.
+    pub(super) fn attach(&mut self) -> anyhow::Result<String> {
+        let attached = self.dataplane.attach()?;
+        let Report { added, changed, removed, unchanged, repaired, .. } = self.first;
+        Ok(format!(
+            "ready: {} frontends and {} backends in {}; maps: {unchanged} adopted, {added} added, \
+             {changed} changed, {removed} removed, {repaired} repaired; programs: {} kept, {} \
+             replaced, {} attached",
+            self.planner.plan().frontends.len(),
+            self.ledger.usage().backends,
+            self.dataplane.pin().display(),
+            attached.kept,
+            attached.replaced,
+            attached.created,
+        ))
+    }
+
+    /// What the Plan could not honour, and what did not fit.
+    pub(super) fn problems(&self) -> impl Iterator<Item = &Problem> {
+        self.planner.problems().iter().chain(&self.unplaced)
+    }
+
+    /// Takes changes of the cluster's state into the maps.
+    pub(super) fn change(&mut self, changes: impl IntoIterator<Item = Change>) {
+        let since = Instant::now();
+        let delta = self.planner.change(changes);
+        if self.retry.is_some() {
+            // The whole Plan is compared at the retry.
+            return;
+        }
+        let reconciled = self.ledger.apply(&delta, self.now());
+        let steps = reconciled.steps.len();
+        self.attempt(&reconciled);
+        debug!(steps, microseconds = since.elapsed().as_micros(), "applied a change");
+    }
+
+    /// How long until [`Self::due`] has something to do.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        let due = self.retry.or_else(|| self.ledger.next_expiry())?;
+        Some(due.saturating_sub(self.now()))
+    }
+
+    /// Clears what was retired, or tries again after a failure.
+    pub(super) fn due(&mut self) {
+        if self.retry.take().is_none() {
+            let steps = self.ledger.expire(self.now());
+            self.attempt(&Reconciled { steps, ..Reconciled::default() });
+            return;
+        }
+        match read_back(&self.dataplane) {
+            Ok(ledger) => {
+                self.ledger = ledger;
+                let reconciled = self.ledger.reconcile(self.planner.plan(), self.now());
+                info!(report = ?reconciled.report, "read the maps back and compared them");
+                self.attempt(&reconciled);
+            }
+            Err(error) => {
+                error!("could not read the maps back: {error:#}");
+                self.retry = Some(self.now() + RETRY);
+            }
+        }
+    }
+
+    /// Tells of a refused call.
+    pub(super) fn refused(&self, event: &Event) {
+        let reason = etm_abi::Counter::ALL
+            .into_iter()
+            .find(|counter| *counter as u32 == event.counter)
+            .map_or("unknown reason", |counter| describe(counter).1);
+        warn!(
+            pid = event.pid,
+            cgroup = event.cgroup,
+            address = %Events::address(event),
+            port = u16::from_be(event.port),
+            protocol = if event.protocol == etm_abi::PROTOCOL_TCP { "TCP" } else { "UDP" },
+            "{reason}"
+        );
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn attempt(&mut self, reconciled: &Reconciled) {
+        if let Err(error) = self.write(reconciled) {
+            error!("{error:#}; the maps will be read back and compared in {RETRY:?}");
+            self.retry = Some(self.now() + RETRY);
+        }
+    }
+
+    fn write(&mut self, reconciled: &Reconciled) -> anyhow::Result<()> {
+        self.dataplane.apply(&reconciled.steps).context("could not write the maps")?;
+        self.ledger.written(self.now());
+        self.unplaced = self.ledger.waiting();
+        Ok(())
+    }
+}
+
+fn read_back(dataplane: &Dataplane) -> anyhow::Result<Ledger> {
+    let contents = dataplane.contents().context("could not read the maps")?;
+    Ok(Ledger::adopt(contents, dataplane.limits(), seconds_since_epoch()))
+}
+
+/// Where the counter of table generations begins: later than any that an agent before this one can
+/// have reached, unless it made more than one table a second all its life.
+fn seconds_since_epoch() -> u32 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs() as u32)
+}
