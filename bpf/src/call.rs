@@ -35,7 +35,8 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
         service_port: port,
         peer_port: pod.port,
         backend: id,
-        reserved: [0; 2],
+        moved: 0,
+        reserved: 0,
     };
     let owner = if protocol == PROTOCOL_TCP { mptcp::owner(caller) } else { None };
     match owner {

@@ -54,7 +54,7 @@ pub fn record(flow: &Flow) {
     let Some(place) = place(flow.cookie) else { return };
     if claim(place, flow.cookie) {
         write(place, flow);
-    } else if maps::FLOWS_MOVED.insert(&flow.cookie, flow, 0).is_err() {
+    } else if !set_aside(place, flow) {
         count(Counter::FlowLost);
     }
 }
@@ -75,7 +75,7 @@ fn claim(place: *mut Flow, cookie: u64) -> bool {
         return true;
     }
     if found == held | FLOW_CLOSED {
-        let _ = maps::FLOWS_MOVED.remove(&held);
+        take_back(place, held);
     }
     false
 }
@@ -87,7 +87,43 @@ fn copy_out(place: *mut Flow, owner: u64) -> bool {
     let copy = unsafe { ptr::read_volatile(place) };
     copy.cookie == owner
         && load(place) == owner
-        && maps::FLOWS_MOVED.insert(&owner, &copy, 0).is_ok()
+        && set_aside(place, &copy)
+}
+
+/// Puts a record into `FLOWS_MOVED`, counted first, so that whoever looks for it finds it.
+#[inline(always)]
+fn set_aside(place: *mut Flow, flow: &Flow) -> bool {
+    add_moved(place, 1);
+    let done = maps::FLOWS_MOVED.insert(&flow.cookie, flow, 0).is_ok();
+    if !done {
+        add_moved(place, u64::MAX);
+    }
+    done
+}
+
+/// Removes a record from `FLOWS_MOVED`.
+#[inline(always)]
+fn take_back(place: *mut Flow, cookie: u64) {
+    if maps::FLOWS_MOVED.remove(&cookie).is_ok() {
+        add_moved(place, u64::MAX);
+    }
+}
+
+#[inline(always)]
+fn add_moved(place: *mut Flow, difference: u64) {
+    // SAFETY: `place` is an element of FLOWS, and the field is aligned to 8 bytes.
+    unsafe {
+        intrinsics::atomic_xadd::<u64, u64, { intrinsics::AtomicOrdering::Relaxed }>(
+            &raw mut (*place).moved,
+            difference,
+        )
+    };
+}
+
+#[inline(always)]
+fn has_moved(place: *mut Flow) -> bool {
+    // SAFETY: `place` is an element of FLOWS; volatile, since other CPUs write it.
+    unsafe { ptr::read_volatile(&raw const (*place).moved) != 0 }
 }
 
 /// Fills a place that was taken, the cookie last.
@@ -116,6 +152,9 @@ pub fn service(cookie: u64, peer: &Address, peer_port: u16) -> Option<(Address, 
             return told(&flow, peer, peer_port);
         }
     }
+    if !has_moved(place) {
+        return None;
+    }
     // SAFETY: the value is replaced as a whole, never written in place.
     told(unsafe { maps::FLOWS_MOVED.get(&cookie) }?, peer, peer_port)
 }
@@ -134,8 +173,7 @@ pub fn release(ctx: &SockContext) {
     if load(place) == cookie {
         swap(place, cookie, cookie | FLOW_CLOSED);
     }
-    // SAFETY: only whether there is a value matters.
-    if unsafe { maps::FLOWS_MOVED.get(&cookie) }.is_some() {
-        let _ = maps::FLOWS_MOVED.remove(&cookie);
+    if has_moved(place) {
+        take_back(place, cookie);
     }
 }

@@ -27,8 +27,11 @@ pub struct Flow {
     pub peer_port: u16,
     /// Index into `BACKENDS`.
     pub backend: u32,
+    /// In `FLOWS`: how many records that belong to this place are in `FLOWS_MOVED`, so that the
+    /// second look-up is made only where it can find something. Stays when the record changes.
+    pub moved: u64,
     /// Zero.
-    pub reserved: [u64; 2],
+    pub reserved: u64,
 }
 pod!(Flow, 64, 8);
 
