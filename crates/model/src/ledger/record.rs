@@ -82,7 +82,7 @@ pub(super) fn is_name(text: &str, pod: &ObjectName) -> bool {
 
 /// A Pod's name, as far as a map can hold it.
 pub(super) fn name(pod: &ObjectName) -> Arc<str> {
-    cut(&pod.to_string(), abi::BACKEND_NAME_LEN).into()
+    cut(&[&*pod.namespace, "/", &*pod.name].concat(), abi::BACKEND_NAME_LEN).into()
 }
 
 /// A text cut at the end so that it has at most `length` bytes.
