@@ -20,26 +20,69 @@ pub fn pick<T: Tables>(tables: &T, frontend: &Frontend, random: u32) -> Option<u
     let mut draw = random;
     let mut round = 0;
     while round < DRAWS {
-        let backend = tables.slot(frontend.table.wrapping_add(scale(draw, frontend.members)))?;
-        if tables.available(backend) {
+        if let Some(backend) = usable(tables, frontend, scale(draw, frontend.members)) {
             return Some(backend);
         }
         draw = rehash(draw);
         round += 1;
     }
-    walk(tables, frontend, scale(draw, frontend.members))
+    walk(tables, frontend, draw)
 }
 
-/// Walks the whole table once, from `start` and around.
+/// The backend of a member, where new connections may be sent to it.
 #[inline(always)]
-fn walk<T: Tables>(tables: &T, frontend: &Frontend, start: u32) -> Option<u32> {
-    let (table, members) = (frontend.table, frontend.members);
-    tables.search(members, |step| {
-        let ahead = start.wrapping_add(step);
-        let member = if ahead < members { ahead } else { ahead.wrapping_sub(members) };
-        let backend = tables.slot(table.wrapping_add(member))?;
-        tables.available(backend).then_some(backend)
+fn usable<T: Tables>(tables: &T, frontend: &Frontend, member: u32) -> Option<u32> {
+    let backend = tables.slot(frontend.table.wrapping_add(member))?;
+    tables.available(backend).then_some(backend)
+}
+
+/// Visits every member once, in an order that `random` shuffles: from slot to slot, the member
+/// behind many that are out, as when a whole zone is lost, would get the share of all of them.
+#[inline(always)]
+fn walk<T: Tables>(tables: &T, frontend: &Frontend, random: u32) -> Option<u32> {
+    let members = frontend.members;
+    let shuffle = Shuffle::new(members, random);
+    tables.search(shuffle.mask.wrapping_add(1), |step| {
+        let member = shuffle.at(step);
+        if member < members { usable(tables, frontend, member) } else { None }
     })
+}
+
+/// A bijection of `0..=mask`, the least power of two that holds a table's members, so that fewer
+/// than half of its values are none of theirs.
+#[derive(Clone, Copy)]
+struct Shuffle {
+    mask: u32,
+    /// Half of the mask's bits, rounded up: moves the well-mixed upper ones onto the lower ones.
+    half: u32,
+    add: u32,
+    /// Odd, hence invertible for any power of two. Two of them: with one for both rounds, members
+    /// were measured at 1.2 times their share.
+    multiply: [u32; 2],
+}
+
+impl Shuffle {
+    #[inline(always)]
+    fn new(members: u32, random: u32) -> Self {
+        let key = rehash(random);
+        let bits = u32::BITS - members.saturating_sub(1).leading_zeros();
+        Self {
+            mask: ((1_u64 << bits) - 1) as u32,
+            half: (bits + 1) >> 1,
+            add: random,
+            multiply: [key | 1, key.rotate_left(16) | 1],
+        }
+    }
+
+    /// Adding, multiplying by an odd number, and folding upper bits onto lower ones can each be
+    /// undone within the mask, and so can their sequence.
+    #[inline(always)]
+    fn at(&self, step: u32) -> u32 {
+        let mut x = step.wrapping_add(self.add).wrapping_mul(self.multiply[0]) & self.mask;
+        x ^= x >> self.half;
+        x = x.wrapping_mul(self.multiply[1]) & self.mask;
+        x ^ (x >> self.half)
+    }
 }
 
 /// Maps an even 32-bit value onto `0..members` by multiplication instead of division (Lemire,

@@ -12,8 +12,9 @@ pub struct Snapshot {
     pub node: Node,
     /// Services by name.
     pub services: BTreeMap<ObjectName, Service>,
-    /// EndpointSlices by the Service that they belong to (it may not exist), then by name.
-    pub slices: BTreeMap<ObjectName, BTreeMap<Arc<str>, EndpointSlice>>,
+    /// EndpointSlices by the Service that they belong to (it may not exist), then by name. Shared:
+    /// most Services have one, and a map's node has room for eleven.
+    pub slices: BTreeMap<ObjectName, BTreeMap<Arc<str>, Arc<EndpointSlice>>>,
 }
 
 /// One change of the cluster's state.
@@ -65,7 +66,7 @@ impl Snapshot {
                     name: Arc::clone(&slice.service),
                 };
                 let name = Arc::clone(&slice.name.name);
-                self.slices.entry(service.clone()).or_default().insert(name, slice);
+                self.slices.entry(service.clone()).or_default().insert(name, Arc::new(slice));
                 service
             }
             Change::RemoveSlice(service, slice) => {

@@ -23,10 +23,10 @@ impl Ledger {
         let mut names = contents.backend_names;
         for (id, backend) in &contents.backends {
             let name = names.remove(id).filter(|name| !name.is_empty());
-            ledger.backends.adopt(*id, record::key(backend), name.map(Into::into));
+            ledger.backends.adopt(*id, record::key(backend), name);
         }
         for (id, name) in names.into_iter().filter(|(_, name)| !name.is_empty()) {
-            ledger.backends.adopt(id, None, Some(name.into()));
+            ledger.backends.adopt(id, None, Some(name));
         }
         for (id, name) in contents.service_names {
             ledger.services.adopt(id, &name);

@@ -1,9 +1,10 @@
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use etm_abi as abi;
 
 use super::{
     free::FreeRanges,
+    name::{PodName, backend_name},
     record,
     retired::{Item, Retired},
     writes::Writes,
@@ -23,7 +24,7 @@ pub(super) struct Backends {
 struct Entry {
     /// None where what was read back is no record of an available backend.
     key: Option<BackendKey>,
-    name: Option<Arc<str>>,
+    name: Option<PodName>,
     tables: u32,
     retired: Option<Duration>,
 }
@@ -44,13 +45,14 @@ impl Backends {
     }
 
     /// Enters what was read back under an id; nothing where the id is outside of the array.
-    pub(super) fn adopt(&mut self, id: u32, key: Option<BackendKey>, name: Option<Arc<str>>) {
+    pub(super) fn adopt(&mut self, id: u32, key: Option<BackendKey>, name: Option<String>) {
         if !self.free.reserve(id, 1) {
             return;
         }
         if let Some(key) = key {
             self.ids.entry(key).or_insert(id);
         }
+        let name = name.map(|text| PodName::Text(text.into()));
         self.put(id, Entry { key, name, tables: 0, retired: None });
     }
 
@@ -100,11 +102,11 @@ impl Backends {
         }
         let backend = record::record(member.backend)?;
         let id = self.free.take(1)?;
-        let name = member.pod.as_ref().map(record::name);
         writes.backend(id, backend);
-        if name.is_some() {
-            writes.backend_name(id, name.clone());
+        if let Some(pod) = &member.pod {
+            writes.backend_name(id, Some(backend_name(pod)));
         }
+        let name = member.pod.clone().map(PodName::Pod);
         self.ids.insert(member.backend, id);
         self.put(id, Entry { key: Some(member.backend), name, tables: 1, retired: None });
         Some(Acquired { id, added: true, revived: None })
@@ -123,10 +125,10 @@ impl Backends {
     /// known erases no name: another Service may know it.
     pub(super) fn rename(&mut self, id: u32, member: &Member, writes: &mut Writes) {
         let (Some(pod), Some(entry)) = (&member.pod, self.entry_mut(id)) else { return };
-        if !entry.name.as_ref().is_some_and(|name| record::is_name(name, pod)) {
-            entry.name = Some(record::name(pod));
-            writes.backend_name(id, entry.name.clone());
+        if !entry.name.as_ref().is_some_and(|name| name.is(pod)) {
+            writes.backend_name(id, Some(backend_name(pod)));
         }
+        entry.name = Some(PodName::Pod(pod.clone()));
     }
 
     /// One table less leads to an id; retired with the last one: then `true`.

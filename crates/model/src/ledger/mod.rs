@@ -3,6 +3,7 @@
 mod adopt;
 mod backends;
 mod free;
+mod name;
 mod place;
 mod record;
 mod report;

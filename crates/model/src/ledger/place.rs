@@ -5,7 +5,7 @@ use std::time::Duration;
 use etm_abi as abi;
 
 use super::{
-    Ledger, report::Report, room::Lack, room::Waiting, services::Services, writes::Writes,
+    Ledger, name::service_name, report::Report, room::Lack, room::Waiting, writes::Writes,
 };
 use crate::{
     object::Family,
@@ -68,7 +68,7 @@ impl Ledger {
     ) -> Result<(), Lack> {
         let empty = Pool::default();
         let pool = if key.listener == Listener::AnyPort { &empty } else { &planned.pool };
-        let text = Services::text(&planned.service);
+        let text = service_name(&planned.service);
         let known = self.services.id(&text);
         let table = known.and_then(|service| self.find(service, pool));
         let flags = if planned.node_only { abi::FRONTEND_NODE_ONLY } else { 0 };

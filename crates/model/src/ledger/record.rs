@@ -1,16 +1,10 @@
 //! Backends as the kernel has them.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::Arc,
-};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use etm_abi as abi;
 
-use crate::{
-    object::{ObjectName, Protocol},
-    plan::BackendKey,
-};
+use crate::{object::Protocol, plan::BackendKey};
 
 /// The record of an available backend; none where the protocol has no place in the maps.
 pub(super) fn record(key: BackendKey) -> Option<abi::Backend> {
@@ -68,24 +62,4 @@ fn ip(address: &abi::Address) -> IpAddr {
         *bytes = word.to_ne_bytes();
     }
     Ipv6Addr::from(octets).into()
-}
-
-/// Whether a stored text is a Pod's name, as far as a map can hold it.
-pub(super) fn is_name(text: &str, pod: &ObjectName) -> bool {
-    if pod.namespace.len() + 1 + pod.name.len() > abi::BACKEND_NAME_LEN {
-        return *text == *name(pod);
-    }
-    text.strip_prefix(&*pod.namespace)
-        .and_then(|rest| rest.strip_prefix('/'))
-        .is_some_and(|rest| *rest == *pod.name)
-}
-
-/// A Pod's name, as far as a map can hold it.
-pub(super) fn name(pod: &ObjectName) -> Arc<str> {
-    cut(&pod.to_string(), abi::BACKEND_NAME_LEN).into()
-}
-
-/// A text cut at the end so that it has at most `length` bytes.
-pub(super) fn cut(text: &str, length: usize) -> &str {
-    &text[..text.floor_char_boundary(length)]
 }

@@ -1,14 +1,10 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use etm_abi as abi;
-
 use super::{
     free::FreeRanges,
-    record,
     retired::{Item, Retired},
     writes::Writes,
 };
-use crate::plan::ServicePortName;
 
 /// Entries of `SERVICE_NAMES`: which Service port has which id, and how many frontends bear it.
 #[derive(Clone, Debug)]
@@ -35,11 +31,6 @@ impl Default for Services {
 }
 
 impl Services {
-    /// The text under which a Service port stands in the map.
-    pub(super) fn text(name: &ServicePortName) -> Arc<str> {
-        record::cut(&name.to_string(), abi::SERVICE_NAME_LEN).into()
-    }
-
     /// Enters a name that was read back.
     pub(super) fn adopt(&mut self, id: u32, name: &str) {
         self.free.reserve(id, 1);

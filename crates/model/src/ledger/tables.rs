@@ -89,7 +89,7 @@ impl Tables {
     /// Enters a table that was read back; `false` where it lies where no table can.
     pub(super) fn adopt(&mut self, first: u32, service: u32, backends: Arc<[u32]>) -> bool {
         let Ok(members) = u32::try_from(backends.len()) else { return false };
-        if first % 2 != 0 || !self.free.reserve(first, size(members)) {
+        if !first.is_multiple_of(2) || !self.free.reserve(first, size(members)) {
             return false;
         }
         let table = Table { service, backends, pool: None, frontends: 1, retired: None };

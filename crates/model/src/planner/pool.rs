@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The slices of one Service, by name.
-pub(super) type Slices = BTreeMap<Arc<str>, EndpointSlice>;
+pub(super) type Slices = BTreeMap<Arc<str>, Arc<EndpointSlice>>;
 
 /// How usable an endpoint is, the most usable first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

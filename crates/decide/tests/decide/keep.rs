@@ -1,0 +1,37 @@
+//! A socket keeps its backend while that is usable and a member.
+
+use etm_abi::UdpFlow;
+use etm_decide::keep;
+use proptest::{collection::vec, prelude::*};
+
+use crate::memory::Memory;
+
+proptest! {
+    #[test]
+    fn while_it_is_usable_and_a_member(
+        members in vec(0..30_u32, 0..30),
+        available in vec(0..30_u32, 0..30),
+        backend in 0..30_u32,
+    ) {
+        let (memory, frontend) = Memory::new(2, &members, available.iter().copied());
+        // Of an earlier table: membership is not known.
+        let flow = UdpFlow { backend, generation: frontend.generation - 1 };
+        let kept = keep(&memory, &frontend, flow);
+        let may = members.contains(&backend) && available.contains(&backend);
+        let expected = UdpFlow { backend, generation: frontend.generation };
+        prop_assert_eq!(kept, may.then_some(expected));
+    }
+
+    #[test]
+    fn a_table_that_was_checked_is_not_searched_again(
+        members in vec(0..30_u32, 1..30),
+        at in any::<prop::sample::Index>(),
+        usable in any::<bool>(),
+    ) {
+        let backend = *at.get(&members);
+        let (memory, frontend) = Memory::new(2, &members, usable.then_some(backend));
+        let flow = UdpFlow { backend, generation: frontend.generation };
+        prop_assert_eq!(keep(&memory, &frontend, flow), usable.then_some(flow));
+        prop_assert_eq!(memory.steps.get(), 0);
+    }
+}

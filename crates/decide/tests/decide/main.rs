@@ -1,0 +1,6 @@
+//! What the decision promises, for any table and any backends that are out.
+
+mod keep;
+mod memory;
+mod refusal;
+mod spread;

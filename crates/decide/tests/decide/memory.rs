@@ -1,0 +1,49 @@
+//! Tables in plain memory.
+
+use std::{cell::Cell, collections::BTreeSet};
+
+use etm_abi::Frontend;
+use etm_decide::Tables;
+
+pub(crate) struct Memory {
+    pub(crate) slots: Vec<u32>,
+    pub(crate) available: BTreeSet<u32>,
+    /// Steps of all searches.
+    pub(crate) steps: Cell<u64>,
+}
+
+impl Memory {
+    /// One table at slot `first`, and the frontend that leads to it.
+    pub(crate) fn new(
+        first: u32,
+        members: &[u32],
+        available: impl IntoIterator<Item = u32>,
+    ) -> (Self, Frontend) {
+        // What lies before belongs to others, and is available.
+        let other = u32::MAX;
+        let mut slots = vec![other; first as usize];
+        slots.extend(members);
+        slots.push(other);
+        let available = available.into_iter().chain([other]).collect();
+        let members = u32::try_from(members.len()).unwrap_or(u32::MAX);
+        let frontend = Frontend { table: first, members, generation: 7, ..Frontend::default() };
+        (Self { slots, available, steps: Cell::new(0) }, frontend)
+    }
+}
+
+impl Tables for Memory {
+    fn slot(&self, index: u32) -> Option<u32> {
+        self.slots.get(index as usize).copied()
+    }
+
+    fn available(&self, backend: u32) -> bool {
+        self.available.contains(&backend)
+    }
+
+    fn search<P: FnMut(u32) -> Option<u32>>(&self, count: u32, mut probe: P) -> Option<u32> {
+        (0..count).find_map(|step| {
+            self.steps.set(self.steps.get() + 1);
+            probe(step)
+        })
+    }
+}

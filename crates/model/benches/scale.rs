@@ -1,0 +1,148 @@
+//! Time and memory of planning and accounting for 10,000 Services of 10 endpoints each.
+//!
+//! `cargo bench -p etm-model`: prints the median of several rounds, and the resident memory of the
+//! process after each stage, the Snapshot included.
+#![allow(clippy::unwrap_used, reason = "a bench that cannot go on fails")]
+
+use std::{
+    fs, hint,
+    net::Ipv4Addr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use etm_model::{
+    Address, AddressKind, Change, Contents, Endpoint, EndpointSlice, Family, Ledger, Limits,
+    ObjectName, Options, Planner, Protocol, Service, ServicePort, SlicePort, Snapshot, compile,
+};
+
+const SERVICES: u32 = 10_000;
+const ENDPOINTS: u32 = 10;
+const ROUNDS: usize = 5;
+const LIMITS: Limits = Limits { frontends: 65_536, backends: 262_144, slots: 524_288 };
+
+fn main() {
+    let before = resident();
+    let snapshot = cluster();
+    println!("snapshot                {:>10} KiB", resident() - before);
+
+    let mut planner = Planner::new(Options::default());
+    planner.replace(snapshot);
+    println!("  with Plan             {:>10} KiB", resident() - before);
+    let mut ledger = Ledger::adopt(Contents::default(), LIMITS, 1);
+    let steps = ledger.reconcile(planner.plan(), Duration::ZERO).steps.len();
+    println!("  with Ledger           {:>10} KiB", resident() - before);
+    println!("  steps                 {steps:>10}");
+
+    time("compile", || {
+        hint::black_box(compile(planner.snapshot(), &Options::default()));
+    });
+    time("reconcile from empty", || {
+        let mut ledger = Ledger::adopt(Contents::default(), LIMITS, 1);
+        hint::black_box(ledger.reconcile(planner.plan(), Duration::ZERO));
+    });
+    time("reconcile unchanged", || {
+        assert!(ledger.reconcile(planner.plan(), Duration::ZERO).steps.is_empty());
+    });
+    one_change(&mut planner, &mut ledger);
+}
+
+/// One slice loses and regains an endpoint, in Services all over the cluster.
+fn one_change(planner: &mut Planner, ledger: &mut Ledger) {
+    let (mut plan, mut apply, mut expire) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..2_000_u32 {
+        let now = Duration::from_millis(u64::from(round) * 10);
+        let mut changed = slice((round / 2).wrapping_mul(7_919) % SERVICES);
+        if round % 2 == 0 {
+            changed.endpoints.pop();
+        }
+        let start = Instant::now();
+        let delta = planner.change([Change::SetSlice(changed)]);
+        plan.push(start.elapsed());
+        let start = Instant::now();
+        let reconciled = ledger.apply(&delta, now);
+        apply.push(start.elapsed());
+        assert_eq!((delta.set.len(), reconciled.report.changed), (1, 1));
+        let start = Instant::now();
+        hint::black_box(ledger.expire(now));
+        expire.push(start.elapsed());
+    }
+    show("one change, plan", &mut plan);
+    show("one change, apply", &mut apply);
+    show("one change, expire", &mut expire);
+}
+
+fn time(what: &str, mut run: impl FnMut()) {
+    let mut times: Vec<_> = (0..ROUNDS)
+        .map(|_| {
+            let start = Instant::now();
+            run();
+            start.elapsed()
+        })
+        .collect();
+    show(what, &mut times);
+}
+
+fn show(what: &str, times: &mut [Duration]) {
+    times.sort_unstable();
+    let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
+    println!("{what:<24}{median:>14.1?} (at most {worst:.1?})");
+}
+
+/// Resident memory of this process, in KiB.
+fn resident() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+fn cluster() -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    for index in 0..SERVICES {
+        snapshot.change(Change::SetService(service(index)));
+        snapshot.change(Change::SetSlice(slice(index)));
+    }
+    snapshot
+}
+
+fn service_name(index: u32) -> ObjectName {
+    ObjectName::new(format!("namespace-{}", index % 100), format!("service-{index}"))
+}
+
+fn service(index: u32) -> Service {
+    let ip = Ipv4Addr::from_bits(0x0a60_0000 + index).into();
+    Service {
+        name: service_name(index),
+        created: Some(1_700_000_000 + i64::from(index)),
+        addresses: vec![Address { ip, kind: AddressKind::Cluster }],
+        ports: vec![ServicePort {
+            name: "http".into(),
+            protocol: Protocol::Tcp,
+            port: 80,
+            node_port: None,
+        }],
+    }
+}
+
+fn slice(index: u32) -> EndpointSlice {
+    let service = service_name(index);
+    let namespace = Arc::clone(&service.namespace);
+    EndpointSlice {
+        name: ObjectName::new(Arc::clone(&namespace), format!("service-{index}-x7k2p")),
+        service: service.name,
+        family: Family::V4,
+        ports: vec![SlicePort { name: "http".into(), protocol: Protocol::Tcp, port: 8080 }],
+        endpoints: (0..ENDPOINTS)
+            .map(|pod| Endpoint {
+                address: Ipv4Addr::from_bits(0x0a80_0000 + index * ENDPOINTS + pod).into(),
+                ready: true,
+                serving: true,
+                terminating: false,
+                pod: Some(ObjectName::new(
+                    Arc::clone(&namespace),
+                    format!("service-{index}-6d4cf56db6-{pod:05}"),
+                )),
+            })
+            .collect(),
+    }
+}

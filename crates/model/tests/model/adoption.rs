@@ -1,0 +1,152 @@
+//! What one agent leaves, the next takes over; whatever is wrong with it is mended.
+
+use etm_abi as abi;
+use etm_model::{Contents, GRACE, Ledger, Plan};
+use proptest::{collection::vec, prelude::*, sample::Index};
+
+use crate::{
+    completeness::{happen, happening, refusing},
+    kernel::{AMPLE, Kernel},
+};
+
+/// One thing that is wrong with what is read back.
+#[derive(Clone, Debug)]
+enum Corruption {
+    Slot(Index, u32),
+    Backend(Index, abi::Backend),
+    BackendName(u32, String),
+    ServiceName(Index, Option<String>),
+    Frontend(Index, abi::Frontend),
+    /// One frontend leads to the table of another.
+    Swap(Index, Index),
+}
+
+fn number() -> impl Strategy<Value = u32> {
+    prop_oneof![0..8_u32, 0..1100_u32, any::<u32>()]
+}
+
+fn corruption() -> impl Strategy<Value = Corruption> {
+    let frontend = (number(), number(), number(), number(), any::<(u16, u16)>()).prop_map(
+        |(service, table, members, generation, (errno, flags))| abi::Frontend {
+            service,
+            table,
+            members,
+            generation,
+            errno,
+            flags,
+        },
+    );
+    let backend = (any::<abi::Address>(), any::<(u16, u8)>(), 0..3_u8, 0..2_u32).prop_map(
+        |(address, (port, protocol), state, reserved)| abi::Backend {
+            address,
+            port,
+            protocol,
+            state,
+            reserved: [reserved; 11],
+        },
+    );
+    let index = any::<Index>;
+    prop_oneof![
+        (index(), number()).prop_map(|(at, id)| Corruption::Slot(at, id)),
+        (index(), backend).prop_map(|(at, backend)| Corruption::Backend(at, backend)),
+        (0..300_u32, ".{1,4}").prop_map(|(id, name)| Corruption::BackendName(id, name)),
+        (index(), proptest::option::of(".{0,4}"))
+            .prop_map(|(at, name)| Corruption::ServiceName(at, name)),
+        (index(), frontend).prop_map(|(at, frontend)| Corruption::Frontend(at, frontend)),
+        (index(), index()).prop_map(|(from, to)| Corruption::Swap(from, to)),
+    ]
+}
+
+fn corrupt(kernel: &mut Kernel, it: Corruption) {
+    let maps = &mut kernel.maps;
+    let keys: Vec<_> = maps.frontends.keys().copied().collect();
+    match it {
+        Corruption::Slot(at, id) => *at.get_mut(&mut maps.slots[..64]) = id,
+        Corruption::Backend(at, backend) => *at.get_mut(&mut maps.backends[..32]) = backend,
+        Corruption::BackendName(id, name) => {
+            maps.backend_names.insert(id, name);
+        }
+        Corruption::ServiceName(at, name) => {
+            let id = u32::try_from(at.index(16)).unwrap();
+            match name {
+                Some(name) => maps.service_names.insert(id, name),
+                None => maps.service_names.remove(&id),
+            };
+        }
+        Corruption::Frontend(at, frontend) => {
+            if !keys.is_empty() {
+                maps.frontends.insert(*at.get(&keys), frontend);
+            }
+        }
+        Corruption::Swap(from, to) => {
+            if !keys.is_empty() {
+                let frontend = maps.frontends[from.get(&keys)];
+                maps.frontends.insert(*to.get(&keys), frontend);
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_next_agent_finds_nothing_to_do(story in vec(happening(), 1..12)) {
+        let mut kernel = Kernel::new(AMPLE);
+        let mut planner = refusing();
+        let mut plan = Plan::default();
+        for it in story {
+            happen(&mut kernel, &mut planner, &mut plan, it);
+        }
+        let mut next = Ledger::adopt(kernel.maps.contents(), AMPLE, 1);
+        let reconciled = next.reconcile(&plan, kernel.now);
+        prop_assert_eq!(&reconciled.steps, &[]);
+        prop_assert_eq!(reconciled.report.unchanged, plan.frontends.len());
+
+        kernel.settle();
+        kernel.restart();
+        prop_assert_eq!(kernel.reconcile(&plan).report.backends_retired, 0);
+        prop_assert_eq!(kernel.ledger.next_expiry(), None);
+    }
+
+    #[test]
+    fn whatever_is_wrong_is_mended(
+        story in vec(happening(), 1..8),
+        corruptions in vec(corruption(), 1..6),
+        gone in any::<bool>(),
+    ) {
+        let mut kernel = Kernel::new(AMPLE);
+        let mut planner = refusing();
+        let mut plan = Plan::default();
+        for it in story {
+            happen(&mut kernel, &mut planner, &mut plan, it);
+        }
+        // Where a held frontend is broken, it must go: what it names may be given to others.
+        plan.held.clear();
+        for it in corruptions {
+            corrupt(&mut kernel, it);
+        }
+        if gone {
+            plan.frontends.clear();
+        }
+        let contents: Contents = kernel.maps.contents();
+        kernel.ledger = Ledger::adopt(contents, AMPLE, 1 << 31);
+        // Not while programs look on: what they would see is broken to begin with.
+        let now = kernel.now + GRACE;
+        for step in kernel.ledger.reconcile(&plan, now).steps {
+            kernel.maps.apply(&step).unwrap();
+        }
+        kernel.now = now;
+        kernel.restart();
+        kernel.reconcile(&plan);
+        kernel.holds(&plan);
+        kernel.settle();
+        kernel.holds(&plan);
+
+        let mut used = std::collections::BTreeSet::new();
+        for frontend in kernel.maps.frontends.values() {
+            used.extend(kernel.maps.table(frontend).unwrap());
+        }
+        let left = kernel.maps.contents();
+        prop_assert_eq!(left.backends.keys().copied().collect::<std::collections::BTreeSet<_>>(), used);
+        prop_assert!(left.backend_names.keys().all(|id| left.backends.contains_key(id) || *id >= AMPLE.backends));
+    }
+}

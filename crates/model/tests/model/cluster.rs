@@ -1,0 +1,152 @@
+//! Small clusters in which everything collides with everything.
+
+use std::net::IpAddr;
+
+use etm_model::{
+    Address, AddressKind, Change, Endpoint, EndpointSlice, Family, Node, ObjectName, Protocol,
+    Service, ServicePort, SlicePort, Snapshot,
+};
+use proptest::{collection::vec, option, prelude::*, sample::select};
+
+pub(crate) fn name(name: &str) -> ObjectName {
+    ObjectName::new("shop", name)
+}
+
+pub(crate) fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// A Service with one TCP port "http" on 80.
+pub(crate) fn service(service: &str, cluster: &[&str]) -> Service {
+    let address = |text: &&str| Address { ip: ip(text), kind: AddressKind::Cluster };
+    Service {
+        name: name(service),
+        created: Some(1),
+        addresses: cluster.iter().map(address).collect(),
+        ports: vec![port("http", Protocol::Tcp, 80, None)],
+    }
+}
+
+pub(crate) fn port(
+    name: &str,
+    protocol: Protocol,
+    port: u16,
+    node_port: Option<u16>,
+) -> ServicePort {
+    ServicePort { name: name.into(), protocol, port, node_port }
+}
+
+/// A slice with one TCP port "http" on 8080, its endpoints ready.
+pub(crate) fn slice(service: &str, slice: &str, endpoints: &[&str]) -> EndpointSlice {
+    EndpointSlice {
+        name: name(slice),
+        service: service.into(),
+        family: Family::of(ip(endpoints.first().unwrap_or(&"10.1.0.0"))),
+        ports: vec![SlicePort { name: "http".into(), protocol: Protocol::Tcp, port: 8080 }],
+        endpoints: endpoints.iter().map(|text| endpoint(ip(text))).collect(),
+    }
+}
+
+/// A ready endpoint with a Pod.
+pub(crate) fn endpoint(address: IpAddr) -> Endpoint {
+    Endpoint { address, ready: true, serving: true, terminating: false, pod: pod(address) }
+}
+
+fn pod(address: IpAddr) -> Option<ObjectName> {
+    Some(name(&format!("pod-{address}")))
+}
+
+pub(crate) fn snapshot<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    for change in changes {
+        snapshot.change(change.clone());
+    }
+    snapshot
+}
+
+/// Any change of a small cluster.
+pub(crate) fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        1 => vec(addresses(), 0..3).prop_map(|addresses| {
+            Change::Node(Node { name: "node".into(), addresses })
+        }),
+        6 => any_service().prop_map(Change::SetService),
+        2 => service_name().prop_map(|service| Change::RemoveService(name(service))),
+        12 => any_slice().prop_map(Change::SetSlice),
+        3 => (service_name(), slice_name()).prop_map(|(service, slice)| {
+            Change::RemoveSlice(name(service), slice.into())
+        }),
+    ]
+}
+
+/// Changes that arrive together.
+pub(crate) fn changes() -> impl Strategy<Value = Vec<Change>> {
+    vec(change(), 1..8)
+}
+
+fn service_name() -> impl Strategy<Value = &'static str> {
+    select(&["cart", "mail", "stock", "web"][..])
+}
+
+fn slice_name() -> impl Strategy<Value = &'static str> {
+    select(&["one", "two"][..])
+}
+
+fn port_name() -> impl Strategy<Value = &'static str> {
+    select(&["", "http", "dns"][..])
+}
+
+fn protocol() -> impl Strategy<Value = Protocol> {
+    prop_oneof![5 => Just(Protocol::Tcp), 4 => Just(Protocol::Udp), 1 => Just(Protocol::Sctp)]
+}
+
+fn addresses() -> impl Strategy<Value = IpAddr> {
+    const TEXTS: [&str; 6] =
+        ["10.0.0.1", "10.0.0.2", "10.0.0.3", "fd00::1", "fd00::2", "127.0.0.1"];
+    select(&TEXTS[..]).prop_map(ip)
+}
+
+fn any_service() -> impl Strategy<Value = Service> {
+    let kind =
+        select(&[AddressKind::Cluster, AddressKind::External, AddressKind::LoadBalancer][..]);
+    let address = (addresses(), kind).prop_map(|(ip, kind)| Address { ip, kind });
+    let port = (port_name(), protocol(), 80..82_u16, option::weighted(0.3, 80..83_u16))
+        .prop_map(|(name, protocol, number, node_port)| port(name, protocol, number, node_port));
+    (service_name(), option::of(0..3_i64), vec(address, 0..3), vec(port, 0..4)).prop_map(
+        |(service, created, addresses, ports)| Service {
+            name: name(service),
+            created,
+            addresses,
+            ports,
+        },
+    )
+}
+
+fn any_slice() -> impl Strategy<Value = EndpointSlice> {
+    let port = (port_name(), protocol(), 8080..8082_u16)
+        .prop_map(|(name, protocol, port)| SlicePort { name: name.into(), protocol, port });
+    let endpoint = (1..8_u8, any::<(bool, bool, bool, bool)>());
+    (
+        (service_name(), slice_name()),
+        select(&[Family::V4, Family::V6][..]),
+        vec(port, 0..4),
+        vec(endpoint, 0..6),
+    )
+        .prop_map(|((service, slice), family, ports, endpoints)| EndpointSlice {
+            name: name(slice),
+            service: service.into(),
+            family,
+            ports,
+            endpoints: endpoints
+                .into_iter()
+                .map(|(host, (ready, serving, terminating, named))| {
+                    let address = match family {
+                        Family::V4 => IpAddr::from([10, 1, 0, host]),
+                        Family::V6 => IpAddr::from([0xfd01, 0, 0, 0, 0, 0, 0, u16::from(host)]),
+                    };
+                    let pod = pod(address).filter(|_| named);
+                    Endpoint { address, ready, serving, terminating, pod }
+                })
+                .collect(),
+        })
+}

@@ -1,0 +1,168 @@
+//! A kernel that takes steps, and programs in it that look on.
+
+use std::{net::IpAddr, time::Duration};
+
+use etm_abi as abi;
+use etm_decide::pick;
+use etm_model::{
+    BackendKey, Delta, FrontendKey, GRACE, Ledger, Limits, Listener, Plan, PlannedFrontend,
+    Protocol, Reconciled, Step, testing::Maps,
+};
+
+pub(crate) const AMPLE: Limits = Limits { frontends: 64, backends: 256, slots: 1024 };
+
+/// A program that read a frontend and may still walk its table.
+struct Program {
+    since: Duration,
+    frontend: abi::Frontend,
+    sees: Vec<(u32, abi::Backend)>,
+}
+
+pub(crate) struct Kernel {
+    pub(crate) maps: Maps,
+    pub(crate) ledger: Ledger,
+    pub(crate) now: Duration,
+    first_generation: u32,
+    programs: Vec<Program>,
+}
+
+impl Kernel {
+    pub(crate) fn new(limits: Limits) -> Self {
+        let maps = Maps::new(limits);
+        let ledger = Ledger::adopt(maps.contents(), limits, 1);
+        Self {
+            maps,
+            ledger,
+            now: Duration::from_secs(100),
+            first_generation: 1,
+            programs: Vec::new(),
+        }
+    }
+
+    /// The agent starts anew.
+    pub(crate) fn restart(&mut self) {
+        self.first_generation += 1_000_000;
+        let limits = self.ledger.limits();
+        self.ledger = Ledger::adopt(self.maps.contents(), limits, self.first_generation);
+        // What was retired is not known any more; the start takes longer than a program runs.
+        self.programs.clear();
+    }
+
+    pub(crate) fn reconcile(&mut self, plan: &Plan) -> Reconciled {
+        let reconciled = self.ledger.reconcile(plan, self.now);
+        self.write(&reconciled.steps);
+        reconciled
+    }
+
+    pub(crate) fn apply(&mut self, delta: &Delta) -> Reconciled {
+        let reconciled = self.ledger.apply(delta, self.now);
+        self.write(&reconciled.steps);
+        reconciled
+    }
+
+    pub(crate) fn wait(&mut self, time: Duration) {
+        self.now += time;
+        let steps = self.ledger.expire(self.now);
+        self.write(&steps);
+    }
+
+    /// Waits until nothing is left to expire.
+    pub(crate) fn settle(&mut self) {
+        while let Some(next) = self.ledger.next_expiry() {
+            assert!(next > self.now.saturating_sub(GRACE));
+            self.wait(next.saturating_sub(self.now));
+        }
+    }
+
+    /// Writes steps one by one while programs look on.
+    fn write(&mut self, steps: &[Step]) {
+        self.programs.retain(|program| program.since + GRACE > self.now);
+        for frontend in self.maps.frontends.values() {
+            let sees = self.walk(frontend);
+            self.programs.push(Program { since: self.now, frontend: *frontend, sees });
+        }
+        for step in steps {
+            self.maps.apply(step).unwrap();
+            for (key, frontend) in &self.maps.frontends {
+                self.check(key, frontend);
+            }
+            for program in &self.programs {
+                assert_eq!(
+                    self.walk(&program.frontend),
+                    program.sees,
+                    "a table in use changed with {step:?}"
+                );
+            }
+        }
+    }
+
+    fn walk(&self, frontend: &abi::Frontend) -> Vec<(u32, abi::Backend)> {
+        let slots = self.maps.table(frontend).unwrap();
+        slots.iter().map(|id| (*id, self.maps.backends[*id as usize])).collect()
+    }
+
+    /// A frontend leads to a complete table.
+    fn check(&self, key: &FrontendKey, frontend: &abi::Frontend) {
+        let service = frontend.service;
+        assert!(self.maps.service_names.contains_key(&service), "{key:?} has no Service");
+        for (id, backend) in self.walk(frontend) {
+            assert_eq!(backend.state, abi::BACKEND_AVAILABLE, "{key:?} leads to free {id}");
+            let Listener::Port(_, protocol) = key.listener else { panic!("{key:?} has members") };
+            assert_eq!(backend.protocol, number(protocol), "{key:?} leads to {id}");
+        }
+        for random in [0, 1 << 31, u32::MAX] {
+            assert_eq!(pick(&self.maps, frontend, random).is_some(), frontend.members > 0);
+        }
+    }
+
+    /// A frontend is what the Plan says.
+    pub(crate) fn is_as_planned(&self, key: &FrontendKey, planned: &PlannedFrontend) -> bool {
+        let Some(frontend) = self.maps.frontends.get(key) else { return false };
+        let members: Vec<_> = self.walk(frontend).into_iter().map(|(_, record)| record).collect();
+        let pool: Vec<_> = planned.pool.iter().map(|member| record(&member.backend)).collect();
+        let flags = if planned.node_only { abi::FRONTEND_NODE_ONLY } else { 0 };
+        members == pool
+            && frontend.errno == planned.errno
+            && frontend.flags == flags
+            && self.maps.service_names.get(&frontend.service) == Some(&planned.service.to_string())
+    }
+
+    /// The maps hold a Plan, and nothing else.
+    pub(crate) fn holds(&self, plan: &Plan) {
+        for (key, planned) in &plan.frontends {
+            assert!(self.is_as_planned(key, planned), "{key:?} is not as planned");
+            let frontend = &self.maps.frontends[key];
+            for ((id, _), member) in self.walk(frontend).iter().zip(planned.pool.iter()) {
+                if let Some(pod) = &member.pod {
+                    assert_eq!(self.maps.backend_names.get(id), Some(&pod.to_string()));
+                }
+            }
+        }
+        for key in self.maps.frontends.keys() {
+            assert!(plan.frontends.contains_key(key) || plan.held.contains(key), "{key:?} stayed");
+        }
+    }
+}
+
+fn number(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Tcp => 6,
+        Protocol::Udp => 17,
+        Protocol::Sctp => panic!("SCTP has no place in the maps"),
+    }
+}
+
+fn record(key: &BackendKey) -> abi::Backend {
+    let octets = match key.ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
+    };
+    let word = |at: usize| u32::from_ne_bytes(octets[at..at + 4].try_into().unwrap());
+    abi::Backend {
+        address: [word(0), word(4), word(8), word(12)],
+        port: u16::from_ne_bytes(key.port.to_be_bytes()),
+        protocol: number(key.protocol),
+        state: abi::BACKEND_AVAILABLE,
+        reserved: [0; 11],
+    }
+}

@@ -1,0 +1,13 @@
+//! What the Planner and the Ledger promise, by behaviour.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod adoption;
+mod cluster;
+mod completeness;
+mod conflicts;
+mod kernel;
+mod order;
+mod pools;
+mod release;
+mod room;
+mod services;
