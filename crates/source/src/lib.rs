@@ -1,1 +1,7 @@
+//! Where the cluster's state comes from: a directory of manifests.
+#![forbid(unsafe_code)]
 
+pub mod convert;
+pub mod derive;
+mod index;
+mod manifest;
