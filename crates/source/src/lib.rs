@@ -3,5 +3,8 @@
 
 pub mod convert;
 pub mod derive;
+mod directory;
 mod index;
 mod manifest;
+
+pub use directory::{Manifests, OpenError, Options, Update, WatchError};

@@ -42,12 +42,12 @@ impl Claims {
         self.claims.get(key)?.first()
     }
 
-    pub(super) fn add(&mut self, key: ObjectKey, file: Arc<str>, declared: Declared) {
+    pub(super) fn add(&mut self, key: &ObjectKey, file: Arc<str>, declared: Declared) {
         let claim = Claim { file, declared };
         let claims = self.claims.entry(key.clone()).or_default();
         let place = claims.partition_point(|other| other.rank() <= claim.rank());
         claims.insert(place, claim);
-        self.judge(&key);
+        self.judge(key);
     }
 
     /// Takes back all that a file says of an object.

@@ -123,7 +123,7 @@ impl Index {
         for declared in file.objects {
             let key = declared.object.key();
             self.note(&key, before);
-            self.claims.add(key.clone(), Arc::clone(&name), declared);
+            self.claims.add(&key, Arc::clone(&name), declared);
             keys.push(key);
         }
         let good = LastGood { keys, problems: file.problems, broken: None };

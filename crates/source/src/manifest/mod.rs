@@ -5,4 +5,4 @@ mod object;
 mod text;
 
 pub(crate) use object::{Declared, Kind, Object, ObjectKey};
-pub(crate) use text::{File, parse};
+pub(crate) use text::{File, broken, parse};
