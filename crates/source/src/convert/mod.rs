@@ -1,0 +1,60 @@
+//! From Kubernetes' own types to those of `etm-model`: every default filled in, every field
+//! checked. What is bad is left out and told as a [`Problem`]; the rest of the object stays.
+//! Pure, and the same for a directory of manifests and for a watch on an API server.
+
+mod address;
+mod metadata;
+mod node;
+mod pod;
+mod port;
+mod report;
+mod service;
+mod service_address;
+mod service_port;
+mod slice;
+
+use etm_model::{Problem, Timestamp};
+
+pub use node::{NodeAddresses, node};
+pub use pod::{ContainerPort, Pod, pod};
+pub use service::{ServiceObject, service};
+pub use service_port::{PodSelection, Target, TargetPort};
+pub use slice::endpoint_slice;
+
+pub(crate) use address::family_name;
+
+/// What became of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Converted<T> {
+    /// The object; `None` where it is not one that a proxy handles or can use.
+    pub object: Option<T>,
+    /// `metadata.creationTimestamp`, in seconds since the Unix epoch.
+    pub created: Option<Timestamp>,
+    /// Label `service.kubernetes.io/service-proxy-name`: the only proxy that may handle it.
+    pub proxy: Option<Box<str>>,
+    /// What is wrong with it.
+    pub problems: Vec<Problem>,
+}
+
+impl<T> Converted<T> {
+    /// Nothing usable, for these reasons.
+    fn refused(problems: Vec<Problem>) -> Self {
+        Self { object: None, created: None, proxy: None, problems }
+    }
+
+    /// The same with another form of the object.
+    pub(crate) fn map<U>(self, form: impl FnOnce(T) -> U) -> Converted<U> {
+        let Self { object, created, proxy, problems } = self;
+        Converted { object: object.map(form), created, proxy, problems }
+    }
+
+    /// The same, or nothing at all where the object is for another proxy than the one of this
+    /// name. `None` is a proxy without a name, for which all unlabelled objects are.
+    #[must_use]
+    pub fn for_proxy(self, name: Option<&str>) -> Self {
+        match self.proxy.as_deref() {
+            Some(named) if Some(named) != name => Self::refused(Vec::new()),
+            _ => self,
+        }
+    }
+}

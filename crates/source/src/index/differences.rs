@@ -1,0 +1,35 @@
+use etm_model::{Change, EndpointSlice, Node, ObjectName, Service};
+
+use super::service_of;
+
+/// Changes by what they do. Removals go first: a slice that moves to another Service, or is
+/// declared where one of the same name was derived, is then right at the end.
+#[derive(Debug, Default)]
+pub(super) struct Differences {
+    pub(super) node: Option<Node>,
+    removals: Vec<Change>,
+    settings: Vec<Change>,
+}
+
+impl Differences {
+    pub(super) fn set_service(&mut self, service: Service) {
+        self.settings.push(Change::SetService(service));
+    }
+
+    pub(super) fn remove_service(&mut self, name: ObjectName) {
+        self.removals.push(Change::RemoveService(name));
+    }
+
+    pub(super) fn set_slice(&mut self, slice: EndpointSlice) {
+        self.settings.push(Change::SetSlice(slice));
+    }
+
+    pub(super) fn remove_slice(&mut self, slice: &EndpointSlice) {
+        self.removals.push(Change::RemoveSlice(service_of(slice), slice.name.name.clone()));
+    }
+
+    pub(super) fn into_changes(self) -> Vec<Change> {
+        let node = self.node.map(Change::Node);
+        node.into_iter().chain(self.removals).chain(self.settings).collect()
+    }
+}

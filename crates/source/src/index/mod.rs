@@ -1,0 +1,205 @@
+//! Which file declares which objects, and what a change of files changes for the cluster. Pure.
+
+mod claims;
+mod differences;
+mod node;
+mod selection;
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+use etm_model::{Change, ObjectName, Problem};
+
+use crate::manifest::{File, Kind, Object, ObjectKey};
+use claims::Claims;
+use differences::Differences;
+use node::ThisNode;
+use selection::Selection;
+
+/// What reading a file came to.
+#[derive(Clone, Debug)]
+pub(crate) enum Reading {
+    /// Its objects.
+    Read(File),
+    /// It cannot be used, for this reason; its objects stay as they were.
+    Broken(Problem),
+    /// There is no such file any more.
+    Gone,
+}
+
+/// The objects of all files, each file in its last good state.
+#[derive(Debug)]
+pub(crate) struct Index {
+    files: BTreeMap<Arc<str>, LastGood>,
+    claims: Claims,
+    selection: Selection,
+    node: ThisNode,
+}
+
+/// What a file declared when it was last whole.
+#[derive(Debug, Default)]
+struct LastGood {
+    keys: Vec<ObjectKey>,
+    problems: Vec<Problem>,
+    broken: Option<Problem>,
+}
+
+/// The objects that count for some keys, before files changed.
+type Before = BTreeMap<ObjectKey, Option<Arc<Object>>>;
+
+impl Index {
+    /// An index without files, for the node of this name with these addresses.
+    pub(crate) fn new(node: &str, addresses: Vec<IpAddr>) -> Self {
+        Self {
+            files: BTreeMap::new(),
+            claims: Claims::default(),
+            selection: Selection::default(),
+            node: ThisNode::new(node, addresses),
+        }
+    }
+
+    /// Files that are known, in their order.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.files.keys()
+    }
+
+    /// Takes new states of files in, all at once: an object that moves from one file to another
+    /// does not disappear in between. Costs what these files hold, not what there is.
+    pub(crate) fn apply(&mut self, readings: Vec<(Arc<str>, Reading)>) -> Vec<Change> {
+        let mut before = Before::new();
+        for (name, reading) in readings {
+            match reading {
+                Reading::Broken(problem) => {
+                    self.files.entry(name).or_default().broken = Some(problem);
+                }
+                Reading::Gone => {
+                    if let Some(old) = self.files.remove(&name) {
+                        self.withdraw(&name, old.keys, &mut before);
+                    }
+                }
+                Reading::Read(file) => self.replace(name, file, &mut before),
+            }
+        }
+        let mut differences = Differences::default();
+        for (key, before) in before {
+            let after = self.claims.winner(&key).map(|claim| Arc::clone(&claim.declared.object));
+            if before != after {
+                self.turn(&key, before.as_deref(), after.as_deref(), &mut differences);
+            }
+        }
+        self.selection.rederive(&mut differences);
+        differences.node = self.node.changed();
+        differences.into_changes()
+    }
+
+    /// Takes in the addresses that the node's interfaces have.
+    pub(crate) fn set_node_addresses(&mut self, addresses: Vec<IpAddr>) -> Option<Change> {
+        self.node.set_given(addresses);
+        self.node.changed().map(Change::Node)
+    }
+
+    /// All that is wrong at present, in a fixed order.
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        let files = self.files.values();
+        let mut problems: Vec<Problem> =
+            files.flat_map(|file| file.broken.iter().chain(&file.problems)).cloned().collect();
+        problems.extend(self.claims.problems());
+        for (service, index) in self.selection.unresolved() {
+            let key = ObjectKey { kind: Kind::Service, name: service.clone() };
+            problems.push(Problem {
+                object: self.claims.written(&key),
+                field: format!("spec.ports[{index}].targetPort"),
+                reason: "no Pod of the Service has a port of this name and protocol".into(),
+                hint: "name a port of a container so; the port has no endpoints until then".into(),
+            });
+        }
+        problems.sort();
+        problems
+    }
+
+    fn replace(&mut self, name: Arc<str>, file: File, before: &mut Before) {
+        let old = self.files.remove(&name).unwrap_or_default();
+        self.withdraw(&name, old.keys, before);
+        let mut keys = Vec::with_capacity(file.objects.len());
+        for declared in file.objects {
+            let key = declared.object.key();
+            self.note(&key, before);
+            self.claims.add(&key, Arc::clone(&name), declared);
+            keys.push(key);
+        }
+        let good = LastGood { keys, problems: file.problems, broken: None };
+        self.files.insert(name, good);
+    }
+
+    fn withdraw(&mut self, file: &str, keys: Vec<ObjectKey>, before: &mut Before) {
+        for key in keys {
+            self.note(&key, before);
+            self.claims.remove(&key, file);
+        }
+    }
+
+    fn note(&self, key: &ObjectKey, before: &mut Before) {
+        if !before.contains_key(key) {
+            let winner = self.claims.winner(key);
+            before.insert(key.clone(), winner.map(|claim| Arc::clone(&claim.declared.object)));
+        }
+    }
+
+    /// One object is another now, or there is one, or there is none any more.
+    fn turn(
+        &mut self,
+        key: &ObjectKey,
+        before: Option<&Object>,
+        after: Option<&Object>,
+        differences: &mut Differences,
+    ) {
+        if let Some(Object::EndpointSlice(slice)) = before {
+            self.selection.drop_slice(&service_of(slice));
+        }
+        match (before, after) {
+            (before, Some(Object::Service(object))) => {
+                let same =
+                    matches!(before, Some(Object::Service(b)) if b.service == object.service);
+                if !same {
+                    differences.set_service(object.service.clone());
+                }
+                self.selection.set_service(&key.name, object.selection.clone());
+            }
+            (Some(Object::Service(_)), _) => {
+                differences.remove_service(key.name.clone());
+                self.selection.set_service(&key.name, None);
+            }
+            (before, Some(Object::EndpointSlice(slice))) => {
+                if let Some(Object::EndpointSlice(before)) = before
+                    && before.service != slice.service
+                {
+                    differences.remove_slice(before);
+                }
+                self.selection.add_slice(&service_of(slice));
+                differences.set_slice(slice.clone());
+            }
+            (Some(Object::EndpointSlice(before)), _) => differences.remove_slice(before),
+            (before, Some(Object::Pod(pod))) => {
+                let before = before.and_then(pod_of);
+                self.selection.set_pod(&key.name, before, Some(Arc::clone(pod)));
+            }
+            (Some(Object::Pod(before)), _) => {
+                self.selection.set_pod(&key.name, Some(before), None);
+            }
+            (_, Some(Object::Node(node))) => self.node.declare(&node.name, &node.addresses),
+            (Some(Object::Node(node)), None) => self.node.declare(&node.name, &[]),
+            (None, None) => {}
+        }
+    }
+}
+
+fn pod_of(object: &Object) -> Option<&Arc<crate::convert::Pod>> {
+    match object {
+        Object::Pod(pod) => Some(pod),
+        Object::Service(_) | Object::EndpointSlice(_) | Object::Node(_) => None,
+    }
+}
+
+/// The Service that a slice names.
+fn service_of(slice: &etm_model::EndpointSlice) -> ObjectName {
+    ObjectName { namespace: Arc::clone(&slice.name.namespace), name: Arc::clone(&slice.service) }
+}

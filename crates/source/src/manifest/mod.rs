@@ -1,0 +1,8 @@
+//! One file of manifests: from its text to the objects that it declares. Pure.
+
+mod document;
+mod object;
+mod text;
+
+pub(crate) use object::{Declared, Kind, Object, ObjectKey};
+pub(crate) use text::{File, broken, parse};

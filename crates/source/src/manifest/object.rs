@@ -1,0 +1,62 @@
+use std::sync::Arc;
+
+use etm_model::{EndpointSlice, ObjectName, Problem, Timestamp};
+
+use crate::convert::{NodeAddresses, Pod, ServiceObject};
+
+/// The kinds of objects that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Kind {
+    Service,
+    EndpointSlice,
+    Pod,
+    Node,
+}
+
+/// Which object it is, in a whole directory.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ObjectKey {
+    pub(crate) kind: Kind,
+    /// The namespace of a Node is empty.
+    pub(crate) name: ObjectName,
+}
+
+/// An object, reduced to what is needed of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Object {
+    Service(ServiceObject),
+    EndpointSlice(EndpointSlice),
+    Pod(Arc<Pod>),
+    Node(NodeAddresses),
+}
+
+/// An object as one place in a file declares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Declared {
+    /// Line in the file, counted from 1.
+    pub(crate) line: u64,
+    pub(crate) created: Option<Timestamp>,
+    pub(crate) object: Arc<Object>,
+    pub(crate) problems: Box<[Problem]>,
+}
+
+impl Object {
+    pub(crate) fn key(&self) -> ObjectKey {
+        let (kind, name) = match self {
+            Self::Service(service) => (Kind::Service, service.service.name.clone()),
+            Self::EndpointSlice(slice) => (Kind::EndpointSlice, slice.name.clone()),
+            Self::Pod(pod) => (Kind::Pod, pod.name.clone()),
+            Self::Node(node) => (Kind::Node, ObjectName::new("", Arc::clone(&node.name))),
+        };
+        ObjectKey { kind, name }
+    }
+}
+
+impl std::fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.kind {
+            Kind::Node => write!(f, "Node {}", self.name.name),
+            kind => write!(f, "{kind:?} {}", self.name),
+        }
+    }
+}
