@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{sleep, spawn};
+use std::thread::{JoinHandle, sleep, spawn};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -19,6 +19,8 @@ pub(crate) struct Program {
     child: Child,
     stdout: Mutex<Receiver<String>>,
     stderr: Arc<Mutex<String>>,
+    /// Ends when the last holder of the program's stderr has closed it.
+    listener: Option<JoinHandle<()>>,
 }
 
 impl Program {
@@ -39,11 +41,11 @@ impl Program {
         if let Some(stream) = child.stdout.take() {
             spawn(move || pass_on(stream, &lines));
         }
-        if let Some(stream) = child.stderr.take() {
+        let listener = child.stderr.take().map(|stream| {
             let kept = Arc::clone(&stderr);
-            spawn(move || keep(stream, &kept));
-        }
-        Ok(Self { name: name.to_owned(), child, stdout: Mutex::new(stdout), stderr })
+            spawn(move || keep(stream, &kept))
+        });
+        Ok(Self { name: name.to_owned(), child, stdout: Mutex::new(stdout), stderr, listener })
     }
 
     /// Waits for a line on stdout that starts with `ready`, and returns it.
@@ -57,9 +59,7 @@ impl Program {
                     return Err(self.not_ready(format!("waited {} s", patience.as_secs())));
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    // Its stderr is read by another thread; what it said last is wanted.
                     let why = self.wait(Duration::from_secs(1));
-                    sleep(Duration::from_millis(20));
                     return Err(self.not_ready(match why {
                         Ok(status) => status.to_string(),
                         Err(_) => "it closed its stdout".to_owned(),
@@ -89,18 +89,31 @@ impl Program {
             .map_err(|errno| Error::io(format!("signal {}", self.name))(errno.into()))
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and until all that it said is there to be read.
     pub(crate) fn wait(&mut self, patience: Duration) -> Result<ExitStatus, Error> {
         let deadline = Instant::now() + patience;
         loop {
             let what = || Error::io(format!("wait for {} to end", self.name));
             match self.child.try_wait().map_err(what())? {
-                Some(status) => return Ok(status),
+                Some(status) => {
+                    self.hear_out();
+                    return Ok(status);
+                }
                 None if Instant::now() >= deadline => {
                     return Err(what()(std::io::ErrorKind::TimedOut.into()));
                 }
                 None => sleep(Duration::from_millis(1)),
             }
+        }
+    }
+
+    /// Its last words are read by another thread. A child of its own that lives on may hold its
+    /// stderr open, so this does not wait for ever.
+    fn hear_out(&self) {
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let open = || self.listener.as_ref().is_some_and(|listener| !listener.is_finished());
+        while open() && Instant::now() < deadline {
+            sleep(Duration::from_millis(1));
         }
     }
 

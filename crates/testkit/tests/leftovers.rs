@@ -101,8 +101,8 @@ fn stand_in(script: &str) -> (Manifests, PathBuf) {
 fn an_agent_is_waited_for_stopped_and_killed() {
     require_root().expect("privileges");
     let (_folder, path) = stand_in(
-        "echo \"$@\" >&2; echo starting; echo ready services=0; \
-         trap 'echo bye >&2; exit 0' TERM; while :; do sleep 0.01; done",
+        "trap 'echo bye >&2; exit 0' TERM; echo \"$@\" >&2; echo starting; \
+         echo ready services=0; while :; do sleep 0.01; done",
     );
     let builder = Agent::of(&path).node("node-a").arg("--log").arg("debug");
     let agent = builder.start().expect("an agent");
