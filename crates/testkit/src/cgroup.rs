@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::place::Place;
 use crate::{Error, mounts, scratch, sweep};
 
@@ -60,20 +62,38 @@ impl Drop for Cgroup {
 
 /// Ends what runs in a cgroup, then removes it and its children.
 pub(crate) fn remove(path: &Path) {
-    // Reaches the children as well, and the processes that are forking (kernel 5.14).
-    let _ = fs::write(path.join("cgroup.kill"), "1");
     // A killed process keeps its cgroup busy until it has gone through exit.
     let deadline = Instant::now() + Duration::from_secs(5);
     while !remove_empty(path) && Instant::now() < deadline {
+        kill(path);
         sleep(Duration::from_millis(2));
     }
 }
 
+/// Kills what runs in a cgroup and below it.
+fn kill(path: &Path) {
+    // Reaches the children as well, and processes that are just forking (kernel 5.14).
+    if fs::write(path.join("cgroup.kill"), "1").is_ok() {
+        return;
+    }
+    let processes = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+    let pids = processes.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?));
+    for pid in pids {
+        // It may have gone by itself.
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    folders(path).for_each(|child| kill(&child));
+}
+
 /// Removes the tree bottom up; cgroups cannot be removed with their files, only as folders.
 fn remove_empty(path: &Path) -> bool {
-    let children = fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
-    for child in children.filter(|c| c.file_type().is_ok_and(|kind| kind.is_dir())) {
-        remove_empty(&child.path());
+    for child in folders(path) {
+        remove_empty(&child);
     }
     fs::remove_dir(path).is_ok() || !path.exists()
+}
+
+fn folders(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
+    entries.filter(|e| e.file_type().is_ok_and(|kind| kind.is_dir())).map(|e| e.path())
 }

@@ -1,11 +1,13 @@
 //! What can go wrong while a scene is set up.
 
+use std::error::Error as _;
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
 /// An error of the testkit; every message says what was being done.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum Error {
     /// Not root, or root without the capabilities.
     #[error("{0}; run as root on the machine itself, for example: sudo make test")]
@@ -71,6 +73,19 @@ pub enum Error {
         /// The node's namespace.
         node: String,
     },
+}
+
+/// As people read it, with its causes: this is what a failed `expect` of a test prints.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
 }
 
 impl Error {
