@@ -29,8 +29,9 @@ pub(crate) fn build(workspace: &Workspace, arguments: &[String]) -> Result<ExitC
 /// `test [FILTER...]`: everything the tests need, then cargo's own output.
 pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     prepare(workspace)?;
-    // Tests start these programs; cargo would build them only for the package that owns them.
-    run(workspace.cargo().args(["build", "--workspace", "--bins"]))?;
+    // Tests start the programs of other packages, which `cargo test` does not build. Asking for
+    // the tests as well gives the very dependencies that they will be built with.
+    run(workspace.cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
     let mut cargo = workspace.cargo();
     cargo.args(["test", "--workspace"]).args(arguments).env("PATH", search_path());
     if std::env::var_os("RUST_TEST_THREADS").is_none() && !arguments.iter().any(|a| a == "--") {
@@ -42,7 +43,7 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
 /// `demo [ARGS...]`: release, since it shows figures.
 pub(crate) fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     prepare(workspace)?;
-    release_binaries(workspace)?;
+    release(workspace, "--examples")?;
     let mut cargo = workspace.cargo();
     cargo
         .args(["run", "--quiet", "--release", "-p", "etm", "--example", "demo", "--"])
@@ -54,7 +55,7 @@ pub(crate) fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
 /// `bench [ARGS...]`: the datapath bench; it writes `target/bench/datapath.json`.
 pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     prepare(workspace)?;
-    release_binaries(workspace)?;
+    release(workspace, "--benches")?;
     let mut cargo = workspace.cargo();
     cargo
         .args(["bench", "-p", "etm", "--bench", "datapath", "--"])
@@ -78,17 +79,9 @@ fn prepare(workspace: &Workspace) -> Result<()> {
 }
 
 /// Demo and bench start `etm` and the testkit's programs from the same profile's directory.
-fn release_binaries(workspace: &Workspace) -> Result<()> {
-    run(workspace.cargo().args([
-        "build",
-        "--quiet",
-        "--release",
-        "-p",
-        "etm",
-        "-p",
-        "etm-testkit",
-        "--bins",
-    ]))
+fn release(workspace: &Workspace, targets: &str) -> Result<()> {
+    let packages = ["-p", "etm", "-p", "etm-testkit"];
+    run(workspace.cargo().args(["build", "--release", "--bins", targets]).args(packages))
 }
 
 /// Tests of the data path mostly wait, for namespaces, timers and the kernel's grace periods, so
