@@ -35,11 +35,7 @@ fn path(arguments: impl Iterator<Item = OsString>) -> Option<OsString> {
         .disable_version_flag(true)
         .mut_subcommand("agent", |agent| agent.disable_help_flag(true));
     let matches = lenient.try_get_matches_from(arguments).ok()?;
-    matches
-        .subcommand_matches("agent")?
-        .get_raw("config")?
-        .next()
-        .map(std::ffi::OsStr::to_owned)
+    matches.subcommand_matches("agent")?.get_raw("config")?.next().map(std::ffi::OsStr::to_owned)
 }
 
 fn with_file(command: Command, path: &Path) -> anyhow::Result<Command> {
@@ -102,14 +98,10 @@ mod tests {
         let file = env::temp_dir().join(format!("etm-config-{}.yaml", std::process::id()));
         fs::write(&file, "manifests: /etc/etm\nmax-slots: 77\nunknown-port: refuse\n").unwrap();
         let command = with_file(Cli::command(), &file).unwrap();
-        let matches =
-            command.get_matches_from(arguments(&["etm", "agent", "--max-slots", "88"]));
+        let matches = command.get_matches_from(arguments(&["etm", "agent", "--max-slots", "88"]));
         let agent = matches.subcommand_matches("agent").unwrap();
         assert_eq!(agent.get_one::<u32>("max_slots"), Some(&88));
-        assert_eq!(
-            agent.get_one::<std::path::PathBuf>("manifests"),
-            Some(&"/etc/etm".into())
-        );
+        assert_eq!(agent.get_one::<std::path::PathBuf>("manifests"), Some(&"/etc/etm".into()));
         fs::remove_file(file).unwrap();
     }
 

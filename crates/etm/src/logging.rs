@@ -4,8 +4,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Logs to standard error; `ETM_LOG` chooses what, `info` unless set.
 pub(crate) fn init() {
-    let filter =
-        EnvFilter::try_from_env("ETM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("ETM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(stderr)

@@ -1,1 +1,49 @@
+//! Real nodes, Pods and callers for tests, demo and benches.
+//!
+//! Nothing here is simulated: a [`Node`] and its [`Pod`]s are network namespaces joined by veth,
+//! servers and callers are processes with real sockets, a [`Cgroup`] is a scratch one in the
+//! machine's own cgroup v2, an [`Agent`] is the real binary. Everything is removed on drop, also
+//! when a test panics; names carry the process id, so tests run in parallel, and what a killed
+//! process left behind is swept by the next one.
+//!
+//! No namespace ever has a default route: an address that the kernel programs do not handle fails
+//! at once, and no packet leaves the machine.
+#![forbid(unsafe_code)]
 
+mod agent;
+mod binary;
+mod bpf_dir;
+mod call;
+mod caller;
+mod cgroup;
+mod error;
+mod ip;
+mod manifests;
+mod mounts;
+mod namespace;
+mod node;
+pub mod objects;
+mod place;
+mod pod;
+mod privilege;
+mod program;
+mod scratch;
+mod server;
+mod session;
+mod sweep;
+
+pub use agent::{Agent, AgentBuilder};
+pub use binary::binary;
+pub use bpf_dir::BpfDir;
+pub use call::{Answer, Call};
+pub use caller::{Caller, Language, Protocol};
+pub use cgroup::Cgroup;
+pub use error::Error;
+pub use manifests::Manifests;
+pub use namespace::Namespace;
+pub use node::Node;
+pub use place::Place;
+pub use pod::Pod;
+pub use privilege::require_root;
+pub use server::Server;
+pub use session::Session;

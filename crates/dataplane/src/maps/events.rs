@@ -1,6 +1,6 @@
 use std::{
     net::IpAddr,
-    os::fd::{AsRawFd, RawFd},
+    os::fd::{AsFd, BorrowedFd},
     path::Path,
     ptr,
 };
@@ -43,8 +43,8 @@ impl Iterator for Events {
     }
 }
 
-impl AsRawFd for Events {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+impl AsFd for Events {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }

@@ -1,26 +1,46 @@
-use std::io;
+use std::{io, thread};
 
+use anyhow::Context as _;
 use etm_abi::Event;
-use etm_dataplane::{Dataplane, Events, MapError};
-use tokio::io::{Interest, unix::AsyncFd};
+use etm_dataplane::{Dataplane, Events};
+use rustix::event::{PollFd, PollFlags, poll};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+/// Events that wait for the agent. While it is busy they stay in the kernel's ring buffer, and what
+/// does not fit there is counted by the kernel.
+const WAITING: usize = 64;
 
 /// The kernel's refusals, as they come.
-pub(super) struct EventStream(AsyncFd<Events>);
+pub(super) struct EventStream(Receiver<Event>);
 
 impl EventStream {
     pub(super) fn open(dataplane: &Dataplane) -> anyhow::Result<Self> {
-        let events: Result<Events, MapError> = dataplane.events();
-        Ok(Self(AsyncFd::with_interest(events?, Interest::READABLE)?))
+        let events = dataplane.events()?;
+        let (sender, receiver) = channel(WAITING);
+        thread::Builder::new()
+            .name("events".to_owned())
+            .spawn(move || forward(events, &sender))
+            .context("could not start a thread")?;
+        Ok(Self(receiver))
     }
 
-    /// Waits for the next refusal. Cancel safe.
-    pub(super) async fn next(&mut self) -> io::Result<Event> {
-        loop {
-            let mut ready = self.0.readable_mut().await?;
-            if let Some(event) = ready.get_inner_mut().next() {
-                return Ok(event);
+    /// Waits for the next refusal; none when no more can come. Cancel safe.
+    pub(super) async fn next(&mut self) -> Option<Event> {
+        self.0.recv().await
+    }
+}
+
+/// Waits for events until nobody takes them any more.
+fn forward(mut events: Events, sender: &Sender<Event>) {
+    loop {
+        let ready = poll(&mut [PollFd::new(&events, PollFlags::IN)], None);
+        if ready.map_err(io::Error::from).is_err_and(|e| e.kind() != io::ErrorKind::Interrupted) {
+            return;
+        }
+        while let Some(event) = events.next() {
+            if sender.blocking_send(event).is_err() {
+                return;
             }
-            ready.clear_ready();
         }
     }
 }

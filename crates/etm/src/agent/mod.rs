@@ -45,7 +45,7 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
     }
     let mut events = EventStream::open(&dataplane)?;
     let (mut manifests, snapshot, found) =
-        Manifests::open(&arguments.manifests, source_options(&arguments, &addresses)?)?;
+        Manifests::open(&arguments.manifests, source_options(&arguments)?)?;
     let mut problems = Problems::default();
     problems.set_source(found);
 
@@ -71,7 +71,7 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
             () = sleep_until(Instant::now() + reconciler.next_due().unwrap_or(IDLE)) => {
                 reconciler.due();
             }
-            event = events.next() => reconciler.refused(&event.context("could not read events")?),
+            Some(event) = events.next() => reconciler.refused(&event),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
@@ -114,17 +114,14 @@ fn options(arguments: &AgentArgs) -> Options {
     }
 }
 
-fn source_options(
-    arguments: &AgentArgs,
-    addresses: &AddressWatch,
-) -> anyhow::Result<etm_source::Options> {
+fn source_options(arguments: &AgentArgs) -> anyhow::Result<etm_source::Options> {
     let node = match &arguments.node {
         Some(node) => node.clone(),
         None => node::host_name().context("this host has no name: name the node with --node")?,
     };
     Ok(etm_source::Options {
-        node: node.into(),
-        addresses: addresses.current()?,
-        proxy_name: arguments.proxy_name.clone().map(Into::into),
+        node,
+        addresses: node::addresses()?,
+        proxy_name: arguments.proxy_name.clone(),
     })
 }

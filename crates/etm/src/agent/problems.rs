@@ -17,8 +17,8 @@ impl Problems {
     }
 
     /// Tells what is new and what is gone, `others` being what does not come from the source.
-    pub(super) fn report<'a>(&mut self, others: impl Iterator<Item = &'a Problem>) {
-        let current: BTreeSet<Problem> = self.source.iter().chain(others).cloned().collect();
+    pub(super) fn report(&mut self, others: impl Iterator<Item = Problem>) {
+        let current: BTreeSet<Problem> = self.source.iter().cloned().chain(others).collect();
         for problem in current.difference(&self.told) {
             warn!("{problem}");
         }

@@ -14,8 +14,6 @@ pub(super) struct Reconciler {
     planner: Planner,
     ledger: Ledger,
     started: Instant,
-    /// What does not fit into the maps.
-    unplaced: Vec<Problem>,
     /// When to read the maps back and try again, after a write failed.
     retry: Option<Duration>,
     first: Report,
@@ -30,7 +28,6 @@ impl Reconciler {
             planner,
             ledger,
             started: Instant::now(),
-            unplaced: Vec::new(),
             retry: None,
             first: Report::default(),
         };
@@ -58,8 +55,8 @@ impl Reconciler {
     }
 
     /// What the Plan could not honour, and what did not fit.
-    pub(super) fn problems(&self) -> impl Iterator<Item = &Problem> {
-        self.planner.problems().iter().chain(&self.unplaced)
+    pub(super) fn problems(&self) -> impl Iterator<Item = Problem> {
+        self.planner.problems().iter().cloned().chain(self.ledger.problems())
     }
 
     /// Takes changes of the cluster's state into the maps.
@@ -133,7 +130,6 @@ impl Reconciler {
     fn write(&mut self, reconciled: &Reconciled) -> anyhow::Result<()> {
         self.dataplane.apply(&reconciled.steps).context("could not write the maps")?;
         self.ledger.written(self.now());
-        self.unplaced = self.ledger.waiting();
         Ok(())
     }
 }

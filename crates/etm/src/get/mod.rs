@@ -35,7 +35,9 @@ fn print<R: Row>(rows: Vec<R>, output: Output) -> anyhow::Result<()> {
     match output {
         Output::Table => println!("{}", table(&rows)),
         Output::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
-        Output::Yaml => print!("{}", serde_saphyr::to_string(&rows).context("could not write YAML")?),
+        Output::Yaml => {
+            print!("{}", serde_saphyr::to_string(&rows).context("could not write YAML")?)
+        }
     }
     Ok(())
 }

@@ -1,0 +1,160 @@
+//! The agent under test, as a process.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::Error;
+use crate::cgroup::Cgroup;
+use crate::place::Place;
+use crate::program::Program;
+
+/// How long the agent may take from start to ready; its own budget is far below.
+const START: Duration = Duration::from_secs(30);
+
+/// How long it may take to end when asked to.
+const STOP: Duration = Duration::from_secs(10);
+
+/// Describes an agent; [`start`](AgentBuilder::start) runs it. Copies start further agents with
+/// the same pins, as an upgrade or a restart does.
+#[derive(Clone, Debug)]
+pub struct AgentBuilder {
+    etm: PathBuf,
+    place: Place,
+    arguments: Vec<OsString>,
+}
+
+impl AgentBuilder {
+    /// The name of the node that it runs on.
+    #[must_use]
+    pub fn node(self, name: &str) -> Self {
+        self.arg("--node").arg(name)
+    }
+
+    /// The folder of manifests.
+    #[must_use]
+    pub fn manifests(self, folder: impl AsRef<Path>) -> Self {
+        self.arg("--manifests").arg(folder.as_ref())
+    }
+
+    /// The cgroup whose sockets it covers.
+    #[must_use]
+    pub fn cgroup(self, cgroup: &Cgroup) -> Self {
+        self.arg("--cgroup").arg(cgroup.path())
+    }
+
+    /// Its folder in bpffs.
+    #[must_use]
+    pub fn pin(self, folder: impl AsRef<Path>) -> Self {
+        self.arg("--pin").arg(folder.as_ref())
+    }
+
+    /// Any other argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Runs it in a node's network.
+    #[must_use]
+    pub fn place(self, place: &Place) -> Self {
+        Self { place: place.clone(), ..self }
+    }
+
+    /// Starts it and waits for its ready line.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotReady`] with what it said on stderr when it ends or hangs before that.
+    pub fn start(&self) -> Result<Agent, Error> {
+        // A cgroup of its own, so that an agent left behind by a killed test is swept.
+        let own = Cgroup::new()?;
+        let mut command = self.place.within(&own).command(&self.etm);
+        command.arg("agent").args(&self.arguments);
+        let mut program = Program::start("etm agent", command)?;
+        let ready = program.ready(START)?;
+        Ok(Agent { program, ready, _own: own })
+    }
+}
+
+/// A running agent, killed on drop; what it pinned stays.
+#[derive(Debug)]
+pub struct Agent {
+    program: Program,
+    ready: String,
+    _own: Cgroup,
+}
+
+impl Agent {
+    /// Describes an agent of the given `etm` binary, in the host's network.
+    #[must_use]
+    pub fn of(etm: impl Into<PathBuf>) -> AgentBuilder {
+        AgentBuilder { etm: etm.into(), place: Place::host(), arguments: Vec::new() }
+    }
+
+    /// The line with which it said that it is ready.
+    #[must_use]
+    pub fn ready_line(&self) -> &str {
+        &self.ready
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.program.id()
+    }
+
+    /// What it said on stderr so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        self.program.stderr()
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.program.wait(Duration::ZERO).is_err()
+    }
+
+    /// Asks it to end (SIGTERM) and waits until it has; returns what it said on stderr as well.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when it does not end.
+    pub fn stop(mut self) -> Result<(ExitStatus, String), Error> {
+        self.program.signal(Signal::TERM)?;
+        let status = self.program.wait(STOP)?;
+        Ok((status, self.program.stderr()))
+    }
+
+    /// Ends it without warning (SIGKILL).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the signal cannot be sent.
+    pub fn kill(mut self) -> Result<(), Error> {
+        self.program.signal(Signal::KILL)?;
+        self.program.wait(STOP).map(drop)
+    }
+
+    /// Stands it still (SIGSTOP), as a machine that swaps would.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the signal cannot be sent.
+    pub fn pause(&self) -> Result<(), Error> {
+        self.program.signal(Signal::STOP)
+    }
+
+    /// Lets it go on (SIGCONT).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the signal cannot be sent.
+    pub fn resume(&self) -> Result<(), Error> {
+        self.program.signal(Signal::CONT)
+    }
+}

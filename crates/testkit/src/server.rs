@@ -1,0 +1,44 @@
+//! Servers: what a Pod answers with.
+
+use std::time::Duration;
+
+use crate::place::Place;
+use crate::program::Program;
+use crate::{Error, binary};
+
+/// How long a server may take until it listens.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running `testkit-pod`: HTTP on TCP ports, an echo on UDP ports, over IPv4 and IPv6. It ends
+/// when this is dropped.
+#[derive(Debug)]
+#[must_use = "a server ends when its handle is dropped"]
+pub struct Server {
+    program: Program,
+}
+
+impl Server {
+    /// Starts one and waits until it listens on every port.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotReady`], for one when a port is taken.
+    pub fn start(place: &Place, name: &str, tcp: &[u16], udp: &[u16]) -> Result<Self, Error> {
+        let mut command = place.command(binary("testkit-pod")?);
+        command.args(["--name", name]);
+        for (flag, ports) in [("--tcp", tcp), ("--udp", udp)] {
+            for port in ports {
+                command.arg(format!("{flag}={port}"));
+            }
+        }
+        let mut program = Program::start("testkit-pod", command)?;
+        program.ready(PATIENCE)?;
+        Ok(Self { program })
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.program.id()
+    }
+}

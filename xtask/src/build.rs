@@ -1,0 +1,92 @@
+//! The verbs that build and run: build, test, demo, bench, clean.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::bpf;
+use crate::process::{exit_code, run, search_path};
+use crate::setup;
+use crate::workspace::Workspace;
+
+/// `build [--release]`: the kernel object first, because `etm` embeds it.
+pub(crate) fn build(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
+    let release = match arguments {
+        [] => false,
+        [flag] if flag == "--release" => true,
+        _ => bail!("build takes --release or nothing"),
+    };
+    let toolchain = setup::toolchain(workspace)?;
+    bpf::build(workspace, &toolchain)?;
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--workspace", "--bins"]);
+    if release {
+        cargo.arg("--release");
+    }
+    exit_code(&mut cargo)
+}
+
+/// `test [FILTER...]`: everything the tests need, then cargo's own output.
+pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
+    prepare(workspace)?;
+    // Tests start the programs of other packages, which `cargo test` does not build. Asking for
+    // the tests as well gives the very dependencies that they will be built with.
+    run(workspace.cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
+    let mut cargo = workspace.cargo();
+    cargo.args(["test", "--workspace"]).args(arguments).env("PATH", search_path());
+    if std::env::var_os("RUST_TEST_THREADS").is_none() && !arguments.iter().any(|a| a == "--") {
+        cargo.env("RUST_TEST_THREADS", test_threads().to_string());
+    }
+    exit_code(&mut cargo)
+}
+
+/// `demo [ARGS...]`: release, since it shows figures.
+pub(crate) fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
+    prepare(workspace)?;
+    release(workspace, "--examples")?;
+    let mut cargo = workspace.cargo();
+    cargo
+        .args(["run", "--quiet", "--release", "-p", "etm", "--example", "demo", "--"])
+        .args(arguments)
+        .env("PATH", search_path());
+    exit_code(&mut cargo)
+}
+
+/// `bench [ARGS...]`: the datapath bench; it writes `target/bench/datapath.json`.
+pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
+    prepare(workspace)?;
+    release(workspace, "--benches")?;
+    let mut cargo = workspace.cargo();
+    cargo
+        .args(["bench", "-p", "etm", "--bench", "datapath", "--"])
+        .args(arguments)
+        .env("PATH", search_path());
+    exit_code(&mut cargo)
+}
+
+/// `clean`: cargo's target directory and the kernel object.
+pub(crate) fn clean(workspace: &Workspace) -> Result<ExitCode> {
+    let object = bpf::object(workspace);
+    if let Some(folder) = object.parent().filter(|folder| folder.exists()) {
+        std::fs::remove_dir_all(folder)?;
+    }
+    exit_code(workspace.cargo().arg("clean"))
+}
+
+fn prepare(workspace: &Workspace) -> Result<()> {
+    let toolchain = setup::run(workspace)?;
+    bpf::build(workspace, &toolchain)
+}
+
+/// Demo and bench start `etm` and the testkit's programs from the same profile's directory.
+fn release(workspace: &Workspace, targets: &str) -> Result<()> {
+    let packages = ["-p", "etm", "-p", "etm-testkit"];
+    run(workspace.cargo().args(["build", "--release", "--bins", targets]).args(packages))
+}
+
+/// Tests of the data path mostly wait, for namespaces, timers and the kernel's grace periods, so
+/// twice the cores keeps the machine busy; beyond eight they only disturb each other's timing.
+fn test_threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores * 2).clamp(2, 8)
+}
