@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use etm_abi as abi;
-use etm_model::{Change, Contents, Delta, GRACE, Ledger, Plan, Planner, Step};
+use etm_model::{Change, Contents, Delta, GRACE, Ledger, Limits, Plan, Planner, Step};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::{
@@ -201,4 +201,15 @@ fn generations_go_around_without_repeating_the_last() {
         kernel.maps.frontends.values().map(|frontend| frontend.generation).collect();
     generations.sort_unstable();
     assert_eq!(generations, [0, u32::MAX]);
+}
+
+#[test]
+fn a_broken_frontend_that_cannot_be_mended_is_removed() {
+    let (mut kernel, planner) = served();
+    kernel.maps.slots[1] = 77;
+    let limits = Limits { slots: 0, ..AMPLE };
+    let mut next = Ledger::adopt(kernel.maps.contents(), limits, 1);
+    let reconciled = next.reconcile(planner.plan(), kernel.now);
+    assert!(matches!(*reconciled.steps, [Step::RemoveFrontend { .. }]), "{:?}", reconciled.steps);
+    assert_eq!(reconciled.problems.len(), 1);
 }
