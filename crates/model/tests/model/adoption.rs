@@ -1,10 +1,13 @@
 //! What one agent leaves, the next takes over; whatever is wrong with it is mended.
 
+use std::collections::BTreeSet;
+
 use etm_abi as abi;
-use etm_model::{Contents, GRACE, Ledger, Plan};
+use etm_model::{Change, Contents, Delta, GRACE, Ledger, Limits, Plan, Planner, Step};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::{
+    cluster::{service, slice},
     completeness::{happen, happening, refusing},
     kernel::{AMPLE, Kernel},
 };
@@ -141,12 +144,72 @@ proptest! {
         kernel.settle();
         kernel.holds(&plan);
 
-        let mut used = std::collections::BTreeSet::new();
+        let mut used = BTreeSet::new();
         for frontend in kernel.maps.frontends.values() {
             used.extend(kernel.maps.table(frontend).unwrap());
         }
         let left = kernel.maps.contents();
-        prop_assert_eq!(left.backends.keys().copied().collect::<std::collections::BTreeSet<_>>(), used);
+        prop_assert_eq!(left.backends.keys().copied().collect::<BTreeSet<_>>(), used);
         prop_assert!(left.backend_names.keys().all(|id| left.backends.contains_key(id) || *id >= AMPLE.backends));
     }
+}
+
+/// Maps of one Service with two members, and its Plan.
+fn served() -> (Kernel, Planner) {
+    let mut planner = refusing();
+    let mut kernel = Kernel::new(AMPLE);
+    kernel.apply(&planner.change([
+        Change::SetService(service("cart", &["10.0.0.1"])),
+        Change::SetSlice(slice("cart", "one", &["10.1.0.1", "10.1.0.2"])),
+    ]));
+    (kernel, planner)
+}
+
+#[test]
+fn what_was_broken_is_counted_as_repaired() {
+    let (mut kernel, planner) = served();
+    kernel.maps.slots[1] = 77;
+    let mut next = Ledger::adopt(kernel.maps.contents(), AMPLE, 1);
+    let report = next.reconcile(planner.plan(), kernel.now).report;
+    // The frontend for every other port of the address has no members to break.
+    assert_eq!((report.repaired, report.changed, report.unchanged), (1, 0, 1));
+}
+
+#[test]
+fn a_broken_frontend_is_not_held() {
+    let (mut kernel, planner) = served();
+    let mut plan = planner.plan().clone();
+    let hold: BTreeSet<_> = plan.frontends.keys().copied().collect();
+    plan.apply(&Delta { hold, ..Delta::default() });
+    let sound = Ledger::adopt(kernel.maps.contents(), AMPLE, 1).reconcile(&plan, kernel.now);
+    assert_eq!(sound.steps, []);
+
+    kernel.maps.slots[1] = 77;
+    let broken = Ledger::adopt(kernel.maps.contents(), AMPLE, 1).reconcile(&plan, kernel.now);
+    assert!(matches!(*broken.steps, [Step::RemoveFrontend { .. }]), "{:?}", broken.steps);
+}
+
+#[test]
+fn generations_go_around_without_repeating_the_last() {
+    let (mut kernel, mut planner) = served();
+    for frontend in kernel.maps.frontends.values_mut() {
+        frontend.generation = u32::MAX;
+    }
+    kernel.ledger = Ledger::adopt(kernel.maps.contents(), AMPLE, u32::MAX);
+    kernel.apply(&planner.change([Change::SetSlice(slice("cart", "one", &["10.1.0.1"]))]));
+    let mut generations: Vec<_> =
+        kernel.maps.frontends.values().map(|frontend| frontend.generation).collect();
+    generations.sort_unstable();
+    assert_eq!(generations, [0, u32::MAX]);
+}
+
+#[test]
+fn a_broken_frontend_that_cannot_be_mended_is_removed() {
+    let (mut kernel, planner) = served();
+    kernel.maps.slots[1] = 77;
+    let limits = Limits { slots: 0, ..AMPLE };
+    let mut next = Ledger::adopt(kernel.maps.contents(), limits, 1);
+    let reconciled = next.reconcile(planner.plan(), kernel.now);
+    assert!(matches!(*reconciled.steps, [Step::RemoveFrontend { .. }]), "{:?}", reconciled.steps);
+    assert_eq!(reconciled.problems.len(), 1);
 }

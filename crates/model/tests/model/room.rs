@@ -111,3 +111,24 @@ fn a_change_that_does_not_fit_leaves_the_frontend_as_it_was() {
     assert_eq!(kernel.apply(&planner.change([Change::SetSlice(larger)])).problems.len(), 1);
     assert_eq!(kernel.maps.frontends, before);
 }
+
+#[test]
+fn what_waits_is_tried_again_once_the_grace_of_others_has_passed() {
+    let mut planner = Planner::new(Options::default());
+    let mut kernel = Kernel::new(Limits { frontends: 2, backends: 1, slots: 2 });
+    let cart = service("cart", &["10.0.0.1"]);
+    kernel.apply(&planner.change([
+        Change::SetService(cart.clone()),
+        Change::SetSlice(slice("cart", "one", &["10.1.0.1"])),
+    ]));
+    let next = kernel.apply(&planner.change([
+        Change::RemoveService(cart.name),
+        Change::SetService(service("mail", &["10.0.0.2"])),
+        Change::SetSlice(slice("mail", "one", &["10.1.0.2"])),
+    ]));
+    assert_eq!(next.problems.len(), 1);
+    assert!(kernel.maps.frontends.is_empty());
+    kernel.settle();
+    assert_eq!(kernel.ledger.problems(), []);
+    kernel.holds(planner.plan());
+}
