@@ -1,9 +1,10 @@
 //! A directory that is followed: real files, real events.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{
     fs,
     io::Write,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -323,18 +324,17 @@ async fn a_change_is_out_within_milliseconds() {
 }
 
 #[tokio::test]
-async fn a_file_that_becomes_readable() {
+async fn a_file_that_cannot_be_read() {
     let mut followed = Followed::open(|directory| {
         fs::write(directory.join("a.yaml"), service("a", 1)).unwrap();
     });
-    // Root reads it all the same: then nothing happens.
-    fs::set_permissions(followed.path("a.yaml"), fs::Permissions::from_mode(0)).unwrap();
-    if fs::File::open(followed.path("a.yaml")).is_err() {
-        followed.update().await;
-        assert_eq!(followed.problems.len(), 1);
-    }
-    fs::set_permissions(followed.path("a.yaml"), fs::Permissions::from_mode(0o644)).unwrap();
-    followed.write("b.yaml", &service("b", 1));
+    fs::remove_file(followed.path("a.yaml")).unwrap();
+    symlink("a.yaml", followed.path("a.yaml")).unwrap();
     followed.update().await;
-    assert_eq!(followed.problems, []);
+    assert_eq!(followed.services(), [("a", 1)]);
+    assert!(followed.problems[0].reason.starts_with("cannot be read"), "{:?}", followed.problems);
+    fs::remove_file(followed.path("a.yaml")).unwrap();
+    followed.write("a.yaml", &service("a", 2));
+    followed.update().await;
+    assert_eq!((followed.services(), followed.problems.len()), (vec![("a", 2)], 0));
 }
