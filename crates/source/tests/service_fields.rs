@@ -1,4 +1,5 @@
 //! Every field of a Service that is honoured, named after the field.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use etm_model::{Address, AddressKind, Family, Problem, Protocol, Service};
 use etm_source::convert::{self, Converted, ServiceObject, Target};

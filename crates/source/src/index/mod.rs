@@ -203,3 +203,6 @@ fn pod_of(object: &Object) -> Option<&Arc<crate::convert::Pod>> {
 fn service_of(slice: &etm_model::EndpointSlice) -> ObjectName {
     ObjectName { namespace: Arc::clone(&slice.name.namespace), name: Arc::clone(&slice.service) }
 }
+
+#[cfg(test)]
+mod tests;

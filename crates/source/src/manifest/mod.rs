@@ -6,3 +6,6 @@ mod text;
 
 pub(crate) use object::{Declared, Kind, Object, ObjectKey};
 pub(crate) use text::{File, broken, parse};
+
+#[cfg(test)]
+mod tests;

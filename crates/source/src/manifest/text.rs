@@ -59,12 +59,14 @@ fn options() -> serde_saphyr::Options {
 }
 
 fn syntax(file: &str, error: &Error) -> Problem {
-    let object = error.location().map_or_else(
-        || file.to_owned(),
-        |location| format!("{file}:{}:{}", location.line(), location.column()),
-    );
     let options = serde_saphyr::render_options! { snippets: SnippetMode::Off };
-    broken(object, error.without_snippet().render_with_options(options))
+    let reason = error.without_snippet().render_with_options(options);
+    let Some(location) = error.location() else { return broken(file.to_owned(), reason) };
+    let (line, column) = (location.line(), location.column());
+    // The object says it already.
+    let suffix = format!(" at line {line}, column {column}");
+    let reason = reason.strip_suffix(&suffix).unwrap_or(&reason);
+    broken(format!("{file}:{line}:{column}"), reason.to_owned())
 }
 
 fn add(file: &str, document: Spanned<Document>, proxy: Option<&str>, parsed: &mut File) {
