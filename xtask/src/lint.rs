@@ -1,5 +1,7 @@
 //! `lint`: formatting, clippy with warnings denied, licences and duplicates.
 
+use std::process::Command;
+
 use anyhow::Result;
 
 use crate::bpf::{self, TARGET};
@@ -54,10 +56,10 @@ fn deny(workspace: &Workspace) -> Result<()> {
     }
     for folder in folders {
         process::run(
-            std::process::Command::new(&cargo_deny)
-                .args(["--log-level", "warn", "check", "--config"])
+            Command::new(&cargo_deny)
+                .args(["--log-level", "warn", "--config"])
                 .arg(workspace.root.join("deny.toml"))
-                .args(["licenses", "bans", "sources"])
+                .args(["check", "licenses", "bans", "sources"])
                 .current_dir(folder),
         )?;
     }

@@ -19,10 +19,11 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Finds the tree that this xtask belongs to.
     pub(crate) fn find() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .context("xtask has no parent directory")?
-            .to_owned();
+        // What cargo says now, not what it said at compile time: clones that share a target
+        // directory share this program as well, and each must work on its own tree.
+        let manifest = env::var_os("CARGO_MANIFEST_DIR");
+        let xtask = manifest.context("run this as `cargo xtask`, inside of the tree")?;
+        let root = Path::new(&xtask).parent().context("xtask has no parent directory")?.to_owned();
         let target = match env::var_os("CARGO_TARGET_DIR") {
             Some(directory) => env::current_dir()?.join(directory),
             None => root.join("target"),

@@ -25,6 +25,7 @@ pub struct AgentBuilder {
     etm: PathBuf,
     place: Place,
     arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
 }
 
 impl AgentBuilder {
@@ -59,6 +60,13 @@ impl AgentBuilder {
         self
     }
 
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
     /// Runs it in a node's network.
     #[must_use]
     pub fn place(self, place: &Place) -> Self {
@@ -74,7 +82,7 @@ impl AgentBuilder {
         // A cgroup of its own, so that an agent left behind by a killed test is swept.
         let own = Cgroup::new()?;
         let mut command = self.place.within(&own).command(&self.etm);
-        command.arg("agent").args(&self.arguments);
+        command.arg("agent").args(&self.arguments).envs(self.environment.iter().cloned());
         let mut program = Program::start("etm agent", command)?;
         let ready = program.ready(START)?;
         Ok(Agent { program, ready, _own: own })
@@ -93,7 +101,12 @@ impl Agent {
     /// Describes an agent of the given `etm` binary, in the host's network.
     #[must_use]
     pub fn of(etm: impl Into<PathBuf>) -> AgentBuilder {
-        AgentBuilder { etm: etm.into(), place: Place::host(), arguments: Vec::new() }
+        AgentBuilder {
+            etm: etm.into(),
+            place: Place::host(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        }
     }
 
     /// The line with which it said that it is ready.

@@ -133,9 +133,9 @@ impl Caller {
         let mut command = match self.language {
             Language::Std | Language::Tokio => self.place.command(binary("testkit-call")?),
             Language::Python => {
-                let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/call.py");
+                // By its text: a path into the tree would be wrong in a binary that was moved.
                 let mut command = self.place.command(python());
-                command.arg(script);
+                command.args(["-c", include_str!("../python/call.py")]);
                 command
             }
         };

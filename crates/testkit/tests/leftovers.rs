@@ -101,17 +101,17 @@ fn stand_in(script: &str) -> (Manifests, PathBuf) {
 fn an_agent_is_waited_for_stopped_and_killed() {
     require_root().expect("privileges");
     let (_folder, path) = stand_in(
-        "trap 'echo bye >&2; exit 0' TERM; echo \"$@\" >&2; echo starting; \
+        "trap 'echo bye >&2; exit 0' TERM; echo \"$@ in $CITY\" >&2; echo starting; \
          echo ready services=0; while :; do sleep 0.01; done",
     );
-    let builder = Agent::of(&path).node("node-a").arg("--log").arg("debug");
+    let builder = Agent::of(&path).node("node-a").arg("--log").arg("debug").env("CITY", "Bern");
     let agent = builder.start().expect("an agent");
     assert_eq!(agent.ready_line(), "ready services=0");
     agent.pause().expect("a pause");
     agent.resume().expect("going on");
     let (status, stderr) = agent.stop().expect("an end");
     assert!(status.success());
-    assert_eq!(stderr, "agent --node node-a --log debug\nbye\n");
+    assert_eq!(stderr, "agent --node node-a --log debug in Bern\nbye\n");
 
     let mut second = builder.start().expect("another");
     assert!(second.is_running());
