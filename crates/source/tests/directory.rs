@@ -301,9 +301,14 @@ async fn a_cancelled_wait_loses_nothing() {
         fs::write(directory.join("a.yaml"), service("a", 1)).unwrap();
     });
     fs::remove_file(followed.path("a.yaml")).unwrap();
-    // Within the time that a file that is gone may take to come back.
-    let update = timeout(Duration::from_millis(1), followed.manifests.next()).await;
-    assert!(update.is_err());
+    // Cancelled after each step, also within the time that a file may take to come back.
+    for _ in 0..100 {
+        tokio::select! {
+            biased;
+            update = followed.manifests.next() => panic!("{update:?}"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
     followed.update().await;
     assert_eq!(followed.services(), []);
 }
@@ -320,7 +325,7 @@ async fn a_change_is_out_within_milliseconds() {
     }
     times.sort_unstable();
     // The median: one slow turn of a busy machine says nothing.
-    assert!(times[10] < Duration::from_millis(10), "{times:?}");
+    assert!(times[10] < Duration::from_millis(20), "{times:?}");
 }
 
 #[tokio::test]
