@@ -163,11 +163,11 @@ impl<F: Family> Caller<F> {
             let key = ServiceKey4 { address: address[3], port, protocol, pad: 0 };
             // SAFETY: the value is replaced as a whole, never written in place, and stays readable
             // for as long as the program runs (RCU).
-            unsafe { maps::SERVICES4.get(&key) }
+            unsafe { maps::SERVICES4.get(key) }
         } else {
             let key = ServiceKey6 { address: *address, port, protocol, pad: 0 };
             // SAFETY: as above.
-            unsafe { maps::SERVICES6.get(&key) }
+            unsafe { maps::SERVICES6.get(key) }
         }
     }
 

@@ -85,16 +85,14 @@ fn claim(place: *mut Flow, cookie: u64) -> bool {
 fn copy_out(place: *mut Flow, owner: u64) -> bool {
     // SAFETY: `place` is an element of FLOWS; whether the copy is whole is checked next.
     let copy = unsafe { ptr::read_volatile(place) };
-    copy.cookie == owner
-        && load(place) == owner
-        && set_aside(place, &copy)
+    copy.cookie == owner && load(place) == owner && set_aside(place, &copy)
 }
 
 /// Puts a record into `FLOWS_MOVED`, counted first, so that whoever looks for it finds it.
 #[inline(always)]
 fn set_aside(place: *mut Flow, flow: &Flow) -> bool {
     add_moved(place, 1);
-    let done = maps::FLOWS_MOVED.insert(&flow.cookie, flow, 0).is_ok();
+    let done = maps::FLOWS_MOVED.insert(flow.cookie, flow, 0).is_ok();
     if !done {
         add_moved(place, u64::MAX);
     }
@@ -104,7 +102,7 @@ fn set_aside(place: *mut Flow, flow: &Flow) -> bool {
 /// Removes a record from `FLOWS_MOVED`.
 #[inline(always)]
 fn take_back(place: *mut Flow, cookie: u64) {
-    if maps::FLOWS_MOVED.remove(&cookie).is_ok() {
+    if maps::FLOWS_MOVED.remove(cookie).is_ok() {
         add_moved(place, u64::MAX);
     }
 }
@@ -156,7 +154,7 @@ pub fn service(cookie: u64, peer: &Address, peer_port: u16) -> Option<(Address, 
         return None;
     }
     // SAFETY: the value is replaced as a whole, never written in place.
-    told(unsafe { maps::FLOWS_MOVED.get(&cookie) }?, peer, peer_port)
+    told(unsafe { maps::FLOWS_MOVED.get(cookie) }?, peer, peer_port)
 }
 
 #[inline(always)]

@@ -70,12 +70,12 @@ fn expect_reply(sent: &UdpFlowKey, pod: &Backend) {
     let key =
         UdpReverseKey { cookie: sent.cookie, address: pod.address, port: pod.port, pad: [0; 3] };
     // SAFETY: the value is only compared.
-    let known = unsafe { maps::UDP_REVERSE.get(&key) };
+    let known = unsafe { maps::UDP_REVERSE.get(key) };
     if known.is_some_and(|known| known.port == sent.port && known.address == sent.address) {
         return;
     }
     let value = UdpReverse { address: sent.address, port: sent.port, pad: 0 };
-    if maps::UDP_REVERSE.insert(&key, value, 0).is_err() {
+    if maps::UDP_REVERSE.insert(key, value, 0).is_err() {
         count(Counter::FlowLost);
     }
 }
@@ -97,5 +97,5 @@ pub fn receive<F: Family>(caller: &Caller<F>) -> i32 {
 fn replied(cookie: u64, address: Address, port: u16) -> Option<(Address, u16)> {
     let key = UdpReverseKey { cookie, address, port, pad: [0; 3] };
     // SAFETY: the value is copied at once.
-    unsafe { maps::UDP_REVERSE.get(&key) }.map(|reverse| (reverse.address, reverse.port))
+    unsafe { maps::UDP_REVERSE.get(key) }.map(|reverse| (reverse.address, reverse.port))
 }

@@ -8,8 +8,8 @@ use crate::pod;
 pub struct Meta {
     /// [`crate::ABI_VERSION`] of the agent that made the maps.
     pub abi_version: u32,
-    /// Zero.
-    pub pad: u32,
+    /// Highest [`crate::Frontend::generation`] given out, so that none is given out twice.
+    pub generation: u32,
     /// Digest of the kernel object and its settings: equal digests mean equal programs.
     pub build: u64,
 }

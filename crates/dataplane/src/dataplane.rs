@@ -54,8 +54,8 @@ impl Dataplane {
         let settings = Settings::new(&config);
         let programs = Programs::load(&set, &config, &settings)?;
         let mut maps = Maps::open(&set)?;
-        let build = maps.meta.get(0).map_or(0, |meta| meta.build);
-        maps.meta.set(0, Meta { abi_version: ABI_VERSION, pad: 0, build });
+        let meta = maps.meta.get(0).unwrap_or_default();
+        maps.meta.set(0, Meta { abi_version: ABI_VERSION, ..meta });
         Ok(Self { config, pins, set, settings, programs, maps })
     }
 
@@ -94,6 +94,20 @@ impl Dataplane {
             frontends: self.maps.frontends.limit(),
             backends: self.maps.backends.len(),
             slots: self.maps.slots.len().saturating_mul(2),
+        }
+    }
+
+    /// Highest generation of a table that was noted.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.maps.meta.get(0).unwrap_or_default().generation
+    }
+
+    /// Notes the highest generation that the next steps use.
+    pub fn note_generation(&mut self, generation: u32) {
+        let meta = self.maps.meta.get(0).unwrap_or_default();
+        if meta.generation != generation {
+            self.maps.meta.set(0, Meta { generation, ..meta });
         }
     }
 

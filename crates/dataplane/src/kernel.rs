@@ -40,11 +40,11 @@ pub fn cgroup2_root() -> Result<PathBuf, OpenError> {
 }
 
 pub(crate) fn is_cgroup2(path: &Path) -> bool {
-    statfs(path).is_ok_and(|found| i64::from(found.f_type) == CGROUP2_MAGIC)
+    statfs(path).is_ok_and(|found| found.f_type == CGROUP2_MAGIC)
 }
 
 pub(crate) fn is_bpffs(path: &Path) -> bool {
-    statfs(path).is_ok_and(|found| i64::from(found.f_type) == BPFFS_MAGIC)
+    statfs(path).is_ok_and(|found| found.f_type == BPFFS_MAGIC)
 }
 
 /// `SO_NETNS_COOKIE` of asm-generic/socket.h, since Linux 5.14.

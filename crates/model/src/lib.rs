@@ -4,6 +4,7 @@
 //! [`Snapshot`] -> [`Planner`] -> [`Plan`] -> [`Ledger`] -> [`Step`]s.
 #![forbid(unsafe_code)]
 
+mod address;
 mod ledger;
 mod object;
 mod plan;
@@ -13,6 +14,7 @@ mod snapshot;
 mod step;
 pub mod testing;
 
+pub use address::{from_abi, to_abi};
 pub use ledger::{GRACE, Ledger, Reconciled, Report, Usage};
 pub use object::{
     Address, AddressKind, Endpoint, EndpointSlice, Family, Node, ObjectName, Protocol, Service,

@@ -148,9 +148,10 @@ impl Toolchain {
     }
 
     fn flags(&self, workspace: &Workspace, command: &mut Command) {
-        // aya-ebpf picks the layout of `pt_regs` by this; BTF needs the debug info.
+        // aya-ebpf picks the layout of `pt_regs` by the first; compare-and-swap came with the third
+        // generation of the instruction set; BTF needs the debug info.
         let architecture = format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH);
-        let flags = [architecture.as_str(), "-Cdebuginfo=2", "-Clink-arg=--btf"];
+        let flags = [architecture.as_str(), "-Ctarget-cpu=v3", "-Cdebuginfo=2", "-Clink-arg=--btf"];
         command
             .env("PATH", search_path())
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))

@@ -1,11 +1,9 @@
 //! Between the model's addresses and the bytes of the ABI.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
-use etm_abi::{
-    ANY_PORT, ANY_PROTOCOL, Address, PROTOCOL_TCP, PROTOCOL_UDP, ServiceKey4, ServiceKey6,
-};
-use etm_model::{FrontendKey, Listener, Protocol};
+use etm_abi::{ANY_PORT, ANY_PROTOCOL, PROTOCOL_TCP, PROTOCOL_UDP, ServiceKey4, ServiceKey6};
+use etm_model::{FrontendKey, Listener, Protocol, from_abi, to_abi};
 
 pub(super) enum Key {
     V4(ServiceKey4),
@@ -27,7 +25,9 @@ pub(super) fn key(frontend: &FrontendKey) -> Option<Key> {
             protocol,
             pad: 0,
         }),
-        IpAddr::V6(ip) => Key::V6(ServiceKey6 { address: words(ip), port, protocol, pad: 0 }),
+        IpAddr::V6(_) => {
+            Key::V6(ServiceKey6 { address: to_abi(frontend.ip), port, protocol, pad: 0 })
+        }
     })
 }
 
@@ -48,21 +48,6 @@ pub(super) fn frontend4(key: &ServiceKey4) -> Option<FrontendKey> {
 
 /// The frontend of a key that was found in `SERVICES6`; none for a key that etm never writes.
 pub(super) fn frontend6(key: &ServiceKey6) -> Option<FrontendKey> {
-    let ip = IpAddr::V6(address(&key.address));
+    let ip = from_abi(&key.address);
     Some(FrontendKey { ip, listener: listener(key.port, key.protocol)? })
-}
-
-fn words(ip: Ipv6Addr) -> Address {
-    let o = ip.octets();
-    let word = |at: usize| u32::from_ne_bytes([o[at], o[at + 1], o[at + 2], o[at + 3]]);
-    [word(0), word(4), word(8), word(12)]
-}
-
-/// The address that four words in network byte order stand for.
-pub(super) fn address(words: &Address) -> Ipv6Addr {
-    let mut octets = [0; 16];
-    for (chunk, word) in octets.chunks_exact_mut(4).zip(words) {
-        chunk.copy_from_slice(&word.to_ne_bytes());
-    }
-    Ipv6Addr::from(octets)
 }

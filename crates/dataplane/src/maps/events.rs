@@ -1,5 +1,4 @@
 use std::{
-    net::IpAddr,
     os::fd::{AsFd, BorrowedFd},
     path::Path,
     ptr,
@@ -10,7 +9,7 @@ use etm_abi::Event;
 
 use crate::{
     error::MapError,
-    maps::{call, encode::address, open_map},
+    maps::{call, open_map},
 };
 
 /// The ring buffer `EVENTS`; its descriptor turns readable when there is an event.
@@ -21,12 +20,6 @@ const NAME: &str = "EVENTS";
 impl Events {
     pub(crate) fn open(directory: &Path) -> Result<Self, MapError> {
         Ok(Self(open_map(directory, NAME)?.try_into().map_err(call(NAME))?))
-    }
-
-    /// The address that an event names.
-    #[must_use]
-    pub fn address(event: &Event) -> IpAddr {
-        address(&event.address).to_canonical()
     }
 }
 

@@ -61,11 +61,11 @@ impl Frontends {
     /// Reads every frontend.
     pub(crate) fn all(&self) -> Result<BTreeMap<FrontendKey, Frontend>, MapError> {
         let mut all = BTreeMap::new();
-        for entry in self.v4.iter() {
+        for entry in &self.v4 {
             let (Raw(key), Raw(value)) = entry.map_err(call(V4))?;
             all.extend(frontend4(&key).map(|key| (key, value)));
         }
-        for entry in self.v6.iter() {
+        for entry in &self.v6 {
             let (Raw(key), Raw(value)) = entry.map_err(call(V6))?;
             all.extend(frontend6(&key).map(|key| (key, value)));
         }

@@ -37,7 +37,7 @@ fn forward(mut events: Events, sender: &Sender<Event>) {
         if ready.map_err(io::Error::from).is_err_and(|e| e.kind() != io::ErrorKind::Interrupted) {
             return;
         }
-        while let Some(event) = events.next() {
+        for event in events.by_ref() {
             if sender.blocking_send(event).is_err() {
                 return;
             }

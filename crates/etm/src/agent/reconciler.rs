@@ -2,8 +2,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use etm_abi::Event;
-use etm_dataplane::{Dataplane, Events};
-use etm_model::{Change, Ledger, Planner, Problem, Reconciled, Report};
+use etm_dataplane::Dataplane;
+use etm_model::{Change, Ledger, Planner, Problem, Reconciled, Report, from_abi};
 use tracing::{debug, error, info, warn};
 
 use crate::{agent::RETRY, get::describe};
@@ -109,7 +109,7 @@ impl Reconciler {
         warn!(
             pid = event.pid,
             cgroup = event.cgroup,
-            address = %Events::address(event),
+            address = %from_abi(&event.address),
             port = u16::from_be(event.port),
             protocol = if event.protocol == etm_abi::PROTOCOL_TCP { "TCP" } else { "UDP" },
             "{reason}"
@@ -128,6 +128,7 @@ impl Reconciler {
     }
 
     fn write(&mut self, reconciled: &Reconciled) -> anyhow::Result<()> {
+        self.dataplane.note_generation(self.ledger.generation());
         self.dataplane.apply(&reconciled.steps).context("could not write the maps")?;
         self.ledger.written(self.now());
         Ok(())
@@ -136,11 +137,12 @@ impl Reconciler {
 
 fn read_back(dataplane: &Dataplane) -> anyhow::Result<Ledger> {
     let contents = dataplane.contents().context("could not read the maps")?;
-    Ok(Ledger::adopt(contents, dataplane.limits(), seconds_since_epoch()))
+    let first = dataplane.generation().max(seconds_since_epoch());
+    Ok(Ledger::adopt(contents, dataplane.limits(), first))
 }
 
-/// Where the counter of table generations begins: later than any that an agent before this one can
-/// have reached, unless it made more than one table a second all its life.
+/// Where the counter of table generations begins in new maps: later than in maps that an agent
+/// before this one may have had here.
 fn seconds_since_epoch() -> u32 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs() as u32)
 }

@@ -1,10 +1,7 @@
-use std::{
-    collections::BTreeSet,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
-};
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use etm_abi::{BACKEND_AVAILABLE, Backend};
-use etm_model::Contents;
+use etm_model::{Contents, from_abi};
 use serde::Serialize;
 
 use crate::get::{Row, service_name};
@@ -62,10 +59,5 @@ fn row(contents: &Contents, service: String, id: u32) -> BackendRow {
 }
 
 fn address(backend: &Backend) -> SocketAddr {
-    let mut octets = [0; 16];
-    for (chunk, word) in octets.chunks_exact_mut(4).zip(backend.address) {
-        chunk.copy_from_slice(&word.to_ne_bytes());
-    }
-    let ip = IpAddr::V6(Ipv6Addr::from(octets)).to_canonical();
-    SocketAddr::new(ip, u16::from_be(backend.port))
+    SocketAddr::new(from_abi(&backend.address), u16::from_be(backend.port))
 }

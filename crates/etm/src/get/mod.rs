@@ -19,9 +19,9 @@ pub(crate) fn run(arguments: &GetArgs) -> anyhow::Result<()> {
     let view = View::open(&arguments.pin.pin)?;
     let filter = arguments.service.as_deref().unwrap_or_default();
     match arguments.what {
-        Resource::Services => print(services::rows(&view.contents()?, filter), arguments.output),
-        Resource::Backends => print(backends::rows(&view.contents()?, filter), arguments.output),
-        Resource::Counters => print(counters::rows(&view.counters()?), arguments.output),
+        Resource::Services => print(&services::rows(&view.contents()?, filter), arguments.output),
+        Resource::Backends => print(&backends::rows(&view.contents()?, filter), arguments.output),
+        Resource::Counters => print(&counters::rows(&view.counters()?), arguments.output),
     }
 }
 
@@ -31,12 +31,12 @@ trait Row: Serialize {
     fn cells(&self) -> Vec<String>;
 }
 
-fn print<R: Row>(rows: Vec<R>, output: Output) -> anyhow::Result<()> {
+fn print<R: Row>(rows: &[R], output: Output) -> anyhow::Result<()> {
     match output {
-        Output::Table => println!("{}", table(&rows)),
-        Output::Json => println!("{}", serde_json::to_string_pretty(&rows)?),
+        Output::Table => println!("{}", table(rows)),
+        Output::Json => println!("{}", serde_json::to_string_pretty(rows)?),
         Output::Yaml => {
-            print!("{}", serde_saphyr::to_string(&rows).context("could not write YAML")?)
+            print!("{}", serde_saphyr::to_string(&rows).context("could not write YAML")?);
         }
     }
     Ok(())

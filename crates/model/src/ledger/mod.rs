@@ -154,6 +154,12 @@ impl Ledger {
         self.last = now;
     }
 
+    /// The generation of the next new table: all before it may be in use.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
     /// How much the maps can hold.
     #[must_use]
     pub fn limits(&self) -> Limits {
