@@ -1,0 +1,9 @@
+//! The real binary on the real kernel: each behaviour with Pods and callers in network namespaces
+//! of their own, in a scratch cgroup, so that all of them run side by side and leave nothing.
+#![allow(clippy::expect_used, reason = "a test fails by panicking, in its scene as well")]
+
+mod connect;
+mod refusal;
+mod scene;
+mod unconnected;
+mod wait;
