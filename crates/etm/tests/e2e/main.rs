@@ -2,7 +2,10 @@
 //! of their own, in a scratch cgroup, so that all of them run side by side and leave nothing.
 #![allow(clippy::expect_used, reason = "a test fails by panicking, in its scene as well")]
 
+mod addresses;
 mod connect;
+mod endpoints;
+mod node_ports;
 mod refusal;
 mod scene;
 mod unconnected;
