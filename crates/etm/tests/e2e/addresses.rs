@@ -85,16 +85,21 @@ fn services_that_are_not_for_a_proxy_are_left_alone() {
 }
 
 #[test]
-fn an_agent_with_a_proxy_name_serves_what_is_labelled_with_it() {
+fn an_agent_with_a_proxy_name_serves_what_is_labelled_with_it_as_well() {
     let labelled = objects::Service::new("labelled", &["10.96.0.20".parse().expect("an address")])
         .port("http", "TCP", PORT, POD_PORT)
         .selector("app", "web")
         .label(PROXY_NAME, "etm");
-    let objects = [labelled.into(), web().into()];
-    let (_scene, client, calls) =
-        calls(&objects, &["--proxy-name", "etm"], &["10.96.0.20", "10.96.0.10"]);
+    let others = objects::Service::new("others", &["10.96.0.21".parse().expect("an address")])
+        .port("http", "TCP", PORT, POD_PORT)
+        .selector("app", "web")
+        .label(PROXY_NAME, "other");
+    let objects = [labelled.into(), others.into(), web().into()];
+    let all = ["10.96.0.20", "10.96.0.21", "10.96.0.10"];
+    let (_scene, client, calls) = calls(&objects, &["--proxy-name", "etm"], &all);
     assert_served(&calls[0], &client);
     assert_eq!(calls[1].errno, UNHANDLED, "{:?}", calls[1]);
+    assert_served(&calls[2], &client);
 }
 
 #[test]

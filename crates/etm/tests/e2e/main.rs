@@ -4,9 +4,15 @@
 
 mod addresses;
 mod connect;
+mod detach;
 mod endpoints;
+mod get;
+mod load;
 mod node_ports;
 mod refusal;
+mod repair;
+mod restart;
 mod scene;
 mod unconnected;
+mod upgrade;
 mod wait;
