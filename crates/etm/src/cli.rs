@@ -51,8 +51,8 @@ pub(crate) struct AgentArgs {
     #[arg(long, env = "ETM_UNKNOWN_PORT", value_name = "WHAT", default_value = "pass")]
     pub(crate) unknown_port: UnknownPort,
 
-    /// Handle Services whose label service.kubernetes.io/service-proxy-name is this, instead of
-    /// those without the label.
+    /// Handle Services whose label service.kubernetes.io/service-proxy-name is this, besides those
+    /// without the label.
     #[arg(long, env = "ETM_PROXY_NAME", value_name = "NAME")]
     pub(crate) proxy_name: Option<String>,
 

@@ -1,0 +1,68 @@
+//! `etm detach` removes everything, and only when no agent runs.
+
+use std::net::SocketAddr;
+
+use etm_testkit::Protocol;
+
+use crate::scene::{PORT, Scene, UNHANDLED, VIP4, assert_served};
+
+fn said(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn everything_is_gone_afterwards() {
+    let scene = Scene::new();
+    let _pods = scene.web(&["web-0"]);
+    let client = scene.client();
+    let agent = scene.start();
+    let call = || {
+        let caller = scene.caller(&client, Protocol::Tcp);
+        caller.call(SocketAddr::new(VIP4, PORT)).expect("a call")
+    };
+    let refused = scene.etm(&["detach"]);
+    assert!(!refused.status.success());
+    let pin = scene.pin();
+    let expected = format!("error: another agent already serves {}", pin.display());
+    assert!(said(&refused).starts_with(&expected), "{}", said(&refused));
+    assert_served(&call(), &client);
+
+    agent.stop().expect("an end");
+    let detached = scene.etm(&["detach"]);
+    assert!(detached.status.success(), "{}", said(&detached));
+    let line = String::from_utf8_lossy(&detached.stdout).into_owned();
+    let expected =
+        format!("detached 9 hooks and removed 1 set(s) of maps from {}\n", pin.display());
+    assert_eq!(line, expected);
+    assert!(!pin.exists());
+    assert_eq!(call().errno, UNHANDLED);
+
+    // Nothing is left to read or to remove, which is said in one line.
+    for words in [&["get", "services"][..], &["get", "backends"], &["get", "counters"], &["detach"]]
+    {
+        let output = scene.etm(words);
+        assert!(!output.status.success());
+        let expected = format!("error: no etm data path is pinned in {}: ", pin.display());
+        assert!(said(&output).starts_with(&expected), "{words:?}: {}", said(&output));
+        assert_eq!(said(&output).lines().count(), 1, "{}", said(&output));
+    }
+
+    let agent = scene.start();
+    assert!(agent.ready_line().ends_with("0 kept, 0 replaced, 9 attached"));
+    assert_served(&call(), &client);
+}
+
+#[test]
+fn open_connections_go_on_but_show_the_pod() {
+    let scene = Scene::new();
+    let pods = scene.web(&["web-0"]);
+    let client = scene.client();
+    scene.start().stop().expect("an end");
+    let caller = scene.caller(&client, Protocol::Tcp).keep_open();
+    let mut session = caller.session(SocketAddr::new(VIP4, PORT)).expect("a session");
+    assert_served(&session.call().expect("a call"), &client);
+    assert!(scene.etm(&["detach"]).status.success());
+    let call = session.call().expect("a call");
+    assert_eq!(call.pod(), Some("web-0"), "{call:?}");
+    assert_eq!(call.peer, Some(pods[0].pod.at(crate::scene::POD_PORT)[0]));
+}

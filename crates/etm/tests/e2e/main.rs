@@ -1,0 +1,18 @@
+//! The real binary on the real kernel: each behaviour with Pods and callers in network namespaces
+//! of their own, in a scratch cgroup, so that all of them run side by side and leave nothing.
+#![allow(clippy::expect_used, reason = "a test fails by panicking, in its scene as well")]
+
+mod addresses;
+mod connect;
+mod detach;
+mod endpoints;
+mod get;
+mod load;
+mod node_ports;
+mod refusal;
+mod repair;
+mod restart;
+mod scene;
+mod unconnected;
+mod upgrade;
+mod wait;

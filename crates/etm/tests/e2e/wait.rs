@@ -1,0 +1,27 @@
+//! Waiting for what must become true.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// So long that only what never comes is given up on, also on a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until a condition holds.
+#[track_caller]
+pub(crate) fn until(what: &str, condition: impl FnMut() -> bool) {
+    let mut condition = condition;
+    until_some(what, || condition().then_some(()));
+}
+
+/// Waits until there is a value.
+#[track_caller]
+pub(crate) fn until_some<T>(what: &str, mut value: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = value() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        sleep(Duration::from_millis(2));
+    }
+}
