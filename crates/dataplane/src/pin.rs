@@ -77,19 +77,19 @@ impl PinDirectory {
 
     /// The set to work with: the newest one if its layout and sizes fit, else a new one.
     pub(crate) fn choose_set(&self, limits: &Limits) -> Result<PathBuf, OpenError> {
-        let newest = sets(&self.path)?.pop();
-        if let Some((_, path)) = &newest
-            && fits(path, limits)
+        let sets = sets(&self.path)?;
+        if let Some((_, newest)) = sets.last()
+            && fits(newest, limits)
         {
-            return Ok(path.clone());
+            return Ok(newest.clone());
         }
-        let number = newest.as_ref().map_or(1, |(number, _)| number + 1);
+        let number = sets.last().map_or(1, |(number, _)| number + 1);
         let path = self.path.join(format!("maps-{number}"));
         fs::create_dir(&path).map_err(OpenError::io("could not make", &path))?;
-        if let Some((_, old)) = newest
-            && version(&old) == Some(ABI_VERSION)
+        // The newest may be one that was never finished.
+        if let Some((_, old)) = sets.iter().rev().find(|(_, set)| version(set) == Some(ABI_VERSION))
         {
-            share(&old, &path)?;
+            share(old, &path)?;
         }
         Ok(path)
     }

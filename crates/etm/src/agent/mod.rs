@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use etm_dataplane::{Config, Dataplane, cgroup2_root, netns_cookie};
-use etm_model::{Limits, Options, Planner};
+use etm_model::{GRACE, Limits, Options, Planner};
 use etm_source::Manifests;
 use sd_notify::NotifyState;
 use tokio::{
@@ -24,8 +24,9 @@ use crate::{
     logging,
 };
 
-/// How long after a failed write the maps are read back and written again.
-const RETRY: Duration = Duration::from_secs(1);
+/// How long after a failed write the maps are read back and written again: the ledger that is read
+/// back does not know what was retired, so its grace must have passed.
+const RETRY: Duration = GRACE;
 
 /// Longest sleep; what has no deadline is looked at this often all the same.
 const IDLE: Duration = Duration::from_secs(3600);
@@ -39,18 +40,18 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut addresses = AddressWatch::open().context("could not follow this host's addresses")?;
+    let (mut manifests, snapshot, found) =
+        Manifests::open(&arguments.manifests, source_options(&arguments)?)?;
+    let mut problems = Problems::default();
+    problems.set_source(found);
+    let mut planner = Planner::new(options(&arguments));
+    planner.replace(snapshot);
+
     let dataplane = Dataplane::open(dataplane_config(&arguments)?)?;
     if !dataplane.has_errno() {
         warn!("this kernel is older than 5.18: refused callers see EPERM instead of ECONNREFUSED");
     }
     let mut events = EventStream::open(&dataplane)?;
-    let (mut manifests, snapshot, found) =
-        Manifests::open(&arguments.manifests, source_options(&arguments)?)?;
-    let mut problems = Problems::default();
-    problems.set_source(found);
-
-    let mut planner = Planner::new(options(&arguments));
-    planner.replace(snapshot);
     let mut reconciler = Reconciler::adopt(dataplane, planner)?;
     let ready = reconciler.attach()?;
     problems.report(reconciler.problems());
