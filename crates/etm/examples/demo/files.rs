@@ -24,8 +24,8 @@ impl Files {
                 continue;
             }
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let text = fs::read_to_string(&path)
-                .with_context(|| format!("read {}", path.display()))?;
+            let text =
+                fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
             let parsed = serde_saphyr::from_multiple(&text)
                 .with_context(|| format!("parse {}", path.display()))?;
             scratch.write(&name, &text)?;
