@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: the scene ends, everything is removed, and the exit code tells of it.
+//! Ctrl-C, SIGTERM and a closed terminal: the scene ends, everything is removed, and the exit code tells of it.
 
 use std::{
     fs,
@@ -17,12 +17,14 @@ use tokio::signal::unix::{SignalKind, signal};
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 static CALLERS: OnceLock<PathBuf> = OnceLock::new();
 
-/// Turns both signals into a flag from now on.
+/// Turns these signals into a flag from now on.
 pub(crate) fn watch() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (mut interrupt, mut terminate) = {
+    let (mut interrupt, mut terminate, mut hangup) = {
         let _entered = runtime.enter();
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let [interrupt, terminate, hangup] = kinds.map(signal);
+        (interrupt?, terminate?, hangup?)
     };
     let watching = move || {
         runtime.block_on(async {
@@ -30,6 +32,7 @@ pub(crate) fn watch() -> anyhow::Result<()> {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
+                    _ = hangup.recv() => {}
                 }
                 INTERRUPTED.store(true, Ordering::SeqCst);
                 // A scene may wait for a caller that has thousands of calls before it.

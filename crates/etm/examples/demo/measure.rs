@@ -18,7 +18,10 @@ pub(crate) struct MeasureArgs {
     /// Its Pods.
     #[arg(required = true)]
     pods: Vec<SocketAddr>,
-    /// Connections to each of the two.
+    /// How often to measure.
+    #[arg(long)]
+    rounds: usize,
+    /// Connections to each of the two in a round.
     #[arg(long)]
     pairs: usize,
 }
@@ -30,8 +33,17 @@ pub(crate) struct Round {
     pub(crate) pod_ns: u64,
 }
 
-/// Measures a round and prints it as JSON.
+/// Measures, and prints a line of JSON for each round.
 pub(crate) fn run(arguments: &MeasureArgs) -> anyhow::Result<()> {
+    // The first one only warms the caches.
+    round(arguments)?;
+    for _ in 0..arguments.rounds {
+        println!("{}", serde_json::to_string(&round(arguments)?)?);
+    }
+    Ok(())
+}
+
+fn round(arguments: &MeasureArgs) -> anyhow::Result<Round> {
     let (mut through, mut direct) = (Vec::new(), Vec::new());
     let pods = arguments.pods.iter().copied().cycle();
     for (number, pod) in pods.take(arguments.pairs).enumerate() {
@@ -44,9 +56,7 @@ pub(crate) fn run(arguments: &MeasureArgs) -> anyhow::Result<()> {
             through.push(connect(arguments.service)?);
         }
     }
-    let round = Round { service_ns: median(through), pod_ns: median(direct) };
-    println!("{}", serde_json::to_string(&round)?);
-    Ok(())
+    Ok(Round { service_ns: median(through), pod_ns: median(direct) })
 }
 
 /// The time of connect() alone.

@@ -23,7 +23,7 @@ pub(crate) fn part(title: &str) {
 
 /// One figure.
 pub(crate) fn fact(what: &str, value: impl Display) {
-    println!("  {what:<42} {value}");
+    println!("  {what:<46} {value}");
 }
 
 /// A line between the figures.

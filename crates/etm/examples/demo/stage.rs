@@ -139,16 +139,16 @@ pub(crate) fn output(mut command: Command) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// Repeats until it gives something, and says how long that took.
+/// Repeats until it gives something, and says how long that took since the change before it.
 pub(crate) fn wait_for<T>(
     what: &str,
+    since: Instant,
     mut attempt: impl FnMut() -> anyhow::Result<Option<T>>,
 ) -> anyhow::Result<(T, Duration)> {
-    let started = Instant::now();
-    while started.elapsed() < PATIENCE {
+    while since.elapsed() < PATIENCE {
         interrupt::check()?;
         if let Some(value) = attempt()? {
-            return Ok((value, started.elapsed()));
+            return Ok((value, since.elapsed()));
         }
     }
     bail!("waited {} s for {what}", PATIENCE.as_secs())

@@ -2,11 +2,11 @@
 
 use std::{env, net::SocketAddr};
 
+use anyhow::bail;
 use etm_model::{Family, Protocol};
 
 use super::Scene;
 use crate::{
-    interrupt,
     measure::Round,
     report::Report,
     screen::{fact, note},
@@ -23,20 +23,21 @@ pub(super) const SCENE: Scene = Scene {
 };
 
 const ROUNDS: usize = 9;
-const PAIRS: usize = 1_000;
+const PAIRS: usize = 2_000;
 
 fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
     let service = stage.service("cart", Protocol::Tcp)?;
     let pods: Vec<SocketAddr> =
         stage.cast.endpoints("cart", Family::V4, Protocol::Tcp).into_keys().collect();
-    let mut rounds = Vec::new();
-    for _ in 0..ROUNDS {
-        interrupt::check()?;
-        // This program again, since the process that connects must be inside of the client.
-        let mut command = stage.caller_place().command(env::current_exe()?);
-        command.args(["measure", "--pairs", &PAIRS.to_string(), &service.to_string()]);
-        command.args(pods.iter().map(ToString::to_string));
-        rounds.push(serde_json::from_str::<Round>(&output(command)?)?);
+    // This program again, since the process that connects must be inside of the client.
+    let mut command = stage.caller_place().command(env::current_exe()?);
+    command.args(["measure", "--rounds", &ROUNDS.to_string(), "--pairs", &PAIRS.to_string()]);
+    command.arg(service.to_string()).args(pods.iter().map(ToString::to_string));
+    let rounds = output(command)?;
+    let rounds =
+        rounds.lines().map(serde_json::from_str::<Round>).collect::<Result<Vec<_>, _>>()?;
+    if rounds.is_empty() {
+        bail!("nothing was measured");
     }
     let median = |figure: fn(&Round) -> f64| {
         let mut figures: Vec<f64> = rounds.iter().map(figure).collect();

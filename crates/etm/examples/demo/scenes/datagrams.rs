@@ -1,6 +1,6 @@
 //! UDP: a socket that is never connected keeps its Pod.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use etm_model::Protocol;
@@ -40,8 +40,9 @@ fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
     let pod = kept.keys().next().context("no datagram was answered")?.clone();
     let moved_from = Some(pod.as_str());
 
+    let written = Instant::now();
     stage.files.set_ready(&[&pod], false)?;
-    let (_, moved) = wait_for("another Pod", || {
+    let (_, moved) = wait_for("another Pod", written, || {
         let call = session.call()?;
         Ok((call.answered() && call.pod() != moved_from).then_some(()))
     })?;
@@ -65,7 +66,7 @@ fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
         counts.keys().cloned().collect::<Vec<_>>().join(", ")
     };
     fact("datagrams of one socket, answered by", format_args!("{DATAGRAMS}, {}", names(&kept)));
-    fact("that Pod not ready, socket moves after", time(moved));
+    fact("from the write to the first on another Pod", time(moved));
     fact("datagrams since, answered by", format_args!("{DATAGRAMS}, {}", names(&others)));
     let source = after.last().and_then(|call| call.source);
     fact("replies come from", source.map(|s| s.to_string()).unwrap_or_default());

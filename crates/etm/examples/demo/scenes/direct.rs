@@ -88,7 +88,7 @@ fn through_nat(pod: &Pod, service: SocketAddr, to: SocketAddr) -> anyhow::Result
     let rules = format!(
         "table ip demo {{\n\
            chain output {{\n\
-             type nat hook output priority dstnat; policy accept;\n\
+             type nat hook output priority -100; policy accept;\n\
              ip daddr {} tcp dport {} dnat to {to}\n\
            }}\n\
          }}\n",
@@ -96,10 +96,12 @@ fn through_nat(pod: &Pod, service: SocketAddr, to: SocketAddr) -> anyhow::Result
         service.port(),
     );
     let mut nft = pod.command("nft");
-    let mut nft = nft.args(["-f", "-"]).stdin(Stdio::piped()).spawn().context("run nft")?;
+    nft.args(["-f", "-"]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut nft = nft.spawn().context("run nft")?;
     nft.stdin.take().context("nft has no stdin")?.write_all(rules.as_bytes())?;
-    if !nft.wait()?.success() {
-        bail!("nft takes no DNAT rule here");
+    let ended = nft.wait_with_output()?;
+    if !ended.status.success() {
+        bail!("nft takes no DNAT rule: {}", String::from_utf8_lossy(&ended.stderr).trim());
     }
     let mut session =
         Caller::new(&pod.place(), etm_testkit::Protocol::Tcp).keep_open().session(service)?;

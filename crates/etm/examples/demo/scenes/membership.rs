@@ -48,7 +48,7 @@ fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
     let first = samples.iter().find(|s| s.call.pod() == Some("catalog-3"));
     let first = first.context("no connection came to catalog-3")?.ended - added;
     let last = samples.iter().rfind(|s| s.call.pod() == Some("catalog-1"));
-    let last = last.context("no connection came to catalog-1")?.started;
+    let last = last.context("no connection came to catalog-1")?.ended;
     let last = last.saturating_duration_since(removed);
     // The change itself is left out of the shares: connections then are of neither state.
     let end = Instant::now();

@@ -48,9 +48,9 @@ fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
 
     let end = Instant::now();
     let spans = [
-        ("agent runs", begun, killed),
-        ("killed, none runs", killed, restarted),
-        ("started again", restarted, end),
+        ("the agent runs", begun, killed),
+        ("it is killed, and none runs", killed, restarted),
+        ("it is started again", restarted, end),
     ];
     let rows = spans.map(|(name, from, to)| {
         let calls = between(&samples, from, to);
@@ -60,9 +60,9 @@ fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
         vec![name.to_owned(), calls.len().to_string(), failed.to_string(), pods.to_string()]
     });
     let down = between(&samples, killed, restarted).len();
-    screen::table(&["", "CONNECTIONS", "FAILED", "PODS"], rows.into(), &[1, 2, 3]);
+    screen::table(&["WHILE", "CONNECTIONS", "FAILED", "PODS"], rows.into(), &[1, 2, 3]);
     fact("without an agent for", time(ready - killed));
-    fact("addresses that `etm get services` showed then", shown);
+    fact("addresses in `etm get services` meanwhile", shown);
     fact("from start to ready", time(ready - restarted));
     note(stage.ready_line());
     println!();
