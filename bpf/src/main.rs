@@ -74,6 +74,18 @@ fn sock_release(ctx: SockContext) -> i32 {
     context::ALLOW
 }
 
+/// What calling any program costs: the benches subtract it. No agent loads this one.
+#[cgroup_sock_addr(connect4)]
+fn baseline4(_ctx: SockAddrContext) -> i32 {
+    context::ALLOW
+}
+
+/// The same at `sock_release`.
+#[cgroup_sock(sock_release)]
+fn baseline_release(_ctx: SockContext) -> i32 {
+    context::ALLOW
+}
+
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}

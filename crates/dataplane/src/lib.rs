@@ -5,6 +5,7 @@
 #![allow(unsafe_code, reason = "BPF system calls and memory-mapped maps; each block says why")]
 
 mod attach;
+mod baseline;
 mod contents;
 mod dataplane;
 mod detach;
@@ -18,10 +19,11 @@ mod sys;
 mod view;
 
 pub use attach::{Attached, Hook};
+pub use baseline::{Baseline, Runs};
 pub use dataplane::{Config, Dataplane};
 pub use detach::{Detached, detach};
 pub use error::{ApplyError, AttachError, MapError, OpenError};
 pub use kernel::{cgroup2_root, netns_cookie};
 pub use maps::Events;
-pub use stats::{MapUsage, ProgramUsage};
+pub use stats::{MapUsage, ProgramUsage, RunTimeStats};
 pub use view::View;

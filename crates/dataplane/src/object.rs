@@ -13,7 +13,7 @@ use aya::{
 
 use crate::{attach::Hook, dataplane::Config, error::OpenError, kernel::Helpers, maps::NAMES};
 
-static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("ETM_BPF_OBJECT"));
+pub(crate) static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("ETM_BPF_OBJECT"));
 
 /// The constants that the programs are compiled with by the kernel.
 #[derive(Clone, Copy, Debug, Hash)]

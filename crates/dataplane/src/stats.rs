@@ -3,11 +3,14 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    os::fd::{AsFd as _, AsRawFd as _},
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     path::Path,
 };
 
-use aya::programs::loaded_programs;
+use aya::{
+    programs::loaded_programs,
+    sys::{Stats, enable_stats},
+};
 use serde::Serialize;
 
 use crate::{
@@ -39,6 +42,29 @@ pub struct ProgramUsage {
     pub runs: u64,
     /// Nanoseconds that those runs took.
     pub run_time_ns: u64,
+}
+
+/// The kernel counts runs of every program and their time for as long as this lives, as with
+/// `kernel.bpf_stats_enabled`, at some 90 ns a run. The kernel itself ends it with the process.
+///
+/// # Minimum kernel version
+///
+/// 5.8
+#[derive(Debug)]
+pub struct RunTimeStats {
+    _enabled: OwnedFd,
+}
+
+impl RunTimeStats {
+    /// Begins to count.
+    ///
+    /// # Errors
+    ///
+    /// Without CAP_SYS_ADMIN, or on an older kernel.
+    pub fn enable() -> io::Result<Self> {
+        let enabled = enable_stats(Stats::RunTime).map_err(|error| error.io_error)?;
+        Ok(Self { _enabled: enabled })
+    }
 }
 
 pub(crate) fn map_usage(set: &Path) -> Result<Vec<MapUsage>, MapError> {

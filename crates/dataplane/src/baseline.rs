@@ -1,0 +1,98 @@
+//! Programs that do nothing, to know what calling a program costs.
+
+use std::{fs, path::Path};
+
+use aya::{
+    Ebpf, EbpfLoader,
+    programs::{CgroupAttachMode, CgroupSock, CgroupSockAddr, Program, ProgramError},
+};
+
+use crate::{
+    error::{MapError, OpenError},
+    object::OBJECT,
+};
+
+const CONNECT: &str = "baseline4";
+const RELEASE: &str = "baseline_release";
+
+/// Empty programs at `connect4` and `sock_release` of a cgroup, beside whatever is there; gone when
+/// this is dropped.
+#[derive(Debug)]
+pub struct Baseline(Ebpf);
+
+/// How often a program ran, and for how long, while run time was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Runs {
+    /// Times that it ran.
+    pub runs: u64,
+    /// Nanoseconds that those runs took.
+    pub run_time_ns: u64,
+}
+
+impl Baseline {
+    /// Attaches both programs. They run after those that were attached before.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] says what is missing.
+    pub fn attach(cgroup: &Path) -> Result<Self, OpenError> {
+        let directory =
+            fs::File::open(cgroup).map_err(OpenError::io("could not open cgroup", cgroup))?;
+        let mut loader = EbpfLoader::new();
+        // They use none of the object's maps, which are made all the same.
+        for map in
+            ["SERVICES4", "SERVICES6", "SERVICE_NAMES", "BACKENDS", "BACKEND_NAMES", "SLOTS"]
+        {
+            loader.map_max_entries(map, 2);
+        }
+        let mut object = loader.load(OBJECT).map_err(|error| OpenError::Load(Box::new(error)))?;
+        let connect: &mut CgroupSockAddr = program(&mut object, CONNECT)?;
+        connect
+            .load()
+            .and_then(|()| connect.attach(&directory, CgroupAttachMode::Single))
+            .map_err(refused(CONNECT))?;
+        let release: &mut CgroupSock = program(&mut object, RELEASE)?;
+        release
+            .load()
+            .and_then(|()| release.attach(&directory, CgroupAttachMode::Single))
+            .map_err(refused(RELEASE))?;
+        Ok(Self(object))
+    }
+
+    /// Runs of the empty program at `connect4`.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not tell.
+    pub fn connect(&self) -> Result<Runs, OpenError> {
+        self.runs(CONNECT)
+    }
+
+    /// Runs of the empty program at `sock_release`.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not tell.
+    pub fn release(&self) -> Result<Runs, OpenError> {
+        self.runs(RELEASE)
+    }
+
+    fn runs(&self, name: &'static str) -> Result<Runs, OpenError> {
+        let program = self.0.program(name).ok_or(MapError::Missing { name })?;
+        let info = program.info().map_err(refused(name))?;
+        let run_time_ns = u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX);
+        Ok(Runs { runs: info.run_count(), run_time_ns })
+    }
+}
+
+fn program<'a, P>(object: &'a mut Ebpf, name: &'static str) -> Result<P, OpenError>
+where
+    P: TryFrom<&'a mut Program, Error = ProgramError>,
+{
+    let program = object.program_mut(name).ok_or(MapError::Missing { name })?;
+    program.try_into().map_err(refused(name))
+}
+
+fn refused(program: &'static str) -> impl FnOnce(ProgramError) -> OpenError {
+    move |source| OpenError::Program { program, source: Box::new(source) }
+}
