@@ -134,8 +134,7 @@ fn play(stage: &mut Stage, scenes: &[&Scene]) -> Vec<Report> {
 fn summarize(scenes: &[&Scene], reports: &[Report], left: &[String]) {
     screen::part(if interrupt::came() { "Interrupted" } else { "Summary" });
     let rows = scenes.iter().zip(reports).map(|(scene, report)| {
-        let result = if report.holds() { "ok" } else { "FAILED" };
-        vec![scene.name.to_owned(), result.to_owned(), report.figure()]
+        vec![scene.name.into(), screen::result(report.holds()), report.figure().into()]
     });
     screen::table(&["SCENE", "RESULT", "KEY FIGURE"], rows.collect(), &[]);
     let removed = if left.is_empty() {

@@ -4,7 +4,7 @@ use std::{fmt::Display, io::IsTerminal as _, time::Duration};
 
 use anstream::println;
 use anstyle::{AnsiColor, Style};
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, Color, Table, presets};
 
 const HEADING: Style = AnsiColor::Cyan.on_default().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -38,18 +38,14 @@ pub(crate) fn verdict(holds: bool, what: impl Display) {
 }
 
 /// A table; columns after the first are numbers where `numbers` says so.
-pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>, numbers: &[usize]) {
+pub(crate) fn table<C: Into<Cell>>(header: &[&str], rows: Vec<Vec<C>>, numbers: &[usize]) {
+    let drawn = std::io::stdout().is_terminal();
     let mut table = Table::new();
-    if std::io::stdout().is_terminal() {
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-    } else {
-        table.load_style(presets::NOTHING);
-    }
+    table.load_style(if drawn { presets::UTF8_FULL_CONDENSED } else { presets::NOTHING });
     table.set_header(header.to_vec());
     table.add_rows(rows);
     for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
+        column.set_padding(if drawn { (1, 1) } else { (0, 2) });
         if numbers.contains(&column.index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -58,6 +54,12 @@ pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>, numbers: &[usize]) 
         println!("  {}", line.trim_end());
     }
     println!();
+}
+
+/// A cell of a table that says whether something holds.
+pub(crate) fn result(holds: bool) -> Cell {
+    let (color, word) = if holds { (Color::Green, "ok") } else { (Color::Red, "FAILED") };
+    Cell::new(word).fg(color)
 }
 
 /// A time as people read it.
