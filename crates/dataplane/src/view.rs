@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
-use etm_abi::{ABI_VERSION, Counter};
-use etm_model::Contents;
+use etm_abi::{ABI_VERSION, Counter, Frontend};
+use etm_model::{Contents, FrontendKey};
 
 use crate::{
     contents::contents,
@@ -50,6 +50,15 @@ impl View {
     /// Where a map cannot be read.
     pub fn contents(&self) -> Result<Contents, MapError> {
         contents(&self.maps)
+    }
+
+    /// Reads one frontend; none where the maps have no such address, port and protocol.
+    ///
+    /// # Errors
+    ///
+    /// Where the map cannot be read.
+    pub fn frontend(&self, key: &FrontendKey) -> Result<Option<Frontend>, MapError> {
+        self.maps.frontends.get(key)
     }
 
     /// Every counter, summed over the CPUs.

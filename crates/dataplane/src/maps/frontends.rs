@@ -58,6 +58,20 @@ impl Frontends {
         }
     }
 
+    /// Reads one frontend.
+    pub(crate) fn get(&self, frontend: &FrontendKey) -> Result<Option<Frontend>, MapError> {
+        let (result, name) = match key(frontend) {
+            Some(Key::V4(key)) => (self.v4.get(&Raw(key), 0), V4),
+            Some(Key::V6(key)) => (self.v6.get(&Raw(key), 0), V6),
+            None => return Ok(None),
+        };
+        match result {
+            Ok(Raw(value)) => Ok(Some(value)),
+            Err(AyaError::KeyNotFound) => Ok(None),
+            Err(error) => Err(call(name)(error)),
+        }
+    }
+
     /// Reads every frontend.
     pub(crate) fn all(&self) -> Result<BTreeMap<FrontendKey, Frontend>, MapError> {
         let mut all = BTreeMap::new();

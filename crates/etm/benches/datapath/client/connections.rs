@@ -1,0 +1,84 @@
+//! Connections: connect, a byte there, a byte back, close.
+
+use std::{
+    net::SocketAddr,
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use rustix::{
+    io::Errno,
+    net::{self, RecvFlags, SendFlags, SocketType, sockopt},
+};
+
+use super::{Lane, Plan, Sample, lane::order, report};
+use crate::statistics::{mean, quantile};
+
+/// Sockets that each lane makes at a time.
+const BATCH: usize = 250;
+
+pub(super) fn run(plan: &Plan) -> anyhow::Result<()> {
+    round(plan)?;
+    for _ in 0..plan.rounds {
+        report(&round(plan)?)?;
+    }
+    Ok(())
+}
+
+#[derive(Clone, Default)]
+struct Times {
+    connect: Vec<f64>,
+    whole: Vec<f64>,
+}
+
+fn round(plan: &Plan) -> anyhow::Result<Vec<Sample>> {
+    let mut times = vec![Times::default(); plan.lanes.len()];
+    for first in (0..plan.repetitions).step_by(BATCH) {
+        let batch = BATCH.min(plan.repetitions - first);
+        let mut sockets = Vec::new();
+        for lane in &plan.lanes {
+            sockets.push(lane.sockets(SocketType::STREAM, batch)?);
+        }
+        for number in first..first + batch {
+            for lane in order(plan.lanes.len(), number) {
+                let socket = sockets[lane].pop().context("a socket for each call")?;
+                let (connect, whole) = call(&plan.lanes[lane], socket, number)?;
+                times[lane].connect.push(connect.as_nanos() as f64);
+                times[lane].whole.push(whole.as_nanos() as f64);
+            }
+        }
+    }
+    let sample = |times: Times| Sample {
+        p50: quantile(times.connect.iter().copied(), 0.5),
+        p99: quantile(times.connect.iter().copied(), 0.99),
+        whole: mean(&times.whole),
+    };
+    Ok(times.into_iter().map(sample).collect())
+}
+
+/// The time of connect() alone, and of everything from connect to close.
+fn call(lane: &Lane, socket: OwnedFd, number: usize) -> anyhow::Result<(Duration, Duration)> {
+    let target = lane.target(number);
+    // With a reset, so that no port stays behind in TIME_WAIT.
+    sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
+    let started = Instant::now();
+    let outcome = net::connect(&socket, &target);
+    let connected = started.elapsed();
+    match (outcome, lane.refused) {
+        (Ok(()), false) => converse(&socket, &lane.name, target)?,
+        (Err(Errno::CONNREFUSED), true) => {}
+        (other, _) => bail!("{}: connect to {target} gave {other:?}", lane.name),
+    }
+    drop(socket);
+    Ok((connected, started.elapsed()))
+}
+
+fn converse(socket: &OwnedFd, lane: &str, target: SocketAddr) -> anyhow::Result<()> {
+    net::send(socket, b"?", SendFlags::empty())?;
+    let mut answer = [0; 1];
+    match net::recv(socket, &mut answer, RecvFlags::empty())? {
+        (1, _) => Ok(()),
+        _ => bail!("{lane}: {target} closed the connection"),
+    }
+}
