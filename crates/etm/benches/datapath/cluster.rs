@@ -119,9 +119,12 @@ impl Service {
 
     /// Its EndpointSlice with the first `count` endpoints.
     pub(crate) fn slice(&self, count: usize) -> Value {
-        let slice =
-            objects::EndpointSlice::new(&format!("{}-x7k2p", self.name), &self.name, "IPv4")
-                .port("main", self.protocol, self.target);
+        let slice = objects::EndpointSlice::new(
+            &format!("{}-x7k2p", self.name),
+            &self.name,
+            "IPv4",
+        )
+        .port("main", self.protocol, self.target);
         let endpoints = self.endpoints.iter().take(count);
         endpoints.fold(slice, |slice, ip| slice.endpoint(*ip, true)).into()
     }

@@ -35,7 +35,11 @@ pub(crate) fn run() -> anyhow::Result<()> {
 }
 
 fn listen(port: u16) -> anyhow::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).with_context(|| format!("listen on {port}"))
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port))
+        .with_context(|| format!("listen on {port}"))?;
+    // Some clients close without a word and come again at once: a full queue would stall them.
+    rustix::net::listen(&listener, 4096)?;
+    Ok(listener)
 }
 
 fn serve(listener: &TcpListener, converse: fn(TcpStream) -> std::io::Result<()>) {

@@ -1,4 +1,4 @@
-//! Connections: connect, a byte there, a byte back, close.
+//! Connections, with or without an exchange before they are closed.
 
 use std::{
     net::SocketAddr,
@@ -12,7 +12,7 @@ use rustix::{
     net::{self, RecvFlags, SendFlags, SocketType, sockopt},
 };
 
-use super::{Lane, Plan, Sample, lane::order, report};
+use super::{Lane, Plan, Sample, Work, lane::order, report};
 use crate::statistics::{mean, quantile};
 
 /// Sockets that each lane makes at a time.
@@ -43,7 +43,7 @@ fn round(plan: &Plan) -> anyhow::Result<Vec<Sample>> {
         for number in first..first + batch {
             for lane in order(plan.lanes.len(), number) {
                 let socket = sockets[lane].pop().context("a socket for each call")?;
-                let (connect, whole) = call(&plan.lanes[lane], socket, number)?;
+                let (connect, whole) = call(&plan.lanes[lane], plan.work, socket, number)?;
                 times[lane].connect.push(connect.as_nanos() as f64);
                 times[lane].whole.push(whole.as_nanos() as f64);
             }
@@ -58,7 +58,12 @@ fn round(plan: &Plan) -> anyhow::Result<Vec<Sample>> {
 }
 
 /// The time of connect() alone, and of everything from connect to close.
-fn call(lane: &Lane, socket: OwnedFd, number: usize) -> anyhow::Result<(Duration, Duration)> {
+fn call(
+    lane: &Lane,
+    work: Work,
+    socket: OwnedFd,
+    number: usize,
+) -> anyhow::Result<(Duration, Duration)> {
     let target = lane.target(number);
     // With a reset, so that no port stays behind in TIME_WAIT.
     sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
@@ -66,7 +71,8 @@ fn call(lane: &Lane, socket: OwnedFd, number: usize) -> anyhow::Result<(Duration
     let outcome = net::connect(&socket, &target);
     let connected = started.elapsed();
     match (outcome, lane.refused) {
-        (Ok(()), false) => converse(&socket, &lane.name, target)?,
+        (Ok(()), false) if work == Work::Exchanges => converse(&socket, &lane.name, target)?,
+        (Ok(()), false) => {}
         (Err(Errno::CONNREFUSED), true) => {}
         (other, _) => bail!("{}: connect to {target} gave {other:?}", lane.name),
     }

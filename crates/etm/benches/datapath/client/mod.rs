@@ -11,10 +11,15 @@ use serde::{Deserialize, Serialize};
 pub(crate) use lane::Lane;
 
 /// What to measure.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(crate) enum Work {
-    Connections,
+    /// connect, then close.
+    Connects,
+    /// connect, a byte there, a byte back, close.
+    Exchanges,
+    /// A datagram there, one back, on one unconnected socket.
     Datagrams,
+    /// Bulk transfers over open connections.
     Streams,
 }
 
@@ -36,7 +41,7 @@ pub(crate) struct Sample {
     pub(crate) p50: f64,
     /// 99th percentile of the same.
     pub(crate) p99: f64,
-    /// Mean of the whole: connect, request, response, close; or one exchange.
+    /// Mean of the whole, to the end of close().
     pub(crate) whole: f64,
 }
 
@@ -45,7 +50,7 @@ pub(crate) fn run(plan: &str) -> anyhow::Result<()> {
     let plan: Plan = serde_json::from_str(plan)?;
     cpu::pin(cpu::Role::Client)?;
     match plan.work {
-        Work::Connections => connections::run(&plan),
+        Work::Connects | Work::Exchanges => connections::run(&plan),
         Work::Datagrams => datagrams::run(&plan),
         Work::Streams => streams::run(&plan),
     }

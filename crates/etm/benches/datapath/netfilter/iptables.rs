@@ -80,10 +80,8 @@ fn rules(text: &mut String, service: &Service) {
     let protocol = service.protocol.to_lowercase();
     for (number, ip) in service.endpoints.iter().enumerate() {
         let (rest, endpoint) = (service.endpoints.len() - number, endpoint(service, number));
-        let comment = format!(
-            "-m comment --comment \"default/{name}:main -> {ip}:{}\"",
-            service.target
-        );
+        let comment =
+            format!("-m comment --comment \"default/{name}:main -> {ip}:{}\"", service.target);
         let chance = match rest {
             1 => String::new(),
             _ => format!(" -m statistic --mode random --probability {:.10}", 1.0 / rest as f64),

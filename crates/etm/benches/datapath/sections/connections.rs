@@ -2,9 +2,9 @@
 
 use super::{microseconds, ratio};
 use crate::{
-    client::{Plan, Work},
+    client::{Lane, Plan, Sample, Work},
     results::{Budget, Results},
-    stage::Stage,
+    stage::{Covered, Stage},
 };
 
 /// Numbers of Services to compare at.
@@ -15,8 +15,9 @@ const MANY: usize = 10_000;
 
 pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> anyhow::Result<()> {
     for services in SERVICES {
-        against_direct(stage, rounds, services, results)?;
-        against_filters(stage, rounds, services, results)?;
+        let covered = stage.covered(services)?;
+        against_direct(stage, &covered, rounds, services, results)?;
+        against_filters(stage, &covered, rounds, services, results)?;
     }
     Ok(())
 }
@@ -24,30 +25,38 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
 /// These two alone, since a difference of a hundredth drowns beside lanes that empty the caches.
 fn against_direct(
     stage: &Stage,
+    covered: &Covered,
     rounds: usize,
     services: usize,
     results: &mut Results,
 ) -> anyhow::Result<()> {
-    let covered = stage.covered(services)?;
-    let etm = stage.through(&covered, covered.cluster.targets())?;
-    let lanes = vec![stage.direct(&covered)?, etm];
-    let rounds =
-        stage.run(&Plan { work: Work::Connections, lanes, rounds, repetitions: 4_000 })?;
+    let lanes = || -> anyhow::Result<Vec<Lane>> {
+        Ok(vec![stage.direct(covered)?, stage.through(covered, covered.cluster.targets())?])
+    };
+    let connects =
+        stage.run(&Plan { work: Work::Connects, lanes: lanes()?, rounds, repetitions: 10_000 })?;
+    let exchanges =
+        stage.run(&Plan { work: Work::Exchanges, lanes: lanes()?, rounds, repetitions: 3_000 })?;
     let at = format!("at {services} Services");
     results.judge(
         format!("connect p50, etm / direct, {at}"),
-        ratio(&rounds, 1, 0, |sample| sample.p50),
+        ratio(&connects, 1, 0, |sample| sample.p50),
         "ratio",
         Budget::AtMost(1.015),
     );
     results.tell(
         format!("connect p99, etm / direct, {at}"),
-        ratio(&rounds, 1, 0, |sample| sample.p99),
+        ratio(&connects, 1, 0, |sample| sample.p99),
         "ratio",
     );
     results.tell(
-        format!("connect-request-response-close time, etm / direct, {at}"),
-        ratio(&rounds, 1, 0, |sample| sample.whole),
+        format!("connect p50 before an exchange, etm / direct, {at}"),
+        ratio(&exchanges, 1, 0, |sample| sample.p50),
+        "ratio",
+    );
+    results.tell(
+        format!("connect-request-response-close, etm / direct, {at}"),
+        ratio(&exchanges, 1, 0, |sample| sample.whole),
         "ratio",
     );
     Ok(())
@@ -55,43 +64,45 @@ fn against_direct(
 
 fn against_filters(
     stage: &Stage,
+    covered: &Covered,
     rounds: usize,
     services: usize,
     results: &mut Results,
 ) -> anyhow::Result<()> {
-    let covered = stage.covered(services)?;
     let (nftables, iptables) = (stage.nftables(services)?, stage.iptables(services)?);
     let targets = covered.cluster.targets();
     let lanes = vec![
         stage.bare()?,
-        stage.direct(&covered)?,
-        stage.through(&covered, targets.clone())?,
+        stage.direct(covered)?,
+        stage.through(covered, targets.clone())?,
         stage.filtered(&nftables, targets.clone())?,
         stage.filtered(&iptables, targets)?,
     ];
-    let names = ["no etm", "etm, not a Service", "etm", "nftables", "iptables"];
-    let rounds =
-        stage.run(&Plan { work: Work::Connections, lanes, rounds, repetitions: 1_000 })?;
+    let plan = |work| Plan { work, lanes: lanes.clone(), rounds, repetitions: 1_000 };
+    let connects = stage.run(&plan(Work::Connects))?;
+    let exchanges = stage.run(&plan(Work::Exchanges))?;
+
     let at = format!("at {services} Services");
-    for (lane, name) in names.iter().enumerate() {
-        let value = microseconds(&rounds, lane, |sample| sample.p50);
-        results.tell(format!("connect p50, {name}, {at}"), value, "us");
+    let names = ["no etm", "etm, not a Service", "etm", "nftables", "iptables"];
+    let times: [(&str, fn(&Sample) -> f64); 2] =
+        [("p50", |sample| sample.p50), ("p99", |sample| sample.p99)];
+    for (quantile, figure) in times {
+        for (lane, name) in names.iter().enumerate() {
+            let value = microseconds(&connects, lane, figure);
+            results.tell(format!("connect {quantile}, {name}, {at}"), value, "us");
+        }
     }
     for (lane, name) in names.iter().enumerate() {
-        let value = microseconds(&rounds, lane, |sample| sample.p99);
-        results.tell(format!("connect p99, {name}, {at}"), value, "us");
-    }
-    for (lane, name) in names.iter().enumerate() {
-        let rate = 1e6 / microseconds(&rounds, lane, |sample| sample.whole);
+        let rate = 1e6 / microseconds(&exchanges, lane, |sample| sample.whole);
         results.tell(format!("connect-request-response-close, {name}, {at}"), rate, "1/s");
     }
     results.judge(
         format!("connect p50, nftables / etm, {at}"),
-        ratio(&rounds, 3, 2, |sample| sample.p50),
+        ratio(&connects, 3, 2, |sample| sample.p50),
         "ratio",
         Budget::AtLeast(1.25),
     );
-    let slower = ratio(&rounds, 4, 2, |sample| sample.p50);
+    let slower = ratio(&connects, 4, 2, |sample| sample.p50);
     let what = format!("connect p50, iptables / etm, {at}");
     if services == MANY {
         results.judge(what, slower, "ratio", Budget::AtLeast(3.0));
@@ -100,7 +111,7 @@ fn against_filters(
     }
     results.tell(
         format!("connect p50, not a Service / no etm, {at}"),
-        ratio(&rounds, 1, 0, |sample| sample.p50),
+        ratio(&connects, 1, 0, |sample| sample.p50),
         "ratio",
     );
     Ok(())

@@ -30,8 +30,7 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
     let _counting = RunTimeStats::enable()?;
 
     let hit = |covered: &Covered| stage.through(covered, covered.cluster.targets());
-    let refusing =
-        Lane { refused: true, ..stage.through(&many, many.cluster.target("refusing"))? };
+    let refusing = Lane { refused: true, ..stage.through(&many, many.cluster.target("refusing"))? };
     let kinds: [(Lane, Option<&Covered>); 5] = [
         (stage.bare()?, None),
         (stage.direct(&many)?, Some(&many)),
@@ -44,7 +43,7 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
         for ((lane, covered), costs) in kinds.iter().zip(&mut costs) {
             let before = runs(*covered, &empty)?;
             let plan = Plan {
-                work: Work::Connections,
+                work: Work::Connects,
                 lanes: vec![lane.clone()],
                 rounds: 1,
                 repetitions: CONNECTIONS,

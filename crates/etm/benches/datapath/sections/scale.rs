@@ -99,11 +99,7 @@ fn slice_file(service: &Service) -> String {
 }
 
 /// Milliseconds from before a file is written until the map shows it, over Services everywhere.
-fn changes(
-    cluster: &Cluster,
-    manifests: &Manifests,
-    view: &View,
-) -> anyhow::Result<Vec<f64>> {
+fn changes(cluster: &Cluster, manifests: &Manifests, view: &View) -> anyhow::Result<Vec<f64>> {
     let begun = Instant::now();
     let mut times = Vec::new();
     for number in 0..CHANGES {
