@@ -9,7 +9,8 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use etm_testkit::{Agent, BpfDir, Cgroup, Manifests, Node, Pod, binary};
+use etm_testkit::{Agent, BpfDir, Cgroup, Manifests, Namespace, Node, Pod, binary};
+use rustix::io::Errno;
 
 use crate::{
     client::{Lane, Plan, Sample},
@@ -24,6 +25,8 @@ pub(crate) struct Stage {
     pods: Vec<Pod>,
     /// A client with no packet filter at all.
     client: Pod,
+    /// A namespace from which no Pod is reached.
+    island: Namespace,
     /// A cgroup that no agent covers.
     bare: Cgroup,
     node: Node,
@@ -53,7 +56,14 @@ impl Stage {
         let pods = pods.collect::<Result<Vec<_>, _>>()?;
         let servers = pods.iter().map(Serving::start).collect::<anyhow::Result<_>>()?;
         let client = node.pod("client")?;
-        Ok(Self { _servers: servers, pods, client, bare: Cgroup::new()?, node })
+        Ok(Self {
+            _servers: servers,
+            pods,
+            client,
+            island: Namespace::new()?,
+            bare: Cgroup::new()?,
+            node,
+        })
     }
 
     /// So many Services, leading to the serving Pods.
@@ -127,6 +137,14 @@ impl Stage {
         lane(filtered.pod.name(), &filtered.pod, &self.bare, targets)
     }
 
+    /// The same calls, from where no Pod is reached: each ends right after the kernel program, whose
+    /// caches the work of a connection does not empty.
+    pub(crate) fn cut_off(&self, lane: &Lane) -> anyhow::Result<Lane> {
+        let namespace = self.island.place().namespace_path().context("it has a path")?;
+        let errno = lane.errno.or(Some(Errno::NETUNREACH.raw_os_error()));
+        Ok(Lane { namespace, errno, ..lane.clone() })
+    }
+
     /// Runs a plan in a process of its own; the samples of every lane, round by round.
     pub(crate) fn run(&self, plan: &Plan) -> anyhow::Result<Vec<Vec<Sample>>> {
         let output = Command::new(env::current_exe()?)
@@ -160,7 +178,7 @@ fn lane(
 ) -> anyhow::Result<Lane> {
     let namespace = client.place().namespace_path().context("a Pod has a namespace")?;
     let (name, cgroup) = (name.to_owned(), cgroup.path().to_owned());
-    Ok(Lane { name, namespace, cgroup, targets, refused: false })
+    Ok(Lane { name, namespace, cgroup, targets, errno: None })
 }
 
 impl Serving {

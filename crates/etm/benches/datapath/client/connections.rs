@@ -70,10 +70,10 @@ fn call(
     let started = Instant::now();
     let outcome = net::connect(&socket, &target);
     let connected = started.elapsed();
-    match (outcome, lane.refused) {
-        (Ok(()), false) if work == Work::Exchanges => converse(&socket, &lane.name, target)?,
-        (Ok(()), false) => {}
-        (Err(Errno::CONNREFUSED), true) => {}
+    match (outcome.map_err(Errno::raw_os_error), lane.errno) {
+        (Ok(()), None) if work == Work::Exchanges => converse(&socket, &lane.name, target)?,
+        (Ok(()), None) => {}
+        (Err(errno), Some(expected)) if errno == expected => {}
         (other, _) => bail!("{}: connect to {target} gave {other:?}", lane.name),
     }
     drop(socket);

@@ -24,8 +24,8 @@ pub(crate) struct Lane {
     pub(crate) cgroup: PathBuf,
     /// Called in turn.
     pub(crate) targets: Vec<SocketAddr>,
-    /// Whether each call is refused.
-    pub(crate) refused: bool,
+    /// The errno that each call fails with, if it is to fail.
+    pub(crate) errno: Option<i32>,
 }
 
 impl Lane {

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use etm_dataplane::{Baseline, Hook, RunTimeStats, Runs, View};
+use rustix::io::Errno;
 
 use crate::{
     client::{Lane, Plan, Work},
@@ -14,8 +15,11 @@ use crate::{
 const FEW: usize = 100;
 const MANY: usize = 10_000;
 
-/// Connections of one round of one kind.
-const CONNECTIONS: usize = 1_500;
+/// A way through the programs, and those that it goes through: the empty ones without an agent.
+struct Way<'a> {
+    lane: Lane,
+    covered: Option<&'a Covered>,
+}
 
 /// Nanoseconds a run, round by round.
 #[derive(Default)]
@@ -29,56 +33,78 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
     let empty = Baseline::attach(stage.bare_cgroup().path())?;
     let _counting = RunTimeStats::enable()?;
 
-    let hit = |covered: &Covered| stage.through(covered, covered.cluster.targets());
-    let refusing = Lane { refused: true, ..stage.through(&many, many.cluster.target("refusing"))? };
-    let kinds: [(Lane, Option<&Covered>); 5] = [
-        (stage.bare()?, None),
-        (stage.direct(&many)?, Some(&many)),
-        (hit(&few)?, Some(&few)),
-        (hit(&many)?, Some(&many)),
-        (refusing, Some(&many)),
+    let hit = |covered| -> anyhow::Result<Way<'_>> {
+        let lane = stage.through(covered, covered.cluster.targets())?;
+        Ok(Way { lane, covered: Some(covered) })
+    };
+    let refusal = Lane {
+        errno: Some(Errno::CONNREFUSED.raw_os_error()),
+        ..stage.through(&many, many.cluster.target("refusing"))?
+    };
+    let whole = [
+        Way { lane: stage.bare()?, covered: None },
+        Way { lane: stage.direct(&many)?, covered: Some(&many) },
+        hit(&few)?,
+        hit(&many)?,
+        Way { lane: refusal, covered: Some(&many) },
     ];
-    let mut costs: [Costs; 5] = Default::default();
+    let mut alone = Vec::new();
+    for way in &whole {
+        alone.push(Way { lane: stage.cut_off(&way.lane)?, covered: way.covered });
+    }
+
+    let costs = run(stage, &alone, &empty, rounds, 20_000)?;
+    results.tell("connect4, empty program", median(costs[0].connect.iter().copied()), "ns");
+    let what = "connect4 above empty, not a Service, at 10000 Services";
+    results.judge(what, above(&costs, 1, connect), "ns", Budget::AtMost(40.0));
+    let what = "connect4 above empty, TCP hit, at 100 Services";
+    results.judge(what, above(&costs, 2, connect), "ns", Budget::AtMost(120.0));
+    let what = "connect4 above empty, TCP hit, at 10000 Services";
+    results.judge(what, above(&costs, 3, connect), "ns", Budget::AtMost(120.0));
+    let flat = costs[3].connect.iter().zip(&costs[2].connect).map(|(many, few)| many / few);
+    let what = "connect4, TCP hit, at 10000 / at 100 Services";
+    results.judge(what, median(flat), "ratio", Budget::AtMost(1.15));
+    let what = "connect4 above empty, refusal, at 10000 Services";
+    results.tell(what, above(&costs, 4, connect), "ns");
+    results.tell("sock_release above empty, not a Service", above(&costs, 1, release), "ns");
+    results.tell("sock_release above empty, TCP hit", above(&costs, 3, release), "ns");
+
+    let costs = run(stage, &whole, &empty, rounds, 2_000)?;
+    let told = [
+        (1, "not a Service, at 10000 Services"),
+        (2, "TCP hit, at 100 Services"),
+        (3, "TCP hit, at 10000 Services"),
+    ];
+    for (way, name) in told {
+        let what = format!("connect4 above empty, amid handshakes, {name}");
+        results.tell(what, above(&costs, way, connect), "ns");
+    }
+    Ok(())
+}
+
+/// Goes every way in each round.
+fn run(
+    stage: &Stage,
+    ways: &[Way<'_>],
+    empty: &Baseline,
+    rounds: usize,
+    repetitions: usize,
+) -> anyhow::Result<Vec<Costs>> {
+    let mut costs: Vec<Costs> = ways.iter().map(|_| Costs::default()).collect();
     for _ in 0..rounds {
-        for ((lane, covered), costs) in kinds.iter().zip(&mut costs) {
-            let before = runs(*covered, &empty)?;
-            let plan = Plan {
-                work: Work::Connects,
-                lanes: vec![lane.clone()],
-                rounds: 1,
-                repetitions: CONNECTIONS,
-            };
-            stage.run(&plan)?;
-            let after = runs(*covered, &empty)?;
+        for (way, costs) in ways.iter().zip(&mut costs) {
+            let lanes = vec![way.lane.clone()];
+            let before = runs(way.covered, empty)?;
+            stage.run(&Plan { work: Work::Connects, lanes, rounds: 1, repetitions })?;
+            let after = runs(way.covered, empty)?;
             costs.connect.push(each(before.0, after.0));
             costs.release.push(each(before.1, after.1));
         }
     }
-
-    let above = |kind: usize| {
-        median(costs[kind].connect.iter().zip(&costs[0].connect).map(|(run, empty)| run - empty))
-    };
-    results.tell("connect4, empty program", median(costs[0].connect.iter().copied()), "ns");
-    let pass = "connect4 above empty, not a Service, at 10000 Services";
-    results.judge(pass, above(1), "ns", Budget::AtMost(40.0));
-    let few = "connect4 above empty, TCP hit, at 100 Services";
-    results.judge(few, above(2), "ns", Budget::AtMost(120.0));
-    let many = "connect4 above empty, TCP hit, at 10000 Services";
-    results.judge(many, above(3), "ns", Budget::AtMost(120.0));
-    let flat = median(costs[3].connect.iter().zip(&costs[2].connect).map(|(many, few)| many / few));
-    let what = "connect4, TCP hit, at 10000 / at 100 Services";
-    results.judge(what, flat, "ratio", Budget::AtMost(1.15));
-    results.tell("connect4 above empty, refusal, at 10000 Services", above(4), "ns");
-
-    let above = |kind: usize| {
-        median(costs[kind].release.iter().zip(&costs[0].release).map(|(run, empty)| run - empty))
-    };
-    results.tell("sock_release above empty, not a Service", above(1), "ns");
-    results.tell("sock_release above empty, Service, at 10000 Services", above(3), "ns");
-    Ok(())
+    Ok(costs)
 }
 
-/// Runs at connect4 and at sock_release: of the agent's programs, or else of the empty ones.
+/// Runs at connect4 and at sock_release so far.
 fn runs(covered: Option<&Covered>, empty: &Baseline) -> anyhow::Result<(Runs, Runs)> {
     let Some(covered) = covered else { return Ok((empty.connect()?, empty.release()?)) };
     let usage = View::open(&covered.pin())?.program_usage()?;
@@ -92,4 +118,18 @@ fn runs(covered: Option<&Covered>, empty: &Baseline) -> anyhow::Result<(Runs, Ru
 
 fn each(before: Runs, after: Runs) -> f64 {
     (after.run_time_ns - before.run_time_ns) as f64 / (after.runs - before.runs) as f64
+}
+
+/// Median over the rounds of a way's cost above the first one's, that of the empty program.
+fn above(costs: &[Costs], way: usize, hook: fn(&Costs) -> &Vec<f64>) -> f64 {
+    let (way, empty) = (hook(&costs[way]), hook(&costs[0]));
+    median(way.iter().zip(empty).map(|(way, empty)| way - empty))
+}
+
+fn connect(costs: &Costs) -> &Vec<f64> {
+    &costs.connect
+}
+
+fn release(costs: &Costs) -> &Vec<f64> {
+    &costs.release
 }
