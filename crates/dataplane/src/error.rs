@@ -9,7 +9,7 @@ use crate::attach::Hook;
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// The process may not use BPF.
-    #[error("no permission to use BPF: run as root, or with CAP_BPF and CAP_NET_ADMIN")]
+    #[error("no permission to use BPF: run as root with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")]
     Permission,
     /// The pin directory is not on bpffs.
     #[error("{} is not on a BPF file system: mount one with `mount -t bpf bpf /sys/fs/bpf`", path.display())]

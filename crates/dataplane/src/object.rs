@@ -46,6 +46,12 @@ impl Settings {
     }
 }
 
+/// Entries of `SERVICE_NAMES`: every frontend of either family may bear a name of its own, and as
+/// many may wait for their grace to pass. A full map would stop every other change as well.
+const fn names(frontends: u32) -> u32 {
+    frontends.saturating_mul(4)
+}
+
 /// The programs, loaded and verified, not necessarily attached.
 pub(crate) struct Programs(Ebpf);
 
@@ -72,7 +78,7 @@ impl Programs {
             .override_global("HAS_MPTCP", &flags[3], true)
             .map_max_entries("SERVICES4", config.limits.frontends)
             .map_max_entries("SERVICES6", config.limits.frontends)
-            .map_max_entries("SERVICE_NAMES", config.limits.frontends)
+            .map_max_entries("SERVICE_NAMES", names(config.limits.frontends))
             .map_max_entries("BACKENDS", config.limits.backends)
             .map_max_entries("BACKEND_NAMES", config.limits.backends)
             .map_max_entries("SLOTS", config.limits.slots.div_ceil(2));

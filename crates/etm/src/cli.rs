@@ -32,7 +32,7 @@ pub(crate) struct PinArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct AgentArgs {
-    /// Directory of Kubernetes manifests (Service, EndpointSlice, Pod) to follow.
+    /// Directory of Kubernetes manifests (Service, EndpointSlice, Pod, Node) to follow.
     #[arg(long, env = "ETM_MANIFESTS", value_name = "DIR")]
     pub(crate) manifests: PathBuf,
 
@@ -58,14 +58,17 @@ pub(crate) struct AgentArgs {
 
     /// Most frontends (address, port and protocol of a Service) of each family.
     #[arg(long, env = "ETM_MAX_FRONTENDS", value_name = "N", default_value_t = 65_536)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_frontends: u32,
 
     /// Most backends (address, port and protocol of a Pod).
     #[arg(long, env = "ETM_MAX_BACKENDS", value_name = "N", default_value_t = 131_072)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_backends: u32,
 
     /// Most slots: one for each member of each Service port and family, and room to change them.
     #[arg(long, env = "ETM_MAX_SLOTS", value_name = "N", default_value_t = 524_288)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_slots: u32,
 
     /// YAML file with any of these options by their long names; flags and environment go first.

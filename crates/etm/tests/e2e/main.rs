@@ -9,6 +9,7 @@ mod endpoints;
 mod get;
 mod load;
 mod node_ports;
+mod privilege;
 mod refusal;
 mod repair;
 mod restart;
