@@ -40,8 +40,7 @@ impl Baseline {
             fs::File::open(cgroup).map_err(OpenError::io("could not open cgroup", cgroup))?;
         let mut loader = EbpfLoader::new();
         // They use none of the object's maps, which are made all the same.
-        for map in
-            ["SERVICES4", "SERVICES6", "SERVICE_NAMES", "BACKENDS", "BACKEND_NAMES", "SLOTS"]
+        for map in ["SERVICES4", "SERVICES6", "SERVICE_NAMES", "BACKENDS", "BACKEND_NAMES", "SLOTS"]
         {
             loader.map_max_entries(map, 2);
         }

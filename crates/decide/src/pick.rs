@@ -17,16 +17,33 @@ pub fn pick<T: Tables>(tables: &T, frontend: &Frontend, random: u32) -> Option<u
     if frontend.members == 0 {
         return None;
     }
-    let mut draw = random;
-    let mut round = 0;
+    if let Some(backend) = usable(tables, frontend, scale(random, frontend.members)) {
+        return Some(backend);
+    }
+    match pick_other(tables, frontend, random) {
+        NONE => None,
+        backend => Some(backend as u32),
+    }
+}
+
+/// What [`pick_other`] gives where no member is usable.
+const NONE: u64 = u64::MAX;
+
+/// Draws again, then walks. Apart from the first draw, which nearly always succeeds and so should
+/// share its few cache lines of code with nothing; its result fits the one register in which a BPF
+/// function can return one.
+#[inline(never)]
+fn pick_other<T: Tables>(tables: &T, frontend: &Frontend, random: u32) -> u64 {
+    let mut draw = rehash(random);
+    let mut round = 1;
     while round < DRAWS {
         if let Some(backend) = usable(tables, frontend, scale(draw, frontend.members)) {
-            return Some(backend);
+            return backend as u64;
         }
         draw = rehash(draw);
         round += 1;
     }
-    walk(tables, frontend, draw)
+    walk(tables, frontend, draw).map_or(NONE, |backend| backend as u64)
 }
 
 /// The backend of a member, where new connections may be sent to it.
