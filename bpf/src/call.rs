@@ -1,12 +1,13 @@
 //! `connect()` and `getpeername()`.
 
 use aya_ebpf::helpers::bpf_get_prandom_u32;
-use etm_abi::{Address, Counter, FRONTEND_NODE_ONLY, Flow, Frontend, PROTOCOL_TCP};
+use etm_abi::{Address, Counter, FRONTEND_NODE_ONLY, Frontend, PROTOCOL_TCP};
 use etm_decide::pick;
 
 use crate::{
     context::{ALLOW, Caller, Family},
-    flows, mptcp,
+    flows::{self, Told},
+    mptcp,
     report::{count, refuse},
     settings,
     tables::{Maps, backend},
@@ -28,20 +29,11 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
     let Some(pod) = backend(id) else {
         return refuse(caller, frontend, protocol, Counter::BrokenTable);
     };
-    let flow = Flow {
-        cookie: caller.cookie(),
-        service: address,
-        peer: pod.address,
-        service_port: port,
-        peer_port: pod.port,
-        backend: id,
-        moved: 0,
-        reserved: 0,
-    };
+    let told = Told { service: &address, service_port: port, backend: id, pod };
     let owner = if protocol == PROTOCOL_TCP { mptcp::owner(caller) } else { None };
     match owner {
-        Some(owner) => mptcp::record(owner, &flow),
-        None => flows::record(&flow),
+        Some(owner) => mptcp::record(owner, &told),
+        None => flows::record(caller.cookie(), &told),
     }
     caller.rewrite(&pod.address, pod.port);
     count(Counter::ConnectForwarded);

@@ -11,6 +11,7 @@ use etm_abi::{Address, Counter, Flow};
 
 use crate::{
     context::{Caller, Family},
+    flows::{Told, asked},
     maps,
     report::count,
     settings,
@@ -39,14 +40,14 @@ fn storage(socket: *mut c_void, flags: u64) -> *mut Flow {
 
 /// Remembers what an MPTCP socket was told.
 #[inline(always)]
-pub fn record(owner: *mut c_void, flow: &Flow) {
+pub fn record(owner: *mut c_void, told: &Told<'_>) {
     let place = storage(owner, CREATE);
     if place.is_null() {
         count(Counter::FlowLost);
         return;
     }
     // SAFETY: the storage is this socket's, whose connect() is under way and runs only once.
-    unsafe { *place = *flow };
+    told.fill(unsafe { &mut *place });
 }
 
 /// The Service address and port that an MPTCP socket asked for.
@@ -65,5 +66,5 @@ pub fn service<F: Family>(
         return None;
     }
     // SAFETY: not null, and of this socket.
-    crate::flows::told(unsafe { &*place }, peer, peer_port)
+    asked(unsafe { &*place }, peer, peer_port)
 }

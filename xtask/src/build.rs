@@ -1,8 +1,9 @@
 //! The verbs that build and run: build, test, demo, bench, clean.
 
+use std::os::unix::process::CommandExt as _;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::bpf;
 use crate::process::{exit_code, run, search_path};
@@ -40,7 +41,8 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
     exit_code(&mut cargo)
 }
 
-/// `demo [ARGS...]`: release, since it shows figures.
+/// `demo [ARGS...]`: release, since it shows figures. The demo takes the place of this process, so
+/// that whoever pressed Ctrl-C waits until it has removed what it made.
 pub(crate) fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     prepare(workspace)?;
     release(workspace, "--examples")?;
@@ -49,7 +51,7 @@ pub(crate) fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
         .args(["run", "--quiet", "--release", "-p", "etm", "--example", "demo", "--"])
         .args(arguments)
         .env("PATH", search_path());
-    exit_code(&mut cargo)
+    Err(cargo.exec()).context("run the demo")
 }
 
 /// `bench [ARGS...]`: the datapath bench; it writes `target/bench/datapath.json`.

@@ -45,7 +45,8 @@ fn print<R: Row>(rows: &[R], output: Output) -> anyhow::Result<()> {
 fn table<R: Row>(rows: &[R]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    if stdout().is_terminal() {
+    // A serial console says that it has no columns at all.
+    if stdout().is_terminal() && table.width().is_some_and(|width| width > 0) {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
     table.set_header(R::HEADER.to_vec());

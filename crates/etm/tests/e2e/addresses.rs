@@ -18,7 +18,7 @@ fn calls(objects: &[Value], arguments: &[&str], addresses: &[&str]) -> (Scene, P
     let client = scene.client();
     let agent = scene.agent();
     let _agent =
-        arguments.iter().fold(agent, |agent, word| agent.arg(*word)).start().expect("agent");
+        arguments.iter().fold(agent, etm_testkit::AgentBuilder::arg).start().expect("agent");
     let calls = addresses.iter().map(|address| {
         let ip: IpAddr = address.parse().expect("an address");
         let caller = scene.caller(&client, Protocol::Tcp);

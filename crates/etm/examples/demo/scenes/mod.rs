@@ -1,0 +1,32 @@
+//! The scenes, in their order. Each leaves the stage as it found it.
+
+mod cost;
+mod datagrams;
+mod direct;
+mod families;
+mod membership;
+mod refusal;
+mod restart;
+mod spread;
+
+use crate::{report::Report, stage::Stage};
+
+/// One scene.
+pub(crate) struct Scene {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) play: fn(&mut Stage, &mut Report) -> anyhow::Result<()>,
+}
+
+/// Every scene.
+pub(crate) const ALL: &[Scene] = &[
+    direct::SCENE,
+    spread::SCENE,
+    membership::SCENE,
+    refusal::SCENE,
+    families::SCENE,
+    datagrams::SCENE,
+    restart::SCENE,
+    cost::SCENE,
+];
