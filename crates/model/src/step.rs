@@ -33,6 +33,14 @@ pub struct Limits {
     pub slots: u32,
 }
 
+impl Limits {
+    /// Names of Service ports: as many as there can be frontends of both families.
+    #[must_use]
+    pub const fn names(&self) -> u32 {
+        self.frontends.saturating_mul(2)
+    }
+}
+
 /// One write. A list of steps is applied in order; after each of them every frontend, also one
 /// read just before the steps began, leads to a complete table.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use etm_model::Protocol as Transport;
 use etm_testkit::{Agent, Pod, Protocol, objects};
 use objects::EndpointSlice;
 
-use crate::scene::{Backend, POD_PORT, PORT, Scene, UNHANDLED, VIP4, assert_served, web};
+use crate::scene::{Backend, POD_PORT, PORT, Scene, UNHANDLED, VIP4, VIP6, assert_served, web};
 use crate::wait::{until, until_logged};
 
 fn address(last: u8) -> IpAddr {
@@ -98,7 +98,7 @@ fn services_beyond_the_most_frontends_wait_for_room() {
     assert_eq!(call.expect("a call").errno, UNHANDLED, "what does not fit passes");
     // IPv6 has maps of its own.
     scene.manifests.apply("web.yaml", &[web()]).expect("a manifest");
-    let v6 = SocketAddr::new(crate::scene::VIP6, PORT);
+    let v6 = SocketAddr::new(VIP6, PORT);
     until("IPv6 is there", || scene.members(v6, Transport::Tcp) == Some(0));
     assert_eq!(scene.members(SocketAddr::new(VIP4, PORT), Transport::Tcp), None);
 
@@ -108,6 +108,7 @@ fn services_beyond_the_most_frontends_wait_for_room() {
     until_logged(&agent, &["INFO", "mended: Service default/s3"]);
     until_logged(&agent, &["INFO", "mended: Service default/s4"]);
     for number in 2..5 {
+        until("there is room", || members(&scene, number) == Some(1));
         is_served(&scene, &client, address(number));
     }
 }
