@@ -6,6 +6,7 @@ use etm_model::Contents;
 use crate::{
     contents::contents,
     error::{MapError, OpenError},
+    flows::Flows,
     maps::Maps,
     pin::{sets, version},
     stats::{MapUsage, ProgramUsage, map_usage, program_usage},
@@ -59,6 +60,15 @@ impl View {
     /// Where the map cannot be read.
     pub fn counters(&self) -> Result<Vec<(Counter, u64)>, MapError> {
         self.maps.counters.all()
+    }
+
+    /// What connected sockets were told.
+    ///
+    /// # Errors
+    ///
+    /// Where a map cannot be read.
+    pub fn flows(&self) -> Result<Flows, MapError> {
+        Flows::read(&self.set)
     }
 
     /// Kernel memory of each map.

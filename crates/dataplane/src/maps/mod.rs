@@ -82,7 +82,7 @@ pub(crate) fn entries(directory: &Path, name: &'static str) -> Result<u32, MapEr
     Ok(open(directory, name)?.info().map_err(call(name))?.max_entries())
 }
 
-fn open_map(directory: &Path, name: &'static str) -> Result<Map, MapError> {
+pub(crate) fn open_map(directory: &Path, name: &'static str) -> Result<Map, MapError> {
     Map::from_map_data(open(directory, name)?).map_err(call(name))
 }
 
