@@ -38,7 +38,7 @@ enum What {
         /// Sockets in all.
         #[arg(long)]
         sockets: u64,
-        #[arg(long, default_value_t = 3)]
+        #[arg(long, default_value_t = 2)]
         threads: u64,
     },
 }

@@ -1,14 +1,14 @@
 //! Sockets that are opened, looked at and closed on several CPUs at the same time.
 //!
-//! What falls on the first places of the table stays open until its successor on the same place
-//! comes: the older one then is closed by another thread while the younger one is connected, or
-//! looked at once more before it is closed.
+//! What falls on some places of the table stays open until its successor on the same place comes:
+//! the older one then is closed by another thread at the moment in which the younger one is
+//! connected, or looked at once more before it is closed.
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::{hint, thread};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -17,8 +17,45 @@ use socket2::Socket;
 
 use crate::{peer, socket};
 
-/// Places on which sockets stay open.
-const HELD: usize = 2048;
+/// Places on which sockets stay open, all over the table: cookies come in batches, and which
+/// process gets which batch is chance.
+const HELD: u64 = 2048;
+
+/// One thread's sign to another.
+#[derive(Default)]
+struct Sign(AtomicBool);
+
+impl Sign {
+    fn give(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Spins, since waking a sleeping thread takes longer than what is raced for.
+    fn take(&self) {
+        let mut spins = 0_u32;
+        while !self.0.swap(false, Ordering::AcqRel) {
+            spins += 1;
+            if spins.is_multiple_of(256) {
+                thread::yield_now();
+            } else {
+                hint::spin_loop();
+            }
+        }
+    }
+}
+
+/// A socket to be closed by the thread at the other end.
+struct Closer {
+    sockets: SyncSender<(Open, u64)>,
+    there: Arc<Sign>,
+    go: Arc<Sign>,
+}
+
+fn pause(spins: u64) {
+    for _ in 0..spins {
+        hint::spin_loop();
+    }
+}
 
 struct Open {
     socket: Socket,
@@ -66,11 +103,14 @@ pub(crate) fn run(
     thread::scope(|scope| {
         let runners: Vec<_> = (0..threads)
             .flat_map(|_| {
-                let (sender, receiver) = sync_channel(16);
+                let (to_close, receiver) = sync_channel(0);
+                let (there, go) = (Arc::<Sign>::default(), Arc::<Sign>::default());
+                let closer =
+                    Closer { sockets: to_close, there: Arc::clone(&there), go: Arc::clone(&go) };
                 let race = &race;
                 [
-                    scope.spawn(move || race.open(sockets / threads, &sender)),
-                    scope.spawn(move || race.close(&receiver)),
+                    scope.spawn(move || race.open(sockets / threads, &closer)),
+                    scope.spawn(move || race.close(&receiver, &there, &go)),
                 ]
             })
             .collect();
@@ -88,7 +128,8 @@ pub(crate) fn run(
 }
 
 impl Race<'_> {
-    fn open(&self, sockets: u64, closer: &SyncSender<Open>) -> io::Result<()> {
+    fn open(&self, sockets: u64, closer: &Closer) -> io::Result<()> {
+        let apart = self.slots / HELD;
         for _ in 0..sockets {
             let Some(first) = self.targets.first() else { return Ok(()) };
             let socket = socket(*first)?;
@@ -97,7 +138,8 @@ impl Race<'_> {
             // Successors on one place ask for different Services.
             let target = self.targets[(round % self.targets.len() as u64) as usize];
             let younger = Open { socket, target };
-            match self.held.get((cookie % self.slots) as usize) {
+            let place = cookie % self.slots;
+            match self.held.get((place / apart) as usize).filter(|_| place.is_multiple_of(apart)) {
                 Some(place) => self.succeed(place, younger, cookie, closer)?,
                 None => {
                     younger.socket.connect(&target.into())?;
@@ -113,17 +155,17 @@ impl Race<'_> {
         place: &Mutex<Option<Open>>,
         younger: Open,
         cookie: u64,
-        closer: &SyncSender<Open>,
+        closer: &Closer,
     ) -> io::Result<()> {
         let older = place.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.seen.collisions.fetch_add(u64::from(older.is_some()), Ordering::Relaxed);
-        let (handed, kept) = if cookie % 4 == 0 { (None, older) } else { (older, None) };
-        if let Some(older) = handed {
-            let _ = closer.send(older);
-            // The other thread takes some time to get there: meet it sooner and later.
-            for _ in 0..cookie % 4096 * 4 {
-                hint::spin_loop();
-            }
+        let (handed, kept) =
+            if (cookie / self.slots).is_multiple_of(4) { (None, older) } else { (older, None) };
+        if let Some(older) = handed
+            && closer.sockets.send((older, cookie)).is_ok()
+        {
+            closer.there.take();
+            closer.go.give();
         }
         younger.socket.connect(&younger.target.into())?;
         self.seen.look(&younger)?;
@@ -134,7 +176,18 @@ impl Race<'_> {
         Ok(())
     }
 
-    fn close(&self, receiver: &Receiver<Open>) -> io::Result<()> {
-        receiver.iter().try_for_each(|open| self.seen.look(&open))
+    fn close(&self, receiver: &Receiver<(Open, u64)>, there: &Sign, go: &Sign) -> io::Result<()> {
+        receiver.iter().try_for_each(|(open, cookie)| {
+            there.give();
+            go.take();
+            // Sooner and later, and now and then with a look in between.
+            let round = cookie / self.slots + cookie / (self.slots / HELD);
+            pause(round % 256);
+            if round.is_multiple_of(3) {
+                self.seen.look(&open)?;
+            }
+            drop(open);
+            Ok(())
+        })
     }
 }
