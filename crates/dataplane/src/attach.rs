@@ -126,11 +126,15 @@ pub(crate) fn attach(
     Ok(attached)
 }
 
+/// Where a link is pinned until it takes its place. bpffs allows no dot in a name.
+pub(crate) fn half_pinned(link: &Path) -> PathBuf {
+    PathBuf::from(format!("{}_new", link.display()))
+}
+
 /// Pins under a new name and moves it into place, so that a link to another cgroup that stood there
 /// goes only when its successor is at work.
 fn pin_over(path: &Path, pin: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
-    // bpffs allows no dot in a name.
-    let new = PathBuf::from(format!("{}_new", path.display()));
+    let new = half_pinned(path);
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

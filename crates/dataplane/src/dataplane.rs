@@ -7,7 +7,7 @@ use crate::{
     attach::{Attached, attach},
     contents::{contents, pairs},
     error::{ApplyError, AttachError, MapError, OpenError},
-    kernel::is_cgroup2,
+    kernel::{is_cgroup2, may_load},
     maps::{Events, Maps},
     object::{Programs, Settings},
     pin::PinDirectory,
@@ -46,6 +46,9 @@ impl Dataplane {
     ///
     /// [`OpenError`] says what is missing and how to get it.
     pub fn open(config: Config) -> Result<Self, OpenError> {
+        if !may_load() {
+            return Err(OpenError::Permission);
+        }
         if !is_cgroup2(&config.cgroup) {
             return Err(OpenError::NotCgroup2 { path: config.cgroup });
         }

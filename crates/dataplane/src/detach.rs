@@ -3,7 +3,7 @@ use std::{fs, io, path::Path};
 use serde::Serialize;
 
 use crate::{
-    attach::Hook,
+    attach::{Hook, half_pinned},
     error::OpenError,
     pin::{PinDirectory, sets},
 };
@@ -17,15 +17,20 @@ pub struct Detached {
     pub map_sets: usize,
 }
 
-/// Takes the programs off their hooks and removes everything pinned: the hooks that decide first,
-/// so that no socket is left half translated.
+/// Takes the programs off their hooks and removes all that an agent pinned: the hooks that decide
+/// first, so that no socket is left half translated. What others pinned in the directory stays.
 ///
 /// # Errors
 ///
 /// [`OpenError::Locked`] while an agent runs, [`OpenError::Absent`] where nothing is pinned.
 pub fn detach(pin: &Path) -> Result<Detached, OpenError> {
     let pins = PinDirectory::open(pin)?;
-    let mut detached = Detached::default();
+    let sets = sets(pin)?;
+    let links = pin.join("links");
+    if sets.is_empty() && !links.exists() {
+        return Err(OpenError::Absent { path: pin.to_owned() });
+    }
+    let mut detached = Detached { hooks: 0, map_sets: sets.len() };
     for hook in Hook::ALL.into_iter().rev() {
         let link = pins.link(hook.name());
         match fs::remove_file(&link) {
@@ -33,8 +38,24 @@ pub fn detach(pin: &Path) -> Result<Detached, OpenError> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(OpenError::io("could not remove", link)(error)),
         }
+        // Left by an agent that was killed between two calls.
+        let _ = fs::remove_file(half_pinned(&link));
     }
-    detached.map_sets = sets(pin)?.len();
-    fs::remove_dir_all(pin).map_err(OpenError::io("could not remove", pin))?;
+    for (_, set) in sets {
+        fs::remove_dir_all(&set).map_err(OpenError::io("could not remove", set))?;
+    }
+    remove_empty(&links)?;
+    remove_empty(pin)?;
     Ok(detached)
+}
+
+/// Removes a folder, unless others have something in it or the file system is mounted there.
+fn remove_empty(folder: &Path) -> Result<(), OpenError> {
+    use io::ErrorKind::{DirectoryNotEmpty, NotFound, ResourceBusy};
+    match fs::remove_dir(folder) {
+        Err(error) if !matches!(error.kind(), DirectoryNotEmpty | NotFound | ResourceBusy) => {
+            Err(OpenError::io("could not remove", folder)(error))
+        }
+        _ => Ok(()),
+    }
 }

@@ -9,7 +9,7 @@ use crate::attach::Hook;
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// The process may not use BPF.
-    #[error("no permission to use BPF: run as root, or with CAP_BPF and CAP_NET_ADMIN")]
+    #[error("no permission to use BPF: run as root with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON")]
     Permission,
     /// The pin directory is not on bpffs.
     #[error("{} is not on a BPF file system: mount one with `mount -t bpf bpf /sys/fs/bpf`", path.display())]
@@ -62,7 +62,7 @@ pub enum OpenError {
         flag: &'static str,
         /// What the kernel said.
         #[source]
-        source: Box<EbpfError>,
+        source: io::Error,
     },
     /// The kernel refused a program.
     #[error(
@@ -104,13 +104,17 @@ impl OpenError {
         if is_permission(&error) {
             return Self::Permission;
         }
-        let source = Box::new(error);
-        if let EbpfError::MapError(AyaMapError::CreateError { name, .. }) = &*source
-            && let Some(flag) = sized_by(name)
-        {
-            return Self::Size { map: name.clone(), flag, source };
+        let flag = match &error {
+            EbpfError::MapError(AyaMapError::CreateError { name, .. }) => sized_by(name),
+            _ => None,
+        };
+        match (error, flag) {
+            (
+                EbpfError::MapError(AyaMapError::CreateError { name, io_error: source }),
+                Some(flag),
+            ) => Self::Size { map: name, flag, source },
+            (error, _) => Self::Load(Box::new(error)),
         }
-        Self::Load(source)
     }
 
     pub(crate) fn program(program: &'static str, source: ProgramError) -> Self {

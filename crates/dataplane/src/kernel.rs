@@ -11,7 +11,10 @@ use aya::{
     programs::ProgramType,
     sys::{BpfHelper, is_helper_supported},
 };
-use rustix::fs::statfs;
+use rustix::{
+    fs::statfs,
+    thread::{CapabilitySet, capabilities},
+};
 
 use crate::error::OpenError;
 
@@ -37,6 +40,15 @@ pub fn cgroup2_root() -> Result<PathBuf, OpenError> {
         })
         .next()
         .ok_or(OpenError::NoCgroup2)
+}
+
+/// Whether this process may load programs of these kinds. Asked before anything is made: the kernel
+/// says no in the midst of it, and in other words each time.
+pub(crate) fn may_load() -> bool {
+    let needed = CapabilitySet::BPF | CapabilitySet::NET_ADMIN | CapabilitySet::PERFMON;
+    capabilities(None).map_or(true, |held| {
+        held.effective.contains(CapabilitySet::SYS_ADMIN) || held.effective.contains(needed)
+    })
 }
 
 pub(crate) fn is_cgroup2(path: &Path) -> bool {

@@ -1,4 +1,7 @@
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use etm_abi::{ABI_VERSION, Counter};
 use etm_model::Contents;
@@ -10,6 +13,7 @@ use crate::{
     maps::Maps,
     pin::{sets, version},
     stats::{MapUsage, ProgramUsage, map_usage, program_usage},
+    sys,
 };
 
 /// The data path as anyone may read it, whether or not its agent runs.
@@ -24,18 +28,22 @@ impl View {
     ///
     /// # Errors
     ///
-    /// [`OpenError::Absent`] where nothing is pinned, [`OpenError::Version`] where another version
-    /// made the maps.
+    /// [`OpenError::Absent`] where nothing is pinned, [`OpenError::Permission`] where this user may
+    /// not read it, [`OpenError::Version`] where another version made the maps.
     pub fn open(pin: &Path) -> Result<Self, OpenError> {
         let absent = || OpenError::Absent { path: pin.to_owned() };
         match std::fs::metadata(pin) {
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 return Err(OpenError::Permission);
             }
             Err(_) => return Err(absent()),
             Ok(_) => {}
         }
         let (_, set) = sets(pin)?.into_iter().next().ok_or_else(absent)?;
+        let meta = sys::object_get(&set.join("META"));
+        if meta.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+            return Err(OpenError::Permission);
+        }
         let found = version(&set).ok_or_else(absent)?;
         if found != ABI_VERSION {
             return Err(OpenError::Version { path: pin.to_owned(), found, expected: ABI_VERSION });
@@ -85,7 +93,7 @@ impl View {
     /// # Errors
     ///
     /// Where a link cannot be inspected.
-    pub fn program_usage(&self) -> std::io::Result<Vec<ProgramUsage>> {
+    pub fn program_usage(&self) -> io::Result<Vec<ProgramUsage>> {
         program_usage(&self.pin)
     }
 }

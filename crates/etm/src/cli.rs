@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::RangedU64ValueParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Sends connections to a Kubernetes Service straight to a Pod, inside connect().
 #[derive(Debug, Parser)]
@@ -32,7 +32,7 @@ pub(crate) struct PinArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct AgentArgs {
-    /// Directory of Kubernetes manifests (Service, EndpointSlice, Pod) to follow.
+    /// Directory of Kubernetes manifests (Service, EndpointSlice, Pod, Node) to follow.
     #[arg(long, env = "ETM_MANIFESTS", value_name = "DIR")]
     pub(crate) manifests: PathBuf,
 
@@ -57,15 +57,18 @@ pub(crate) struct AgentArgs {
     pub(crate) proxy_name: Option<String>,
 
     /// Most frontends (address, port and protocol of a Service) of each family.
-    #[arg(long, env = "ETM_MAX_FRONTENDS", value_name = "N", value_parser = size(), default_value_t = 65_536)]
+    #[arg(long, env = "ETM_MAX_FRONTENDS", value_name = "N", default_value_t = 65_536)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_frontends: u32,
 
     /// Most backends (address, port and protocol of a Pod).
-    #[arg(long, env = "ETM_MAX_BACKENDS", value_name = "N", value_parser = size(), default_value_t = 131_072)]
+    #[arg(long, env = "ETM_MAX_BACKENDS", value_name = "N", default_value_t = 131_072)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_backends: u32,
 
     /// Most slots: one for each member of each Service port and family, and room to change them.
-    #[arg(long, env = "ETM_MAX_SLOTS", value_name = "N", value_parser = size(), default_value_t = 524_288)]
+    #[arg(long, env = "ETM_MAX_SLOTS", value_name = "N", default_value_t = 524_288)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_slots: u32,
 
     /// YAML file with any of these options by their long names; flags and environment go first.
@@ -119,9 +122,4 @@ pub(crate) enum Output {
 pub(crate) struct DetachArgs {
     #[command(flatten)]
     pub(crate) pin: PinArgs,
-}
-
-/// Sizes of maps: the kernel makes none of nothing.
-fn size() -> RangedU64ValueParser<u32> {
-    RangedU64ValueParser::new().range(1..)
 }

@@ -34,10 +34,11 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Names of Service ports: as many as there can be frontends of both families.
+    /// Names of Service ports: every frontend of either family may bear a name of its own, and as
+    /// many may wait for their grace to pass.
     #[must_use]
     pub const fn names(&self) -> u32 {
-        self.frontends.saturating_mul(2)
+        self.frontends.saturating_mul(4)
     }
 }
 

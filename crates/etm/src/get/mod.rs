@@ -6,7 +6,7 @@ mod services;
 
 pub(crate) use counters::describe;
 
-use std::io::{IsTerminal as _, stdout};
+use std::io::{ErrorKind, IsTerminal as _, Write as _, stdout};
 
 use anyhow::Context as _;
 use comfy_table::{ContentArrangement, Table, presets};
@@ -32,14 +32,16 @@ trait Row: Serialize {
 }
 
 fn print<R: Row>(rows: &[R], output: Output) -> anyhow::Result<()> {
-    match output {
-        Output::Table => println!("{}", table(rows)),
-        Output::Json => println!("{}", serde_json::to_string_pretty(rows)?),
-        Output::Yaml => {
-            print!("{}", serde_saphyr::to_string(&rows).context("could not write YAML")?);
-        }
+    let text = match output {
+        Output::Table => format!("{}\n", table(rows)),
+        Output::Json => format!("{}\n", serde_json::to_string_pretty(rows)?),
+        Output::Yaml => serde_saphyr::to_string(&rows).context("could not write YAML")?,
+    };
+    match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
+        // Whoever reads has seen enough: `etm get backends | head`.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("could not write to standard output"),
     }
-    Ok(())
 }
 
 fn table<R: Row>(rows: &[R]) -> Table {

@@ -66,3 +66,18 @@ fn open_connections_go_on_but_show_the_pod() {
     assert_eq!(call.pod(), Some("web-0"), "{call:?}");
     assert_eq!(call.peer, Some(pods[0].pod.at(crate::scene::POD_PORT)[0]));
 }
+
+#[test]
+fn what_others_pinned_stays() {
+    let scene = Scene::new();
+    let others = scene.pin().join("others");
+    scene.start().stop().expect("an end");
+    std::fs::create_dir(&others).expect("a folder");
+    assert!(scene.etm(&["detach"]).status.success());
+    assert!(others.exists() && !scene.pin().join("links").exists());
+
+    let nothing = scene.etm(&["detach"]);
+    let expected = format!("error: no etm data path is pinned in {}: ", scene.pin().display());
+    assert!(said(&nothing).starts_with(&expected), "{}", said(&nothing));
+    assert!(others.exists());
+}

@@ -96,7 +96,7 @@ fn no_privileges() {
     let program = setpriv.iter().map(PathBuf::from).chain([etm]).collect();
     let folder = root.pin.parent().expect("the scratch folder").to_owned();
     let nobody = Attempt { program, ..root };
-    let expected = ["no permission to use BPF: run as root, or with CAP_BPF and CAP_NET_ADMIN"];
+    let expected = ["no permission to use BPF: run as root with CAP_BPF"];
     nobody.is_told(&expected);
     // Nor where nobody may make folders, as in bpffs itself.
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).expect("a mode");

@@ -15,6 +15,7 @@ mod limits;
 mod load;
 mod mistakes;
 mod node_ports;
+mod privilege;
 mod refusal;
 mod repair;
 mod restart;

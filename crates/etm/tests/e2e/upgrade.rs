@@ -3,11 +3,12 @@
 use std::fs;
 use std::net::SocketAddr;
 
-use etm_testkit::{AgentBuilder, Protocol};
+use etm_testkit::{AgentBuilder, Protocol, objects};
 
 use crate::load::Load;
 use crate::restart::{all_go_on, loads};
 use crate::scene::{PORT, Scene, VIP4, VIPS, assert_served};
+use crate::wait::until;
 
 /// Sockets that stay open show the Service as their peer, whatever becomes of programs and maps.
 fn upgrades(next: impl Fn(&Scene) -> AgentBuilder, said: &str) -> Scene {
@@ -98,4 +99,25 @@ fn maps_that_were_never_finished_are_passed_over() {
     let _agent = scene.start();
     assert_eq!(sets(&scene), ["maps-3"]);
     assert_served(&session.call().expect("a call"), &client);
+}
+
+#[test]
+fn each_family_may_be_full_of_services_of_its_own() {
+    let scene = Scene::new();
+    let services = |generation: &str| -> Vec<objects::Service> {
+        let addresses = ["10.96.0.1", "10.96.0.2", "fd00::1", "fd00::2"];
+        let names = (0..).map(|i| format!("{generation}-{i}"));
+        let service = |(ip, name): (&str, String)| {
+            let ip = ip.parse().expect("an address");
+            objects::Service::new(&name, &[ip]).port("http", "TCP", PORT, PORT)
+        };
+        addresses.into_iter().zip(names).map(service).collect()
+    };
+    scene.manifests.apply("services.yaml", &services("old")).expect("a file");
+    let _agent = scene.agent().arg("--max-frontends=2").start().expect("an agent");
+    assert_eq!(scene.get("services").len(), 4);
+    // The old names are still there for a second.
+    scene.manifests.apply("services.yaml", &services("new")).expect("a file");
+    let new = |row: &serde_json::Value| row["service"].to_string().contains("/new-");
+    until("all are new", || scene.get("services").iter().filter(|row| new(row)).count() == 4);
 }
