@@ -152,3 +152,35 @@ fn refused(hook: Hook, cgroup: &Path, source: io::Error) -> AttachError {
         _ => AttachError::Call { what: "could not attach the program", hook, source },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(hook: Hook, errno: i32) -> String {
+        let error = io::Error::from_raw_os_error(errno);
+        refused(hook, Path::new("/sys/fs/cgroup/pods"), error).to_string()
+    }
+
+    #[test]
+    fn a_hook_that_the_kernel_lacks_is_named_with_the_linux_that_has_it() {
+        for errno in [libc::EINVAL, libc::EOPNOTSUPP] {
+            let expected = "this kernel lacks the cgroup hook sock_release, which Linux has since \
+                            5.9: run a later kernel";
+            assert_eq!(told(Hook::SockRelease, errno), expected);
+        }
+        assert!(told(Hook::Getpeername6, libc::EINVAL).contains("getpeername6"));
+    }
+
+    #[test]
+    fn a_hook_that_another_program_holds_is_named_with_the_cgroup() {
+        let expected = "hook connect4 of /sys/fs/cgroup/pods is held exclusively by a program that \
+                        is not etm's: find it with `bpftool cgroup tree`";
+        assert_eq!(told(Hook::Connect4, libc::EPERM), expected);
+    }
+
+    #[test]
+    fn any_other_failure_names_the_hook() {
+        assert!(told(Hook::Connect6, libc::ENOMEM).contains("hook connect6"));
+    }
+}

@@ -55,8 +55,9 @@ impl Dataplane {
         let pins = PinDirectory::create(&config.pin)?;
         let set = pins.choose_set(&config.limits)?;
         let settings = Settings::new(&config);
-        let programs = Programs::load(&set, &config, &settings)?;
-        let mut maps = Maps::open(&set)?;
+        let loaded = Programs::load(&set, &config, &settings)
+            .and_then(|programs| Ok((programs, Maps::open(&set)?)));
+        let (programs, mut maps) = loaded.inspect_err(|_| pins.abandon(&set))?;
         let meta = maps.meta.get(0).unwrap_or_default();
         maps.meta.set(0, Meta { abi_version: ABI_VERSION, ..meta });
         Ok(Self { config, pins, set, settings, programs, maps })

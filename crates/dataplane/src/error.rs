@@ -1,6 +1,6 @@
 use std::{io, path::PathBuf};
 
-use aya::{EbpfError, programs::ProgramError};
+use aya::{EbpfError, maps::MapError as AyaMapError, programs::ProgramError};
 use thiserror::Error;
 
 use crate::attach::Hook;
@@ -53,6 +53,17 @@ pub enum OpenError {
     /// The kernel object or its maps could not be loaded.
     #[error("could not load the kernel programs")]
     Load(#[source] Box<EbpfError>),
+    /// The kernel refused a map of the size asked for.
+    #[error("the kernel has no room for map {map} in this size: lower {flag}")]
+    Size {
+        /// Its name.
+        map: String,
+        /// What sets its size.
+        flag: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: io::Error,
+    },
     /// The kernel refused a program.
     #[error(
         "the kernel refused program {program}; it needs Linux 5.12 or later with CONFIG_CGROUP_BPF and CONFIG_BPF_SYSCALL"
@@ -87,6 +98,47 @@ impl OpenError {
     ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { what, path, source }
+    }
+
+    pub(crate) fn load(error: EbpfError) -> Self {
+        if is_permission(&error) {
+            return Self::Permission;
+        }
+        let flag = match &error {
+            EbpfError::MapError(AyaMapError::CreateError { name, .. }) => sized_by(name),
+            _ => None,
+        };
+        match (error, flag) {
+            (
+                EbpfError::MapError(AyaMapError::CreateError { name, io_error: source }),
+                Some(flag),
+            ) => Self::Size { map: name, flag, source },
+            (error, _) => Self::Load(Box::new(error)),
+        }
+    }
+
+    pub(crate) fn program(program: &'static str, source: ProgramError) -> Self {
+        if is_permission(&source) {
+            return Self::Permission;
+        }
+        Self::Program { program, source: Box::new(source) }
+    }
+}
+
+/// Whether the kernel said EPERM; the verifier says EACCES.
+fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| error.raw_os_error() == Some(libc::EPERM))
+}
+
+/// The flag that sets the size of a map.
+fn sized_by(map: &str) -> Option<&'static str> {
+    match map {
+        "SERVICES4" | "SERVICES6" | "SERVICE_NAMES" => Some("--max-frontends"),
+        "BACKENDS" | "BACKEND_NAMES" => Some("--max-backends"),
+        "SLOTS" => Some("--max-slots"),
+        _ => None,
     }
 }
 

@@ -46,12 +46,6 @@ impl Settings {
     }
 }
 
-/// Entries of `SERVICE_NAMES`: every frontend of either family may bear a name of its own, and as
-/// many may wait for their grace to pass. A full map would stop every other change as well.
-const fn names(frontends: u32) -> u32 {
-    frontends.saturating_mul(4)
-}
-
 /// The programs, loaded and verified, not necessarily attached.
 pub(crate) struct Programs(Ebpf);
 
@@ -78,20 +72,16 @@ impl Programs {
             .override_global("HAS_MPTCP", &flags[3], true)
             .map_max_entries("SERVICES4", config.limits.frontends)
             .map_max_entries("SERVICES6", config.limits.frontends)
-            .map_max_entries("SERVICE_NAMES", names(config.limits.frontends))
+            .map_max_entries("SERVICE_NAMES", config.limits.names())
             .map_max_entries("BACKENDS", config.limits.backends)
             .map_max_entries("BACKEND_NAMES", config.limits.backends)
             .map_max_entries("SLOTS", config.limits.slots.div_ceil(2));
         for name in NAMES {
             loader.map_pin_path(name, maps.join(name));
         }
-        let mut programs =
-            Self(loader.load(OBJECT).map_err(|error| OpenError::Load(Box::new(error)))?);
+        let mut programs = Self(loader.load(OBJECT).map_err(OpenError::load)?);
         for hook in Hook::ALL {
-            programs.verify(hook).map_err(|source| OpenError::Program {
-                program: hook.name(),
-                source: Box::new(source),
-            })?;
+            programs.verify(hook).map_err(|source| OpenError::program(hook.name(), source))?;
         }
         Ok(programs)
     }

@@ -16,13 +16,15 @@ use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use crate::{
     error::OpenError,
     kernel::is_bpffs,
-    maps::{Frontends, Mapped, NAMES, open_meta},
+    maps::{NAMES, entries, open_meta},
     sys,
 };
 
 /// A pin directory that no other process changes.
 pub(crate) struct PinDirectory {
     path: PathBuf,
+    /// It was not there before.
+    made: bool,
     /// Held for the lock alone.
     _lock: OwnedFd,
 }
@@ -39,13 +41,14 @@ impl PinDirectory {
         if !parent.is_some_and(is_bpffs) {
             return Err(OpenError::NotBpffs { path: path.to_owned() });
         }
+        let made = !path.exists();
         for directory in [path, &path.join("links")] {
             fs::create_dir_all(directory).map_err(|error| match error.kind() {
                 io::ErrorKind::PermissionDenied => OpenError::Permission,
                 _ => OpenError::io("could not make", directory)(error),
             })?;
         }
-        Self::open(path)
+        Ok(Self { made, ..Self::open(path)? })
     }
 
     /// Locks a directory that is there.
@@ -63,7 +66,7 @@ impl PinDirectory {
             rustix::io::Errno::WOULDBLOCK => OpenError::Locked { path: path.to_owned() },
             other => OpenError::io("could not lock", path)(other.into()),
         })?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), made: false, _lock: lock })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -92,6 +95,18 @@ impl PinDirectory {
             share(old, &path)?;
         }
         Ok(path)
+    }
+
+    /// Removes a set that was never finished, so that an agent which fails and is started again
+    /// and again does not fill the memory; and the directory, where it was made for that set.
+    pub(crate) fn abandon(&self, set: &Path) {
+        if version(set).is_none() {
+            let _ = fs::remove_dir_all(set);
+        }
+        if self.made {
+            let _ = fs::remove_dir(self.path.join("links"));
+            let _ = fs::remove_dir(&self.path);
+        }
     }
 
     /// Removes every set but the given one.
@@ -128,10 +143,14 @@ pub(crate) fn version(set: &Path) -> Option<u32> {
 fn fits(set: &Path, limits: &Limits) -> bool {
     version(set) == Some(ABI_VERSION)
         && NAMES.iter().all(|name| set.join(name).exists())
-        && Frontends::open(set).is_ok_and(|map| map.limit() == limits.frontends)
-        && Mapped::<etm_abi::Backend>::open(set, "BACKENDS")
-            .is_ok_and(|map| map.len() == limits.backends)
-        && Mapped::<u64>::open(set, "SLOTS").is_ok_and(|map| map.len() == limits.slots.div_ceil(2))
+        && [
+            ("SERVICES4", limits.frontends),
+            ("SERVICE_NAMES", limits.names()),
+            ("BACKENDS", limits.backends),
+            ("SLOTS", limits.slots.div_ceil(2)),
+        ]
+        .into_iter()
+        .all(|(name, size)| entries(set, name).is_ok_and(|entries| entries == size))
 }
 
 fn share(old: &Path, new: &Path) -> Result<(), OpenError> {

@@ -9,6 +9,7 @@ use etm_model::{Contents, FrontendKey};
 use crate::{
     contents::contents,
     error::{MapError, OpenError},
+    flows::Flows,
     maps::Maps,
     pin::{sets, version},
     stats::{MapUsage, ProgramUsage, map_usage, program_usage},
@@ -76,6 +77,15 @@ impl View {
     /// Where the map cannot be read.
     pub fn counters(&self) -> Result<Vec<(Counter, u64)>, MapError> {
         self.maps.counters.all()
+    }
+
+    /// What connected sockets were told.
+    ///
+    /// # Errors
+    ///
+    /// Where a map cannot be read.
+    pub fn flows(&self) -> Result<Flows, MapError> {
+        Flows::read(&self.set)
     }
 
     /// Kernel memory of each map.

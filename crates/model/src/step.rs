@@ -33,6 +33,15 @@ pub struct Limits {
     pub slots: u32,
 }
 
+impl Limits {
+    /// Names of Service ports: every frontend of either family may bear a name of its own, and as
+    /// many may wait for their grace to pass.
+    #[must_use]
+    pub const fn names(&self) -> u32 {
+        self.frontends.saturating_mul(4)
+    }
+}
+
 /// One write. A list of steps is applied in order; after each of them every frontend, also one
 /// read just before the steps began, leads to a complete table.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -34,6 +34,9 @@ pub enum Refused {
     /// The map of the family is full.
     #[error("frontend {0:?} does not fit: the map is full")]
     Full(FrontendKey),
+    /// `SERVICE_NAMES` is full.
+    #[error("the name of service {0} does not fit: the map is full")]
+    Unnamed(u32),
     /// There is no such index.
     #[error("index {0} is outside of the array")]
     OutOfRange(u32),
@@ -74,6 +77,10 @@ impl Maps {
                 self.backend_names.remove(id);
             }
             Step::NameService { id, name: Some(name) } => {
+                let others = self.service_names.keys().filter(|other| *other != id).count();
+                if others >= self.limits.names() as usize {
+                    return Err(Refused::Unnamed(*id));
+                }
                 self.service_names.insert(*id, name.to_string());
             }
             Step::NameService { id, name: None } => {

@@ -9,7 +9,7 @@ use crate::{
     maps::{
         Raw, call,
         encode::{Key, frontend4, frontend6, key},
-        open_map,
+        entries, open_map,
     },
 };
 
@@ -27,7 +27,7 @@ impl Frontends {
     pub(crate) fn open(directory: &Path) -> Result<Self, MapError> {
         let v4: HashMap<MapData, _, _> = open_map(directory, V4)?.try_into().map_err(call(V4))?;
         let v6 = open_map(directory, V6)?.try_into().map_err(call(V6))?;
-        let limit = super::open(directory, V4)?.info().map_err(call(V4))?.max_entries();
+        let limit = entries(directory, V4)?;
         Ok(Self { v4, v6, limit })
     }
 

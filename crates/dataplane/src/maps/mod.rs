@@ -77,7 +77,12 @@ pub(crate) fn open(directory: &Path, name: &'static str) -> Result<MapData, MapE
     MapData::from_pin(directory.join(name)).map_err(call(name))
 }
 
-fn open_map(directory: &Path, name: &'static str) -> Result<Map, MapError> {
+/// How many entries the map pinned under a name can hold.
+pub(crate) fn entries(directory: &Path, name: &'static str) -> Result<u32, MapError> {
+    Ok(open(directory, name)?.info().map_err(call(name))?.max_entries())
+}
+
+pub(crate) fn open_map(directory: &Path, name: &'static str) -> Result<Map, MapError> {
     Map::from_map_data(open(directory, name)?).map_err(call(name))
 }
 

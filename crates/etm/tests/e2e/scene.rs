@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::{Command, Output};
 
 use etm_abi::Counter;
-use etm_dataplane::View;
+use etm_dataplane::{Flows, View};
 use etm_model::{FrontendKey, Listener, Protocol as Transport};
 use etm_testkit::{
     Agent, AgentBuilder, BpfDir, Call, Caller, Cgroup, Language, Manifests, Node, Place, Pod,
@@ -160,6 +160,11 @@ impl Scene {
                 });
             }
         }
+    }
+
+    /// The kernel's records of connected sockets.
+    pub(crate) fn flows(&self) -> Flows {
+        View::open(&self.pin()).expect("maps").flows().expect("flows")
     }
 
     /// The kernel's counters.

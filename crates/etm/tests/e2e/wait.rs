@@ -3,6 +3,8 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use etm_testkit::Agent;
+
 /// So long that only what never comes is given up on, also on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -22,6 +24,20 @@ pub(crate) fn until_some<T>(what: &str, mut value: impl FnMut() -> Option<T>) ->
             return value;
         }
         assert!(Instant::now() < deadline, "waited in vain: {what}");
+        sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until the agent has logged a line that has all these parts.
+#[track_caller]
+pub(crate) fn until_logged(agent: &Agent, parts: &[&str]) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let log = agent.stderr();
+        if log.lines().any(|line| parts.iter().all(|part| line.contains(part))) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "no line has all of {parts:?}:\n{log}");
         sleep(Duration::from_millis(2));
     }
 }

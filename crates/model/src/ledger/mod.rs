@@ -67,7 +67,7 @@ impl Ledger {
             frontends_v4: 0,
             frontends_v6: 0,
             backends: Backends::new(limits.backends),
-            services: Services::default(),
+            services: Services::new(limits.names()),
             tables: Tables::new(limits.slots),
             retired: Retired::default(),
             waiting: BTreeMap::new(),

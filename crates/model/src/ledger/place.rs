@@ -86,9 +86,8 @@ impl Ledger {
         self.check_room(key, pool, table.is_some())?;
 
         let services = &mut self.services;
-        let service = services
-            .acquire(&text, &mut self.retired, &mut batch.writes)
-            .ok_or(Lack::Frontend(Family::of(key.ip)))?;
+        let service =
+            services.acquire(&text, &mut self.retired, &mut batch.writes).ok_or(Lack::Names)?;
         let table = match table {
             Some(first) => {
                 self.share(first, batch);

@@ -28,6 +28,7 @@ pub struct Usage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Lack {
     Frontend(Family),
+    Names,
     Backends,
     Slots(usize),
 }
@@ -81,6 +82,10 @@ impl Ledger {
                 let limit = self.limits.frontends;
                 (format!("all {limit} {family} frontends are in use"), "--max-frontends")
             }
+            Lack::Names => (
+                format!("all {} names of Service ports are in use", self.limits.names()),
+                "--max-frontends",
+            ),
             Lack::Backends => (
                 format!("too few of the {} backends are free", self.limits.backends),
                 "--max-backends",

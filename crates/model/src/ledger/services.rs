@@ -12,6 +12,7 @@ pub(super) struct Services {
     ids: HashMap<Arc<str>, u32>,
     entries: HashMap<u32, Entry>,
     free: FreeRanges,
+    limit: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -23,14 +24,13 @@ struct Entry {
     retired: Option<Duration>,
 }
 
-impl Default for Services {
-    fn default() -> Self {
-        // 0 is what a frontend without a known Service bears.
-        Self { ids: HashMap::new(), entries: HashMap::new(), free: FreeRanges::new(1..u32::MAX) }
-    }
-}
-
 impl Services {
+    pub(super) fn new(limit: u32) -> Self {
+        // 0 is what a frontend without a known Service bears.
+        let free = FreeRanges::new(1..u32::MAX);
+        Self { ids: HashMap::new(), entries: HashMap::new(), free, limit }
+    }
+
     /// Enters a name that was read back.
     pub(super) fn adopt(&mut self, id: u32, name: &str) {
         self.free.reserve(id, 1);
@@ -61,7 +61,7 @@ impl Services {
         self.entries.len()
     }
 
-    /// Id of a Service port with one more frontend; none where 2^32 ids are taken.
+    /// Id of a Service port with one more frontend; none where the map is full.
     pub(super) fn acquire(
         &mut self,
         text: &Arc<str>,
@@ -71,6 +71,9 @@ impl Services {
         if let Some(id) = self.id(text) {
             self.hold(id, retired);
             return Some(id);
+        }
+        if self.entries.len() >= self.limit as usize {
+            return None;
         }
         let id = self.free.take(1)?;
         writes.service_name(id, Some(Arc::clone(text)));

@@ -132,3 +132,22 @@ fn what_waits_is_tried_again_once_the_grace_of_others_has_passed() {
     assert_eq!(kernel.ledger.problems(), []);
     kernel.holds(planner.plan());
 }
+
+#[test]
+fn names_of_services_that_came_and_went_at_once_take_room_until_their_grace_has_passed() {
+    let mut planner = Planner::new(Options::default());
+    let mut kernel = Kernel::new(Limits { frontends: 1, backends: 1, slots: 1 });
+    for number in 0..4 {
+        let this = service(&format!("cart-{number}"), &["10.0.0.1"]);
+        let change = planner.change([Change::SetService(this.clone())]);
+        assert_eq!(kernel.apply(&change).problems, []);
+        kernel.apply(&planner.change([Change::RemoveService(this.name)]));
+    }
+    let next = planner.change([Change::SetService(service("mail", &["10.0.0.1"]))]);
+    let problems = kernel.apply(&next).problems;
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].to_string().contains("all 4 names of Service ports are in use"));
+    kernel.settle();
+    assert_eq!(kernel.ledger.problems(), []);
+    kernel.holds(planner.plan());
+}
