@@ -6,16 +6,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use rustix::{
     io::Errno,
     net::{self, RecvFlags, SendFlags, SocketType, sockopt},
 };
 
-use super::{Lane, Plan, Sample, Work, lane::order, report};
+use super::{
+    Lane, Plan, Sample, Work,
+    lane::{order, socket},
+    report,
+};
 use crate::statistics::{mean, quantile};
 
-/// Sockets that each lane makes at a time.
+/// Sockets that each lane makes at a time, where lanes have to be moved between.
 const BATCH: usize = 250;
 
 pub(super) fn run(plan: &Plan) -> anyhow::Result<()> {
@@ -34,16 +38,28 @@ struct Times {
 
 fn round(plan: &Plan) -> anyhow::Result<Vec<Sample>> {
     let mut times = vec![Times::default(); plan.lanes.len()];
+    let lanes = &plan.lanes;
+    lanes[0].enter()?;
+    // Made right before its call where that can be, as most programs do.
+    let together = lanes.iter().all(|lane| lane.is_beside(&lanes[0]));
     for first in (0..plan.repetitions).step_by(BATCH) {
         let batch = BATCH.min(plan.repetitions - first);
-        let mut sockets = Vec::new();
-        for lane in &plan.lanes {
-            sockets.push(lane.sockets(SocketType::STREAM, batch)?);
+        let mut sockets = lanes.iter().map(|_| Vec::new()).collect::<Vec<_>>();
+        if !together {
+            for (lane, sockets) in lanes.iter().zip(&mut sockets) {
+                lane.enter()?;
+                for _ in 0..batch {
+                    sockets.push(socket(SocketType::STREAM)?);
+                }
+            }
         }
         for number in first..first + batch {
-            for lane in order(plan.lanes.len(), number) {
-                let socket = sockets[lane].pop().context("a socket for each call")?;
-                let (connect, whole) = call(&plan.lanes[lane], plan.work, socket, number)?;
+            for lane in order(lanes.len(), number) {
+                let socket = match sockets[lane].pop() {
+                    Some(socket) => socket,
+                    None => socket(SocketType::STREAM)?,
+                };
+                let (connect, whole) = call(&lanes[lane], plan.work, socket, number)?;
                 times[lane].connect.push(connect.as_nanos() as f64);
                 times[lane].whole.push(whole.as_nanos() as f64);
             }

@@ -5,7 +5,11 @@ use std::{os::fd::OwnedFd, time::Instant};
 use anyhow::Context as _;
 use rustix::net::{self, RecvFlags, SendFlags, SocketType};
 
-use super::{Plan, Sample, lane::order, report};
+use super::{
+    Plan, Sample,
+    lane::{order, socket},
+    report,
+};
 use crate::statistics::{mean, quantile};
 
 pub(super) fn run(plan: &Plan) -> anyhow::Result<()> {
@@ -19,7 +23,8 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<()> {
 fn round(plan: &Plan) -> anyhow::Result<Vec<Sample>> {
     let mut sockets = Vec::new();
     for lane in &plan.lanes {
-        sockets.extend(lane.sockets(SocketType::DGRAM, 1)?);
+        lane.enter()?;
+        sockets.push(socket(SocketType::DGRAM)?);
     }
     let mut times = vec![Vec::new(); plan.lanes.len()];
     for number in 0..plan.repetitions {

@@ -29,9 +29,10 @@ pub(crate) struct Lane {
 }
 
 impl Lane {
-    /// Makes sockets in the namespace and the cgroup of this lane; a socket stays in those in which
-    /// it was made, so calls of many lanes can take turns without a move between them.
-    pub(crate) fn sockets(&self, kind: SocketType, count: usize) -> anyhow::Result<Vec<OwnedFd>> {
+    /// Moves this process to where the lane's sockets are made. A socket stays in the namespace and
+    /// the cgroup in which it was made, so calls of many lanes can take turns without a move
+    /// between them.
+    pub(crate) fn enter(&self) -> anyhow::Result<()> {
         let process = std::process::id().to_string();
         fs::write(self.cgroup.join("cgroup.procs"), process)
             .with_context(|| format!("enter cgroup {}", self.cgroup.display()))?;
@@ -39,14 +40,23 @@ impl Lane {
             .with_context(|| format!("open namespace {}", self.namespace.display()))?;
         move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))
             .with_context(|| format!("enter namespace {}", self.namespace.display()))?;
-        let one = || socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, None);
-        Ok((0..count).map(|_| one()).collect::<Result<_, _>>()?)
+        Ok(())
+    }
+
+    /// Whether the sockets of both are made in the same place.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        (&self.namespace, &self.cgroup) == (&other.namespace, &other.cgroup)
     }
 
     /// The target of its `number`th call.
     pub(crate) fn target(&self, number: usize) -> SocketAddr {
         self.targets[number % self.targets.len()]
     }
+}
+
+/// A socket for IPv4.
+pub(crate) fn socket(kind: SocketType) -> anyhow::Result<OwnedFd> {
+    Ok(socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, None)?)
 }
 
 /// The order in which lanes take their turn: each comes as often after each other one, since who

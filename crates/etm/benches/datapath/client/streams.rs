@@ -5,7 +5,11 @@ use std::{os::fd::OwnedFd, time::Instant};
 use anyhow::{Context as _, ensure};
 use rustix::net::{self, RecvFlags, SendFlags, SocketType};
 
-use super::{Plan, Sample, lane::order, report};
+use super::{
+    Plan, Sample,
+    lane::{order, socket},
+    report,
+};
 use crate::{
     server::TRANSFER,
     statistics::{mean, quantile},
@@ -42,7 +46,8 @@ fn round(plan: &Plan) -> anyhow::Result<Vec<Sample>> {
 
 fn open(lane: &super::Lane, number: usize) -> anyhow::Result<OwnedFd> {
     let target = lane.target(number);
-    let socket = lane.sockets(SocketType::STREAM, 1)?.pop().context("a socket")?;
+    lane.enter()?;
+    let socket = socket(SocketType::STREAM)?;
     net::connect(&socket, &target)
         .with_context(|| format!("{}: connect to {target}", lane.name))?;
     Ok(socket)
