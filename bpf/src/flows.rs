@@ -6,13 +6,18 @@
 //!
 //! 1. copy the record, and see that its cookie has not changed meanwhile;
 //! 2. put the copy into `FLOWS_MOVED`;
-//! 3. take the place by compare-and-swap of the cookie. Where that fails because the owner has
-//!    closed in the meantime, the copy is removed again;
+//! 3. take the place by compare-and-swap of the cookie. Where that fails, the owner has closed or
+//!    written its record anew in the meantime, and the copy is removed again;
 //! 4. write the new record, its cookie last.
 
 use core::{ffi::c_void, intrinsics, ptr};
 
-use aya_ebpf::{EbpfContext as _, helpers::bpf_get_socket_cookie, programs::SockContext};
+use aya_ebpf::{
+    EbpfContext as _,
+    bindings::{BPF_EXIST, BPF_NOEXIST},
+    helpers::bpf_get_socket_cookie,
+    programs::SockContext,
+};
 use etm_abi::{Address, Backend, Counter, FLOW_BUSY, FLOW_CLOSED, FLOW_SLOTS, Flow};
 
 use crate::{maps, report::count};
@@ -103,7 +108,9 @@ pub fn record(cookie: u64, told: &Told<'_>) {
 fn record_aside(place: *mut Flow, cookie: u64, told: &Told<'_>) {
     let mut flow = Flow { cookie, ..Flow::default() };
     told.fill(&mut flow);
-    if !set_aside(place, &flow) {
+    // A socket that is connected once more may have one there already.
+    let replaced = || maps::FLOWS_MOVED.insert(cookie, flow, BPF_EXIST as u64).is_ok();
+    if !set_aside(place, &flow) && !replaced() {
         count(Counter::FlowLost);
     }
 }
@@ -124,14 +131,12 @@ fn displace(place: *mut Flow, held: u64) -> bool {
     if !copy_out(place, held) {
         return false;
     }
-    let found = swap(place, held, FLOW_BUSY);
-    if found == held {
+    if swap(place, held, FLOW_BUSY) == held {
         count(Counter::FlowMoved);
         return true;
     }
-    if found == held | FLOW_CLOSED {
-        take_back(place, held);
-    }
+    // No other socket can have displaced the owner: its copy would have been there first.
+    take_back(place, held);
     false
 }
 
@@ -143,11 +148,12 @@ fn copy_out(place: *mut Flow, owner: u64) -> bool {
     copy.cookie == owner && load(place) == owner && set_aside(place, &copy)
 }
 
-/// Puts a record into `FLOWS_MOVED`, counted first, so that whoever looks for it finds it.
+/// Puts a record into `FLOWS_MOVED` where there is none of its socket, counted first, so that
+/// whoever looks for it finds it.
 #[inline(always)]
 fn set_aside(place: *mut Flow, flow: &Flow) -> bool {
     add_moved(place, 1);
-    let done = maps::FLOWS_MOVED.insert(flow.cookie, flow, 0).is_ok();
+    let done = maps::FLOWS_MOVED.insert(flow.cookie, flow, BPF_NOEXIST as u64).is_ok();
     if !done {
         add_moved(place, u64::MAX);
     }
