@@ -1,6 +1,9 @@
 //! The Services that are compared: the same ones for etm, nftables and iptables.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
 use etm_testkit::{Manifests, objects};
 use serde_json::Value;
@@ -31,22 +34,22 @@ pub(crate) struct Service {
 #[derive(Clone, Debug)]
 pub(crate) struct Cluster {
     pub(crate) services: Vec<Service>,
-    called: Vec<usize>,
+    called: BTreeSet<usize>,
 }
 
 impl Cluster {
     /// Spreads the Services that lead to real Pods evenly among `count`; the others have as many
     /// endpoints, which nobody calls.
     pub(crate) fn new(count: usize, pods: &[Ipv4Addr]) -> Self {
-        let stride = (count / CALLED).max(1);
-        let called: Vec<usize> = (0..count).step_by(stride).take(CALLED).collect();
+        let called: BTreeSet<usize> =
+            (0..CALLED).map(|number| number * (count - 1) / (CALLED - 1)).collect();
         let strangers = |number: usize| {
             let first = Ipv4Addr::new(10, 128, 0, 0).to_bits() + (number * pods.len()) as u32;
             (first..).take(pods.len()).map(Ipv4Addr::from_bits).collect()
         };
         let mut services: Vec<Service> = (0..count)
             .map(|number| {
-                let real = called.binary_search(&number).is_ok();
+                let real = called.contains(&number);
                 let endpoints = if real { pods.to_vec() } else { strangers(number) };
                 Service::new(&format!("service-{number}"), number, "TCP", ECHO, endpoints)
             })
@@ -71,12 +74,17 @@ impl Cluster {
         let service = |number: usize| {
             Service::new(&format!("service-{number}"), number, "TCP", ECHO, endpoints(number))
         };
-        Self { services: (0..count).map(service).collect(), called: Vec::new() }
+        Self { services: (0..count).map(service).collect(), called: BTreeSet::new() }
     }
 
     /// Where the called TCP Services are reached.
     pub(crate) fn targets(&self) -> Vec<SocketAddr> {
         self.called.iter().map(|number| self.services[*number].address()).collect()
+    }
+
+    /// Where the last of the called TCP Services is reached.
+    pub(crate) fn last(&self) -> Vec<SocketAddr> {
+        self.called.last().map(|number| self.services[*number].address()).into_iter().collect()
     }
 
     /// Where a Service is reached; by name, of the three extra ones.

@@ -43,12 +43,15 @@ impl Section {
     }
 }
 
+/// One of the figures of a sample.
+type Figure = fn(&Sample) -> f64;
+
 /// Median over the rounds of one lane's figure against another's in the same round.
-fn ratio(rounds: &[Vec<Sample>], lane: usize, base: usize, figure: fn(&Sample) -> f64) -> f64 {
+fn ratio(rounds: &[Vec<Sample>], lane: usize, base: usize, figure: Figure) -> f64 {
     median(rounds.iter().map(|round| figure(&round[lane]) / figure(&round[base])))
 }
 
 /// Median over the rounds of one lane's figure, in microseconds.
-fn microseconds(rounds: &[Vec<Sample>], lane: usize, figure: fn(&Sample) -> f64) -> f64 {
+fn microseconds(rounds: &[Vec<Sample>], lane: usize, figure: Figure) -> f64 {
     median(rounds.iter().map(|round| figure(&round[lane]) / 1e3))
 }
