@@ -49,10 +49,17 @@ pub fn applicable<F: Family>(
     protocol: u8,
 ) -> Option<&'static Frontend> {
     let frontend = Caller::<F>::frontend(address, port, protocol)?;
-    if frontend.flags & FRONTEND_NODE_ONLY != 0 && caller.netns() != settings::node_netns() {
+    if frontend.flags & FRONTEND_NODE_ONLY != 0 && is_elsewhere(caller) {
         return None;
     }
     Some(frontend)
+}
+
+/// Whether the call is made outside of the node's own network namespace.
+#[cold]
+#[inline(never)]
+fn is_elsewhere<F: Family>(caller: &Caller<F>) -> bool {
+    caller.netns() != settings::node_netns()
 }
 
 /// What becomes of a call to an address and port that have no frontend.

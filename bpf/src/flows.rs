@@ -50,7 +50,7 @@ fn swap(place: *mut Flow, expected: u64, new: u64) -> u64 {
 
 #[inline(always)]
 const fn is_free(cookie: u64) -> bool {
-    cookie == 0 || (cookie != FLOW_BUSY && cookie & FLOW_CLOSED != 0)
+    cookie as i64 <= 0
 }
 
 /// What a socket is told: the Service that it asked for, and the Pod that it gets.
@@ -104,6 +104,7 @@ pub fn record(cookie: u64, told: &Told<'_>) {
 }
 
 /// Remembers what a socket is told whose place another one is just taking.
+#[cold]
 #[inline(never)]
 fn record_aside(place: *mut Flow, cookie: u64, told: &Told<'_>) {
     let mut flow = Flow { cookie, ..Flow::default() };
@@ -119,16 +120,21 @@ fn record_aside(place: *mut Flow, cookie: u64, told: &Told<'_>) {
 #[inline(always)]
 fn claim(place: *mut Flow, cookie: u64) -> bool {
     let held = load(place);
-    if is_free(held) || held == cookie {
+    if is_free(held) {
         return swap(place, held, FLOW_BUSY) == held;
     }
-    held != FLOW_BUSY && displace(place, held)
+    displace(place, held, cookie)
 }
 
-/// Takes a place from a living socket, whose record moves.
+/// Takes a place from a living socket, whose record moves, unless it is the socket itself that is
+/// connected once more.
+#[cold]
 #[inline(never)]
-fn displace(place: *mut Flow, held: u64) -> bool {
-    if !copy_out(place, held) {
+fn displace(place: *mut Flow, held: u64, cookie: u64) -> bool {
+    if held == cookie {
+        return swap(place, held, FLOW_BUSY) == held;
+    }
+    if held == FLOW_BUSY || !copy_out(place, held) {
         return false;
     }
     if swap(place, held, FLOW_BUSY) == held {
@@ -161,6 +167,7 @@ fn set_aside(place: *mut Flow, flow: &Flow) -> bool {
 }
 
 /// Removes a record from `FLOWS_MOVED`.
+#[cold]
 #[inline(never)]
 fn take_back(place: *mut Flow, cookie: u64) {
     if maps::FLOWS_MOVED.remove(cookie).is_ok() {

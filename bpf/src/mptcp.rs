@@ -39,7 +39,8 @@ fn storage(socket: *mut c_void, flags: u64) -> *mut Flow {
 }
 
 /// Remembers what an MPTCP socket was told.
-#[inline(always)]
+#[cold]
+#[inline(never)]
 pub fn record(owner: *mut c_void, told: &Told<'_>) {
     let place = storage(owner, CREATE);
     if place.is_null() {

@@ -23,6 +23,7 @@ pub fn count(counter: Counter) {
 }
 
 /// Refuses the call with the frontend's errno, and tells the agent.
+#[cold]
 #[inline(never)]
 pub fn refuse<F: Family>(
     caller: &Caller<F>,

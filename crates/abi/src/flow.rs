@@ -6,8 +6,9 @@ use crate::{Address, pod};
 pub const FLOW_SLOTS: u32 = 65_536;
 
 /// [`Flow::cookie`] while a record is being written.
-pub const FLOW_BUSY: u64 = u64::MAX;
+pub const FLOW_BUSY: u64 = i64::MAX as u64;
 /// Bit of [`Flow::cookie`] that says that the socket is closed and its record free; 0 is free too.
+/// The sign bit, so that one comparison tells a free place.
 pub const FLOW_CLOSED: u64 = 1 << 63;
 
 /// Value of `FLOWS` and `FLOWS_MOVED`: the Service that a connected socket asked for, and the Pod

@@ -32,6 +32,7 @@ const NONE: u64 = u64::MAX;
 /// Draws again, then walks. Apart from the first draw, which nearly always succeeds and so should
 /// share its few cache lines of code with nothing; its result fits the one register in which a BPF
 /// function can return one.
+#[cold]
 #[inline(never)]
 fn pick_other<T: Tables>(tables: &T, frontend: &Frontend, random: u32) -> u64 {
     let mut draw = rehash(random);

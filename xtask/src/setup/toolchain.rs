@@ -151,7 +151,13 @@ impl Toolchain {
         // aya-ebpf picks the layout of `pt_regs` by the first; compare-and-swap came with the third
         // generation of the instruction set; BTF needs the debug info.
         let architecture = format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH);
-        let flags = [architecture.as_str(), "-Ctarget-cpu=v3", "-Cdebuginfo=2", "-Clink-arg=--btf"];
+        let flags = [
+            architecture.as_str(),
+            "-Ctarget-cpu=v3",
+            "-Cdebuginfo=2",
+            "-Clink-arg=--btf",
+            "-Clink-arg=--llvm-args=-profile-guided-section-prefix=false",
+        ];
         command
             .env("PATH", search_path())
             .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
