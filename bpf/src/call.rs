@@ -1,6 +1,5 @@
 //! `connect()` and `getpeername()`.
 
-use aya_ebpf::helpers::bpf_get_prandom_u32;
 use etm_abi::{Address, Counter, FRONTEND_NODE_ONLY, Frontend, PROTOCOL_TCP};
 use etm_decide::pick;
 
@@ -8,6 +7,7 @@ use crate::{
     context::{ALLOW, Caller, Family},
     flows::{self, Told},
     mptcp,
+    random::random,
     report::{count, refuse},
     settings,
     tables::{Maps, backend},
@@ -21,9 +21,7 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
     let Some(frontend) = applicable(caller, &address, port, protocol) else {
         return unknown_port(caller, &address, protocol, Counter::ConnectUnknownPort);
     };
-    // SAFETY: the helper takes nothing.
-    let random = unsafe { bpf_get_prandom_u32() };
-    let Some(id) = pick(&Maps, frontend, random) else {
+    let Some(id) = pick(&Maps, frontend, random()) else {
         return refuse(caller, frontend, protocol, Counter::ConnectNoBackend);
     };
     let Some(pod) = backend(id) else {

@@ -16,6 +16,7 @@ mod context;
 mod flows;
 mod maps;
 mod mptcp;
+mod random;
 mod report;
 mod settings;
 mod tables;

@@ -48,6 +48,10 @@ pub static UDP_REVERSE: LruHashMap<UdpReverseKey, UdpReverse, 65_536> = LruHashM
 #[btf_map]
 pub static COUNTERS: PerCpuArray<u64, { Counter::COUNT as usize }> = PerCpuArray::new();
 
+/// Where each CPU is in its sequence of random numbers.
+#[btf_map]
+pub static RANDOM: PerCpuArray<u64, 1> = PerCpuArray::new();
+
 /// When each CPU last sent an event.
 #[btf_map]
 pub static EVENT_TIMES: PerCpuArray<u64, 1> = PerCpuArray::new();

@@ -1,6 +1,5 @@
 //! `sendmsg()` and `recvmsg()` of UDP sockets that are not connected.
 
-use aya_ebpf::helpers::bpf_get_prandom_u32;
 use etm_abi::{
     Address, Backend, Counter, Frontend, PROTOCOL_UDP, UdpFlow, UdpFlowKey, UdpReverse,
     UdpReverseKey,
@@ -11,6 +10,7 @@ use crate::{
     call::{applicable, unknown_port},
     context::{ALLOW, Caller, Family},
     flows, maps,
+    random::random,
     report::{count, refuse},
     tables::{Maps, backend},
 };
@@ -26,9 +26,7 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
     let (id, counter) = match kept(&key, frontend) {
         Some(id) => (id, Counter::SendKept),
         None => {
-            // SAFETY: the helper takes nothing.
-            let random = unsafe { bpf_get_prandom_u32() };
-            let Some(id) = pick(&Maps, frontend, random) else {
+            let Some(id) = pick(&Maps, frontend, random()) else {
                 return refuse(caller, frontend, PROTOCOL_UDP, Counter::SendNoBackend);
             };
             remember(&key, UdpFlow { backend: id, generation: frontend.generation });

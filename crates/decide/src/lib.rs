@@ -8,9 +8,11 @@
 
 mod flow;
 mod pick;
+mod random;
 
 pub use flow::keep;
 pub use pick::pick;
+pub use random::random;
 
 /// What the decision reads.
 pub trait Tables {

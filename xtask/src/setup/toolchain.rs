@@ -149,7 +149,8 @@ impl Toolchain {
 
     fn flags(&self, workspace: &Workspace, command: &mut Command) {
         // aya-ebpf picks the layout of `pt_regs` by the first; compare-and-swap came with the third
-        // generation of the instruction set; BTF needs the debug info.
+        // generation of the instruction set; BTF needs the debug info; functions marked cold would
+        // go to a section of their own, calls to which aya's loader resolves wrongly.
         let architecture = format!("--cfg=bpf_target_arch=\"{}\"", env::consts::ARCH);
         let flags = [
             architecture.as_str(),

@@ -23,7 +23,7 @@ pub(crate) use raw::Raw;
 use crate::error::MapError;
 
 /// Names of every map of the kernel object that is pinned.
-pub(crate) const NAMES: [&str; 15] = [
+pub(crate) const NAMES: [&str; 16] = [
     "SERVICES4",
     "SERVICES6",
     "SLOTS",
@@ -35,6 +35,7 @@ pub(crate) const NAMES: [&str; 15] = [
     "UDP_REVERSE",
     "COUNTERS",
     "EVENT_TIMES",
+    "RANDOM",
     "EVENTS",
     "SERVICE_NAMES",
     "BACKEND_NAMES",

@@ -2,18 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use etm_decide::pick;
+use etm_decide::{pick, random};
 
 use crate::memory::Memory;
-
-/// Numbers in the manner of `bpf_get_prandom_u32` (SplitMix64, upper half).
-fn random(state: &mut u64) -> u32 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    u32::try_from((z ^ (z >> 31)) >> 32).unwrap_or_default()
-}
 
 /// Furthest that the share of one usable member is from an even share, as a part of it, beyond
 /// five standard deviations of pure chance.
