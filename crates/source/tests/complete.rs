@@ -54,7 +54,7 @@ async fn one_is_mended_and_one_removed() {
     });
     let file = |name| parent.path().join("manifests").join(name);
     assert_eq!(unknown(&manifests), ["a.yaml", "b.yaml"]);
-    fs::write(file("a.yaml"), "kind: {\n").unwrap();
+    fs::write(file("a.yaml"), format!("\n{BROKEN}")).unwrap();
     next(&mut manifests).await;
     assert_eq!(unknown(&manifests), ["a.yaml", "b.yaml"]);
     fs::remove_file(file("b.yaml")).unwrap();

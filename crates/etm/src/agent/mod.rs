@@ -101,10 +101,10 @@ fn incomplete(manifests: &Manifests) -> String {
     if names.len() > UNKNOWN_TOLD {
         told = format!("{told}, ...");
     }
+    let files = if names.len() == 1 { "file" } else { "files" };
     format!(
-        "{told}: {} manifests could not be read since the start, so what they declare is not \
-         known (frontends in the maps stay as they were, unless other manifests change them, \
-         until each of these is mended or removed)",
+        "incomplete: {} {files} broken at the start: {told} (frontends in the maps stay as they \
+         were, unless other files change them, until each is mended or removed)",
         names.len()
     )
 }

