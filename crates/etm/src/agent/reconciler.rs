@@ -30,20 +30,39 @@ impl Reconciler {
         complete: bool,
     ) -> anyhow::Result<Self> {
         let ledger = read_back(&dataplane)?;
-        let kept = (!complete).then(|| Kept::new(&ledger, planner.plan()));
         let mut reconciler = Self {
             dataplane,
             planner,
             ledger,
             started: Instant::now(),
             retry: None,
-            kept,
+            kept: None,
             first: Report::default(),
         };
+        if !complete {
+            reconciler.carry_over()?;
+            reconciler.kept = Some(Kept::new(&reconciler.ledger, reconciler.planner.plan()));
+        }
         let reconciled = reconciler.compare();
         reconciler.first = reconciled.report;
         reconciler.write(&reconciled)?;
         Ok(reconciler)
+    }
+
+    /// Fills new maps with what the ones hold whose place they take.
+    fn carry_over(&mut self) -> anyhow::Result<()> {
+        let before = self.dataplane.predecessor().context("could not read the maps in use")?;
+        let Some((contents, limits)) = before else { return Ok(()) };
+        let mut carried = Ledger::adopt(contents, limits, 0).carried();
+        // Where a start was cut off, some of them are there already.
+        for key in self.ledger.sound() {
+            carried.set.remove(&key);
+        }
+        let reconciled = self.ledger.apply(&carried, self.now());
+        for problem in &reconciled.problems {
+            warn!("not taken over into the new maps: {problem}");
+        }
+        self.write(&reconciled)
     }
 
     /// Lets the programs work on these maps, and says in one line what was found and done.

@@ -171,6 +171,22 @@ fn a_broken_file_that_is_deleted_takes_its_service_with_it() {
 }
 
 #[test]
+fn maps_of_another_size_take_over_what_is_not_known() {
+    let killed = killed();
+    killed.breaks(&["web.yaml", "slice.yaml"]);
+    let agent = killed.scene.agent().arg("--max-backends=1000").start().expect("an agent");
+    assert!(agent.ready_line().contains(" 5 adopted, 0 added, "), "{}", agent.ready_line());
+    killed.as_it_was();
+    let members = |ip| killed.has(ip, PORT);
+    killed.scene.manifests.apply("slice.yaml", &[slice(&killed.pods[1..])]).expect("a file");
+    until("other follows its slice", || members(OTHER) == Some(1));
+    assert_eq!(VIPS.map(members), [Some(2), Some(2)]);
+    all_go_on(&killed.loads);
+    assert!(!agent.stderr().contains(COMPARED[1]), "{}", agent.stderr());
+    killed.end();
+}
+
+#[test]
 fn a_restart_amid_broken_files_changes_nothing_either() {
     let killed = killed();
     killed.breaks(&["web.yaml", "other.yaml", "slice.yaml"]);

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod backends;
+mod carry;
 mod free;
 mod name;
 mod place;

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use etm_model::{Change, FrontendKey, Kept, Ledger, Listener, Plan, Planner, Protocol, Reconciled};
+use etm_abi::Backend;
+use etm_model::{
+    Change, FrontendKey, Kept, Ledger, Limits, Listener, Plan, Planner, Protocol, Reconciled,
+};
 use proptest::{collection::vec, prelude::*};
 
 use crate::{
@@ -13,6 +16,12 @@ use crate::{
 };
 
 impl Kernel {
+    /// Every frontend with what it leads to.
+    fn served(&self) -> Vec<(FrontendKey, Vec<Backend>)> {
+        let frontends = self.maps.frontends.iter();
+        frontends.map(|(key, frontend)| (*key, self.members(frontend))).collect()
+    }
+
     /// The agent starts anew and knows only a part of the state, of which this is the Plan.
     fn restart_knowing(&mut self, plan: &Plan) -> (Kept, Reconciled) {
         self.restart();
@@ -45,6 +54,26 @@ proptest! {
         }
         let all = before.len() + reconciled.report.added;
         prop_assert_eq!(kernel.maps.frontends.len(), all);
+    }
+
+    #[test]
+    fn maps_of_another_size_take_over_what_there_was(story in vec(happening(), 1..8)) {
+        let mut kernel = Kernel::new(AMPLE);
+        let (mut planner, mut plan) = (refusing(), Plan::default());
+        for it in story {
+            happen(&mut kernel, &mut planner, &mut plan, it);
+        }
+        kernel.restart();
+        let mut next = Kernel::new(Limits { slots: 2048, ..AMPLE });
+        next.apply(&kernel.ledger.carried());
+        prop_assert_eq!(next.served(), kernel.served());
+        let named = |kernel: &Kernel| kernel.maps.service_names.values().cloned().collect();
+        let (here, there): (BTreeSet<_>, BTreeSet<_>) = (named(&next), named(&kernel));
+        prop_assert!(here.is_subset(&there));
+        // What the Plan knows of it is found to be right.
+        plan.held.clear();
+        let known = next.reconcile(&plan).report;
+        prop_assert_eq!((known.unchanged, known.added + known.changed), (plan.frontends.len(), 0));
     }
 
     #[test]
@@ -97,11 +126,7 @@ proptest! {
         // The other never got those written, and reads back what it has.
         kernel.restart();
         kernel.reconcile_others(planner.plan(), &kept);
-        let served = |kernel: &Kernel| -> Vec<_> {
-            let frontends = kernel.maps.frontends.iter();
-            frontends.map(|(key, frontend)| (*key, kernel.members(frontend))).collect()
-        };
-        prop_assert_eq!(served(&kernel), served(&applied));
+        prop_assert_eq!(kernel.served(), applied.served());
 
         planner.change(last);
         applied.reconcile(planner.plan());
