@@ -10,7 +10,7 @@ use crate::{
     kernel::{is_cgroup2, may_load},
     maps::{Events, Maps},
     object::{Programs, Settings},
-    pin::PinDirectory,
+    pin::{PinDirectory, sets, version},
 };
 
 /// What the data path is made with.
@@ -91,14 +91,26 @@ impl Dataplane {
         contents(&self.maps)
     }
 
+    /// Reads what the maps hold that these are to take the place of, and their sizes; none where
+    /// there are no others of this layout.
+    ///
+    /// # Errors
+    ///
+    /// Where a map cannot be read.
+    pub fn predecessor(&self) -> Result<Option<(Contents, Limits)>, OpenError> {
+        match sets(self.pins.path())?.into_iter().next() {
+            Some((_, set)) if set != self.set && version(&set) == Some(ABI_VERSION) => {
+                let maps = Maps::open(&set)?;
+                Ok(Some((contents(&maps)?, limits(&maps))))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Sizes of the maps.
     #[must_use]
     pub const fn limits(&self) -> Limits {
-        Limits {
-            frontends: self.maps.frontends.limit(),
-            backends: self.maps.backends.len(),
-            slots: self.maps.slots.len().saturating_mul(2),
-        }
+        limits(&self.maps)
     }
 
     /// Highest generation of a table that was noted.
@@ -178,5 +190,13 @@ impl Dataplane {
     #[must_use]
     pub fn pin(&self) -> &Path {
         self.pins.path()
+    }
+}
+
+const fn limits(maps: &Maps) -> Limits {
+    Limits {
+        frontends: maps.frontends.limit(),
+        backends: maps.backends.len(),
+        slots: maps.slots.len().saturating_mul(2),
     }
 }

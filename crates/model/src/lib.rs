@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod kept;
 mod ledger;
 mod object;
 mod plan;
@@ -15,6 +16,7 @@ mod step;
 pub mod testing;
 
 pub use address::{from_abi, to_abi};
+pub use kept::Kept;
 pub use ledger::{GRACE, Ledger, Reconciled, Report, Usage};
 pub use object::{
     Address, AddressKind, Endpoint, EndpointSlice, Family, Node, ObjectName, Protocol, Service,

@@ -31,6 +31,9 @@ const RETRY: Duration = GRACE;
 /// Longest sleep; what has no deadline is looked at this often all the same.
 const IDLE: Duration = Duration::from_secs(3600);
 
+/// How many of the files that could not be read are named in one line.
+const UNKNOWN_TOLD: usize = 8;
+
 pub(crate) fn run(arguments: AgentArgs) -> anyhow::Result<()> {
     logging::init();
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(agent(arguments))
@@ -52,7 +55,11 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
         warn!("this kernel is older than 5.18: refused callers see EPERM instead of ECONNREFUSED");
     }
     let mut events = EventStream::open(&dataplane)?;
-    let mut reconciler = Reconciler::adopt(dataplane, planner)?;
+    let complete = manifests.is_complete();
+    if !complete {
+        warn!("{}", incomplete(&manifests));
+    }
+    let mut reconciler = Reconciler::adopt(dataplane, planner, complete)?;
     let ready = reconciler.attach()?;
     problems.report(reconciler.problems());
     println!("{ready}");
@@ -63,7 +70,11 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
             update = manifests.next() => {
                 let update = update.context("could not follow the manifests")?;
                 problems.set_source(update.problems);
-                reconciler.change(update.changes);
+                if manifests.is_complete() {
+                    reconciler.complete(update.changes);
+                } else {
+                    reconciler.change(update.changes);
+                }
             }
             changed = addresses.changed() => {
                 let current = changed.context("could not follow this host's addresses")?;
@@ -81,6 +92,21 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     info!("stopping; the data path goes on, `etm detach` would remove it");
     Ok(())
+}
+
+/// What it means that some files are broken at the start.
+fn incomplete(manifests: &Manifests) -> String {
+    let names: Vec<_> = manifests.unknown_files().collect();
+    let mut told = names.iter().take(UNKNOWN_TOLD).copied().collect::<Vec<_>>().join(", ");
+    if names.len() > UNKNOWN_TOLD {
+        told = format!("{told}, ...");
+    }
+    let files = if names.len() == 1 { "file" } else { "files" };
+    format!(
+        "incomplete: {} {files} broken at the start: {told} (frontends in the maps stay as they \
+         were, unless other files change them, until each is mended or removed)",
+        names.len()
+    )
 }
 
 fn dataplane_config(arguments: &AgentArgs) -> anyhow::Result<Config> {

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use etm_abi::Event;
 use etm_dataplane::Dataplane;
-use etm_model::{Change, Ledger, Planner, Problem, Reconciled, Report, from_abi};
+use etm_model::{Change, Kept, Ledger, Planner, Problem, Reconciled, Report, from_abi};
 use tracing::{debug, error, info, warn};
 
 use crate::{agent::RETRY, get::describe};
@@ -16,12 +16,19 @@ pub(super) struct Reconciler {
     started: Instant,
     /// When to read the maps back and try again, after a write failed.
     retry: Option<Duration>,
+    /// What must stay; none once the state was complete.
+    kept: Option<Kept>,
     first: Report,
 }
 
 impl Reconciler {
-    /// Takes over the maps as they are and repairs what differs from the Plan.
-    pub(super) fn adopt(dataplane: Dataplane, planner: Planner) -> anyhow::Result<Self> {
+    /// Takes over the maps as they are and repairs what differs from the Plan; while the state is
+    /// not `complete`, only what the maps lack or what is broken in them.
+    pub(super) fn adopt(
+        dataplane: Dataplane,
+        planner: Planner,
+        complete: bool,
+    ) -> anyhow::Result<Self> {
         let ledger = read_back(&dataplane)?;
         let mut reconciler = Self {
             dataplane,
@@ -29,25 +36,48 @@ impl Reconciler {
             ledger,
             started: Instant::now(),
             retry: None,
+            kept: None,
             first: Report::default(),
         };
-        let reconciled = reconciler.ledger.reconcile(reconciler.planner.plan(), Duration::ZERO);
+        if !complete {
+            reconciler.carry_over()?;
+            reconciler.kept = Some(Kept::new(&reconciler.ledger, reconciler.planner.plan()));
+        }
+        let reconciled = reconciler.compare();
         reconciler.first = reconciled.report;
         reconciler.write(&reconciled)?;
         Ok(reconciler)
     }
 
+    /// Fills new maps with what the ones hold whose place they take.
+    fn carry_over(&mut self) -> anyhow::Result<()> {
+        let before = self.dataplane.predecessor().context("could not read the maps in use")?;
+        let Some((contents, limits)) = before else { return Ok(()) };
+        let mut carried = Ledger::adopt(contents, limits, 0).carried();
+        // Where a start was cut off, some of them are there already.
+        for key in self.ledger.sound() {
+            carried.set.remove(&key);
+        }
+        let reconciled = self.ledger.apply(&carried, self.now());
+        for problem in &reconciled.problems {
+            warn!("not taken over into the new maps: {problem}");
+        }
+        self.write(&reconciled)
+    }
+
     /// Lets the programs work on these maps, and says in one line what was found and done.
     pub(super) fn attach(&mut self) -> anyhow::Result<String> {
         let attached = self.dataplane.attach()?;
-        let Report { added, changed, removed, unchanged, repaired, .. } = self.first;
+        let Report { added, changed, removed, unchanged, kept, repaired, .. } = self.first;
+        let usage = self.ledger.usage();
         Ok(format!(
-            "ready: {} frontends and {} backends in {}; maps: {unchanged} adopted, {added} added, \
+            "ready: {} frontends and {} backends in {}; maps: {} adopted, {added} added, \
              {changed} changed, {removed} removed, {repaired} repaired; programs: {} kept, {} \
              replaced, {} attached",
-            self.planner.plan().frontends.len(),
-            self.ledger.usage().backends,
+            usage.frontends_v4 + usage.frontends_v6,
+            usage.backends,
             self.dataplane.pin().display(),
+            unchanged + kept,
             attached.kept,
             attached.replaced,
             attached.created,
@@ -63,14 +93,35 @@ impl Reconciler {
     pub(super) fn change(&mut self, changes: impl IntoIterator<Item = Change>) {
         let since = Instant::now();
         let delta = self.planner.change(changes);
+        let delta = match &mut self.kept {
+            Some(kept) => kept.admit(delta),
+            None => delta,
+        };
         if self.retry.is_some() {
-            // The whole Plan is compared at the retry.
+            // The Plan is compared at the retry.
             return;
         }
         let reconciled = self.ledger.apply(&delta, self.now());
         let steps = reconciled.steps.len();
         self.attempt(&reconciled);
         debug!(steps, microseconds = since.elapsed().as_micros(), "applied a change");
+    }
+
+    /// Takes in the changes that made the state complete: from here on nothing is kept.
+    pub(super) fn complete(&mut self, changes: impl IntoIterator<Item = Change>) {
+        if self.kept.take().is_none() {
+            return self.change(changes);
+        }
+        self.planner.change(changes);
+        if self.retry.is_some() {
+            return;
+        }
+        let reconciled = self.compare();
+        info!(
+            report = ?reconciled.report,
+            "complete: every file is mended or removed, compared the maps with all of them"
+        );
+        self.attempt(&reconciled);
     }
 
     /// How long until [`Self::due`] has something to do.
@@ -89,7 +140,7 @@ impl Reconciler {
         match read_back(&self.dataplane) {
             Ok(ledger) => {
                 self.ledger = ledger;
-                let reconciled = self.ledger.reconcile(self.planner.plan(), self.now());
+                let reconciled = self.compare();
                 info!(report = ?reconciled.report, "read the maps back and compared them");
                 self.attempt(&reconciled);
             }
@@ -118,6 +169,15 @@ impl Reconciler {
 
     fn now(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// What it takes to bring the maps to the Plan, as far as the Plan can be relied on.
+    fn compare(&mut self) -> Reconciled {
+        let (plan, now) = (self.planner.plan(), self.started.elapsed());
+        match &self.kept {
+            Some(kept) => self.ledger.reconcile_others(plan, kept, now),
+            None => self.ledger.reconcile(plan, now),
+        }
     }
 
     fn attempt(&mut self, reconciled: &Reconciled) {

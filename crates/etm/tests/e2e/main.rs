@@ -11,6 +11,7 @@ mod files;
 mod flows;
 mod full_ring;
 mod get;
+mod incomplete;
 mod limits;
 mod load;
 mod mistakes;

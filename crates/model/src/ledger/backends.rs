@@ -9,7 +9,10 @@ use super::{
     retired::{Item, Retired},
     writes::Writes,
 };
-use crate::plan::{BackendKey, Member};
+use crate::{
+    object::ObjectName,
+    plan::{BackendKey, Member},
+};
 
 /// Records of `BACKENDS`: who has which id, and how many tables lead there.
 #[derive(Clone, Debug)]
@@ -73,6 +76,10 @@ impl Backends {
 
     pub(super) fn key(&self, id: u32) -> Option<BackendKey> {
         self.entry(id)?.key
+    }
+
+    pub(super) fn pod(&self, id: u32) -> Option<ObjectName> {
+        self.entry(id)?.name.as_ref()?.pod()
     }
 
     /// How many have a record, in use or retired.

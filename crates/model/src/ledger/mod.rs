@@ -2,6 +2,7 @@
 
 mod adopt;
 mod backends;
+mod carry;
 mod free;
 mod name;
 mod place;
@@ -28,6 +29,7 @@ use self::{
     tables::Tables,
 };
 use crate::{
+    kept::Kept,
     plan::{Delta, FrontendKey, Plan},
     step::{Limits, Step},
 };
@@ -79,16 +81,28 @@ impl Ledger {
 
     /// Compares everything with a Plan; to be used at the start, and after an error.
     pub fn reconcile(&mut self, plan: &Plan, now: Duration) -> Reconciled {
+        self.reconcile_others(plan, &Kept::default(), now)
+    }
+
+    /// Compares with a Plan as [`Ledger::reconcile`] does, but leaves some frontends as they are
+    /// wherever they lead to a complete table: for a Plan that may know too little of them.
+    pub fn reconcile_others(&mut self, plan: &Plan, kept: &Kept, now: Duration) -> Reconciled {
         let mut batch = self.begin(now);
         self.waiting.clear();
+        let stays = |key: &FrontendKey, entry: &Entry| !entry.broken && kept.contains(key);
+        batch.report.kept = self.frontends.iter().filter(|(key, entry)| stays(key, entry)).count();
         for (key, planned) in &plan.frontends {
-            self.want(*key, planned, &mut batch);
+            if !self.frontends.get(key).is_some_and(|entry| stays(key, entry)) {
+                self.want(*key, planned, &mut batch);
+            }
         }
         let gone: Vec<_> = self
             .frontends
             .iter()
             .filter(|(key, entry)| {
-                !plan.frontends.contains_key(key) && (entry.broken || !plan.held.contains(key))
+                !plan.frontends.contains_key(key)
+                    && !stays(key, entry)
+                    && (entry.broken || !plan.held.contains(key))
             })
             .map(|(key, _)| *key)
             .collect();
@@ -96,6 +110,11 @@ impl Ledger {
             self.remove(key, &mut batch);
         }
         self.finish(batch)
+    }
+
+    /// The frontends that lead to a complete table.
+    pub fn sound(&self) -> impl Iterator<Item = FrontendKey> {
+        self.frontends.iter().filter(|(_, entry)| !entry.broken).map(|(key, _)| *key)
     }
 
     /// Does what a change names, and nothing else.

@@ -24,6 +24,8 @@ pub struct Report {
     pub removed: usize,
     /// Frontends looked at and found right.
     pub unchanged: usize,
+    /// Frontends left as they were, without a look at the Plan.
+    pub kept: usize,
     /// Frontends that led to no complete table, and do now.
     pub repaired: usize,
     /// Backends written.

@@ -51,6 +51,10 @@ impl Services {
         self.ids.get(text).copied()
     }
 
+    pub(super) fn name(&self, id: u32) -> Option<&str> {
+        self.entries.get(&id).map(|entry| &*entry.name)
+    }
+
     /// Whether an id has a name that frontends can be told by.
     pub(super) fn is_named(&self, id: u32) -> bool {
         id != 0 && self.entries.get(&id).is_some_and(|entry| !entry.name.is_empty())

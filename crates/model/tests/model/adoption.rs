@@ -14,7 +14,7 @@ use crate::{
 
 /// One thing that is wrong with what is read back.
 #[derive(Clone, Debug)]
-enum Corruption {
+pub(crate) enum Corruption {
     Slot(Index, u32),
     Backend(Index, abi::Backend),
     BackendName(u32, String),
@@ -28,7 +28,7 @@ fn number() -> impl Strategy<Value = u32> {
     prop_oneof![0..8_u32, 0..1100_u32, any::<u32>()]
 }
 
-fn corruption() -> impl Strategy<Value = Corruption> {
+pub(crate) fn corruption() -> impl Strategy<Value = Corruption> {
     let frontend = (number(), number(), number(), number(), any::<(u16, u16)>()).prop_map(
         |(service, table, members, generation, (errno, flags))| abi::Frontend {
             service,
@@ -60,7 +60,7 @@ fn corruption() -> impl Strategy<Value = Corruption> {
     ]
 }
 
-fn corrupt(kernel: &mut Kernel, it: Corruption) {
+pub(crate) fn corrupt(kernel: &mut Kernel, it: Corruption) {
     let maps = &mut kernel.maps;
     let keys: Vec<_> = maps.frontends.keys().copied().collect();
     match it {

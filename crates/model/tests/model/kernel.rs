@@ -5,19 +5,21 @@ use std::{net::IpAddr, time::Duration};
 use etm_abi as abi;
 use etm_decide::pick;
 use etm_model::{
-    BackendKey, Delta, FrontendKey, GRACE, Ledger, Limits, Listener, Plan, PlannedFrontend,
+    BackendKey, Delta, FrontendKey, GRACE, Kept, Ledger, Limits, Listener, Plan, PlannedFrontend,
     Protocol, Reconciled, Step, testing::Maps,
 };
 
 pub(crate) const AMPLE: Limits = Limits { frontends: 64, backends: 256, slots: 1024 };
 
 /// A program that read a frontend and may still walk its table.
+#[derive(Clone)]
 struct Program {
     since: Duration,
     frontend: abi::Frontend,
     sees: Vec<(u32, abi::Backend)>,
 }
 
+#[derive(Clone)]
 pub(crate) struct Kernel {
     pub(crate) maps: Maps,
     pub(crate) ledger: Ledger,
@@ -50,6 +52,12 @@ impl Kernel {
 
     pub(crate) fn reconcile(&mut self, plan: &Plan) -> Reconciled {
         let reconciled = self.ledger.reconcile(plan, self.now);
+        self.write(&reconciled.steps);
+        reconciled
+    }
+
+    pub(crate) fn reconcile_others(&mut self, plan: &Plan, kept: &Kept) -> Reconciled {
+        let reconciled = self.ledger.reconcile_others(plan, kept, self.now);
         self.write(&reconciled.steps);
         reconciled
     }
@@ -101,6 +109,11 @@ impl Kernel {
         slots.iter().map(|id| (*id, self.maps.backends[*id as usize])).collect()
     }
 
+    /// What a frontend leads to.
+    pub(crate) fn members(&self, frontend: &abi::Frontend) -> Vec<abi::Backend> {
+        self.walk(frontend).into_iter().map(|(_, record)| record).collect()
+    }
+
     /// A frontend leads to a complete table.
     fn check(&self, key: &FrontendKey, frontend: &abi::Frontend) {
         let service = frontend.service;
@@ -118,7 +131,7 @@ impl Kernel {
     /// A frontend is what the Plan says.
     pub(crate) fn is_as_planned(&self, key: &FrontendKey, planned: &PlannedFrontend) -> bool {
         let Some(frontend) = self.maps.frontends.get(key) else { return false };
-        let members: Vec<_> = self.walk(frontend).into_iter().map(|(_, record)| record).collect();
+        let members = self.members(frontend);
         let pool: Vec<_> = planned.pool.iter().map(|member| record(&member.backend)).collect();
         let flags = if planned.node_only { abi::FRONTEND_NODE_ONLY } else { 0 };
         members == pool

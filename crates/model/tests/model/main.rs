@@ -5,6 +5,7 @@ mod adoption;
 mod cluster;
 mod completeness;
 mod conflicts;
+mod incomplete;
 mod kernel;
 mod order;
 mod pools;

@@ -158,6 +158,18 @@ impl Manifests {
         }
     }
 
+    /// Files that there are, but that were broken whenever they were read since the start: what
+    /// they declare is not known, and so neither is the whole state of the cluster.
+    pub fn unknown_files(&self) -> impl Iterator<Item = &str> {
+        self.index.unknown_files()
+    }
+
+    /// Whether every file has been whole once since the start, or is gone.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.unknown_files().next().is_none()
+    }
+
     /// Replaces the addresses that the node's interfaces have.
     pub fn set_node_addresses(&mut self, addresses: Vec<IpAddr>) -> Option<Change> {
         self.index.set_node_addresses(addresses)

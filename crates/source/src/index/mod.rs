@@ -41,6 +41,8 @@ struct LastGood {
     keys: Vec<ObjectKey>,
     problems: Vec<Problem>,
     broken: Option<Problem>,
+    /// Whether it ever was whole; what it declares is not known until then.
+    known: bool,
 }
 
 /// The objects that count for some keys, before files changed.
@@ -60,6 +62,11 @@ impl Index {
     /// Files that are known, in their order.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Arc<str>> {
         self.files.keys()
+    }
+
+    /// Files that never were whole, in their order.
+    pub(crate) fn unknown_files(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().filter(|(_, file)| !file.known).map(|(name, _)| &**name)
     }
 
     /// Takes new states of files in, all at once: an object that moves from one file to another
@@ -126,7 +133,7 @@ impl Index {
             self.claims.add(&key, Arc::clone(&name), declared);
             keys.push(key);
         }
-        let good = LastGood { keys, problems: file.problems, broken: None };
+        let good = LastGood { keys, problems: file.problems, broken: None, known: true };
         self.files.insert(name, good);
     }
 

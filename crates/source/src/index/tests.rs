@@ -127,6 +127,26 @@ fn a_broken_file_keeps_its_last_good_state() {
 }
 
 #[test]
+fn a_file_is_unknown_until_it_was_whole_once() {
+    let mut followed = Followed::new();
+    let unknown = |followed: &Followed| {
+        followed.index.unknown_files().map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let good = service("cart", 80, "");
+    followed.files(&[("a.yaml", Some("kind: [")), ("b.yaml", Some("kind: [")), ("c.yaml", None)]);
+    assert_eq!(unknown(&followed), ["a.yaml", "b.yaml"]);
+    followed.files(&[("a.yaml", Some("kind: {"))]);
+    assert_eq!(unknown(&followed), ["a.yaml", "b.yaml"]);
+    // Under another name it is no better known.
+    followed.files(&[("a.yaml", None), ("c.yaml", Some("kind: ["))]);
+    assert_eq!(unknown(&followed), ["b.yaml", "c.yaml"]);
+    followed.files(&[("b.yaml", Some(&good)), ("c.yaml", None)]);
+    assert!(unknown(&followed).is_empty());
+    followed.files(&[("b.yaml", Some("kind: ["))]);
+    assert!(unknown(&followed).is_empty());
+}
+
+#[test]
 fn a_slice_that_moves_to_another_service() {
     let mut followed = Followed::new();
     followed.files(&[("a.yaml", Some(&slice("one", "cart", 1)))]);

@@ -1,0 +1,35 @@
+//! What the maps hold, as a change that makes other maps hold the same.
+
+use std::sync::Arc;
+
+use etm_abi as abi;
+
+use super::{Ledger, name::service_port};
+use crate::plan::{Delta, Member, PlannedFrontend};
+
+impl Ledger {
+    /// Every frontend that leads to a complete table, for maps of other sizes to take over.
+    #[must_use]
+    pub fn carried(&self) -> Delta {
+        let sound = self.frontends.iter().filter(|(_, entry)| !entry.broken);
+        let set = sound.filter_map(|(key, entry)| Some((*key, self.planned(&entry.record)?)));
+        Delta { set: set.collect(), ..Delta::default() }
+    }
+
+    /// What made a frontend what it is.
+    fn planned(&self, record: &abi::Frontend) -> Option<PlannedFrontend> {
+        let mut pool = Vec::new();
+        if record.members > 0 {
+            for id in self.tables.get(record.table)?.backends.iter() {
+                let backend = self.backends.key(*id)?;
+                pool.push(Member { backend, pod: self.backends.pod(*id) });
+            }
+        }
+        Some(PlannedFrontend {
+            service: Arc::new(service_port(self.services.name(record.service)?)?),
+            pool: pool.into(),
+            node_only: record.flags & abi::FRONTEND_NODE_ONLY != 0,
+            errno: record.errno,
+        })
+    }
+}
