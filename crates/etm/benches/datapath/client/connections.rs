@@ -13,31 +13,16 @@ use rustix::{
 };
 
 use super::{
-    Lane, Plan, Sample, Work,
+    Lane, Plan, Times, Work,
     lane::{order, socket},
-    report,
+    times,
 };
-use crate::statistics::{mean, quantile};
 
 /// Sockets that each lane makes at a time, where lanes have to be moved between.
 const BATCH: usize = 250;
 
-pub(super) fn run(plan: &Plan) -> anyhow::Result<()> {
-    round(plan)?;
-    for _ in 0..plan.rounds {
-        report(&round(plan)?)?;
-    }
-    Ok(())
-}
-
-#[derive(Clone, Default)]
-struct Times {
-    connect: Vec<f64>,
-    whole: Vec<f64>,
-}
-
-fn round(plan: &Plan) -> anyhow::Result<Vec<Sample>> {
-    let mut times = vec![Times::default(); plan.lanes.len()];
+pub(super) fn round(plan: &Plan) -> anyhow::Result<Vec<Times>> {
+    let mut times = times(plan);
     let lanes = &plan.lanes;
     lanes[0].enter()?;
     // Made right before its call where that can be, as most programs do.
@@ -60,17 +45,11 @@ fn round(plan: &Plan) -> anyhow::Result<Vec<Sample>> {
                     None => socket(SocketType::STREAM)?,
                 };
                 let (connect, whole) = call(&lanes[lane], plan.work, socket, number)?;
-                times[lane].connect.push(connect.as_nanos() as f64);
-                times[lane].whole.push(whole.as_nanos() as f64);
+                times[lane].add_parts(connect, whole);
             }
         }
     }
-    let sample = |times: Times| Sample {
-        p50: quantile(times.connect.iter().copied(), 0.5),
-        p99: quantile(times.connect.iter().copied(), 0.99),
-        whole: mean(&times.whole),
-    };
-    Ok(times.into_iter().map(sample).collect())
+    Ok(times)
 }
 
 /// The time of connect() alone, and of everything from connect to close.

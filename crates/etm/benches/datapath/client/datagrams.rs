@@ -6,40 +6,26 @@ use anyhow::Context as _;
 use rustix::net::{self, RecvFlags, SendFlags, SocketType};
 
 use super::{
-    Plan, Sample,
+    Plan, Times,
     lane::{order, socket},
-    report,
+    times,
 };
-use crate::statistics::{mean, quantile};
 
-pub(super) fn run(plan: &Plan) -> anyhow::Result<()> {
-    round(plan)?;
-    for _ in 0..plan.rounds {
-        report(&round(plan)?)?;
-    }
-    Ok(())
-}
-
-fn round(plan: &Plan) -> anyhow::Result<Vec<Sample>> {
+pub(super) fn round(plan: &Plan) -> anyhow::Result<Vec<Times>> {
     let mut sockets = Vec::new();
     for lane in &plan.lanes {
         lane.enter()?;
         sockets.push(socket(SocketType::DGRAM)?);
     }
-    let mut times = vec![Vec::new(); plan.lanes.len()];
+    let mut times = times(plan);
     for number in 0..plan.repetitions {
         for lane in order(plan.lanes.len(), number) {
             let started = Instant::now();
             exchange(&plan.lanes[lane], &sockets[lane], number)?;
-            times[lane].push(started.elapsed().as_nanos() as f64);
+            times[lane].add(started.elapsed());
         }
     }
-    let sample = |times: &Vec<f64>| Sample {
-        p50: quantile(times.iter().copied(), 0.5),
-        p99: quantile(times.iter().copied(), 0.99),
-        whole: mean(times),
-    };
-    Ok(times.iter().map(sample).collect())
+    Ok(times)
 }
 
 fn exchange(lane: &super::Lane, socket: &OwnedFd, number: usize) -> anyhow::Result<()> {

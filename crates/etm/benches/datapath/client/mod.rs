@@ -6,7 +6,11 @@ pub(crate) mod datagrams;
 mod lane;
 pub(crate) mod streams;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+use crate::statistics::{mean, quantile};
 
 pub(crate) use lane::Lane;
 
@@ -49,15 +53,48 @@ pub(crate) struct Sample {
 pub(crate) fn run(plan: &str) -> anyhow::Result<()> {
     let plan: Plan = serde_json::from_str(plan)?;
     cpu::pin(cpu::Role::Client)?;
-    match plan.work {
-        Work::Connects | Work::Exchanges => connections::run(&plan),
-        Work::Datagrams => datagrams::run(&plan),
-        Work::Streams => streams::run(&plan),
+    let round = match plan.work {
+        Work::Connects | Work::Exchanges => connections::round,
+        Work::Datagrams => datagrams::round,
+        Work::Streams => streams::round,
+    };
+    round(&plan)?;
+    for _ in 0..plan.rounds {
+        let samples: Vec<Sample> = round(&plan)?.iter().map(Times::sample).collect();
+        println!("{}", serde_json::to_string(&samples)?);
+    }
+    Ok(())
+}
+
+/// What one lane took in one round, call by call, in nanoseconds.
+#[derive(Debug, Default)]
+struct Times {
+    call: Vec<f64>,
+    whole: Vec<f64>,
+}
+
+impl Times {
+    /// Notes a call that is the whole.
+    fn add(&mut self, took: Duration) {
+        self.add_parts(took, took);
+    }
+
+    /// Notes a call, and the whole that it is a part of.
+    fn add_parts(&mut self, call: Duration, whole: Duration) {
+        self.call.push(call.as_nanos() as f64);
+        self.whole.push(whole.as_nanos() as f64);
+    }
+
+    fn sample(&self) -> Sample {
+        Sample {
+            p50: quantile(self.call.iter().copied(), 0.5),
+            p99: quantile(self.call.iter().copied(), 0.99),
+            whole: mean(&self.whole),
+        }
     }
 }
 
-/// Prints what a round gave, a sample for each lane.
-fn report(samples: &[Sample]) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string(samples)?);
-    Ok(())
+/// Nothing taken yet, for each lane of a plan.
+fn times(plan: &Plan) -> Vec<Times> {
+    plan.lanes.iter().map(|_| Times::default()).collect()
 }

@@ -6,42 +6,26 @@ use anyhow::{Context as _, ensure};
 use rustix::net::{self, RecvFlags, SendFlags, SocketType};
 
 use super::{
-    Plan, Sample,
+    Plan, Times,
     lane::{order, socket},
-    report,
+    times,
 };
-use crate::{
-    server::TRANSFER,
-    statistics::{mean, quantile},
-};
+use crate::server::TRANSFER;
 
 /// Written at a time.
 const CHUNK: usize = 256 << 10;
 
-pub(super) fn run(plan: &Plan) -> anyhow::Result<()> {
-    round(plan)?;
-    for _ in 0..plan.rounds {
-        report(&round(plan)?)?;
-    }
-    Ok(())
-}
-
-fn round(plan: &Plan) -> anyhow::Result<Vec<Sample>> {
-    let mut times = vec![Vec::new(); plan.lanes.len()];
+pub(super) fn round(plan: &Plan) -> anyhow::Result<Vec<Times>> {
+    let mut times = times(plan);
     for number in 0..plan.repetitions {
         for lane in order(plan.lanes.len(), number) {
             let stream = open(&plan.lanes[lane], number)?;
             let started = Instant::now();
             transfer(&stream)?;
-            times[lane].push(started.elapsed().as_nanos() as f64);
+            times[lane].add(started.elapsed());
         }
     }
-    let sample = |times: &Vec<f64>| Sample {
-        p50: quantile(times.iter().copied(), 0.5),
-        p99: quantile(times.iter().copied(), 0.99),
-        whole: mean(times),
-    };
-    Ok(times.iter().map(sample).collect())
+    Ok(times)
 }
 
 fn open(lane: &super::Lane, number: usize) -> anyhow::Result<OwnedFd> {

@@ -34,13 +34,13 @@ pub(super) fn measure(results: &mut Results) -> anyhow::Result<()> {
     let (cgroup, pins, manifests) = (Cgroup::new()?, BpfDir::new()?, Manifests::new()?);
     declare(&cluster, &manifests)?;
     let pin = pins.path().join("etm");
-    let started = Instant::now();
-    let agent = Agent::of(binary("etm")?)
+    let described = Agent::of(binary("etm")?)
         .node("bench")
         .manifests(manifests.path())
         .cgroup(&cgroup)
-        .pin(&pin)
-        .start()?;
+        .pin(&pin);
+    let started = Instant::now();
+    let agent = described.start()?;
     let cold = started.elapsed().as_secs_f64();
     let view = View::open(&pin)?;
     let frontends = view.contents()?.frontends.len();
@@ -70,12 +70,7 @@ pub(super) fn measure(results: &mut Results) -> anyhow::Result<()> {
 
     drop(agent);
     let started = Instant::now();
-    let agent = Agent::of(binary("etm")?)
-        .node("bench")
-        .manifests(manifests.path())
-        .cgroup(&cgroup)
-        .pin(&pin)
-        .start()?;
+    let agent = described.start()?;
     let warm = started.elapsed().as_secs_f64();
     results.tell(format!("restart over full maps, from exec to ready, {at}"), warm, "s");
     drop(agent);
