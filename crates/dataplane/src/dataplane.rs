@@ -10,7 +10,7 @@ use crate::{
     kernel::{is_cgroup2, may_load},
     maps::{Events, Maps},
     object::{Programs, Settings},
-    pin::{PinDirectory, sets, version},
+    pin::{PinDirectory, serving, version},
 };
 
 /// What the data path is made with.
@@ -98,8 +98,8 @@ impl Dataplane {
     ///
     /// Where a map cannot be read.
     pub fn predecessor(&self) -> Result<Option<(Contents, Limits)>, OpenError> {
-        match sets(self.pins.path())?.into_iter().next() {
-            Some((_, set)) if set != self.set && version(&set) == Some(ABI_VERSION) => {
+        match serving(self.pins.path())? {
+            Some(set) if set != self.set && version(&set) == Some(ABI_VERSION) => {
                 let maps = Maps::open(&set)?;
                 Ok(Some((contents(&maps)?, limits(&maps))))
             }

@@ -5,7 +5,7 @@
 
 use std::{
     fs, io,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::DirBuilderExt as _},
     path::{Path, PathBuf},
 };
 
@@ -43,7 +43,9 @@ impl PinDirectory {
         }
         let made = !path.exists();
         for directory in [path, &path.join("links")] {
-            fs::create_dir_all(directory).map_err(|error| match error.kind() {
+            // Nobody else's business, and whoever may open the directory may lock it.
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+            made.map_err(|error| match error.kind() {
                 io::ErrorKind::PermissionDenied => OpenError::Permission,
                 _ => OpenError::io("could not make", directory)(error),
             })?;
@@ -120,9 +122,24 @@ impl PinDirectory {
     }
 }
 
+/// The set that the attached programs use: the newest one that they were noted in, since a younger
+/// one is only being filled.
+pub(crate) fn serving(path: &Path) -> Result<Option<PathBuf>, OpenError> {
+    let attached = |set: &Path| {
+        let meta = open_meta(set).ok().and_then(|meta| meta.get(0));
+        meta.is_some_and(|meta| meta.build != 0)
+    };
+    let sets = sets(path)?;
+    let found = sets.iter().rev().find(|(_, set)| attached(set)).or_else(|| sets.first());
+    Ok(found.map(|(_, set)| set.clone()))
+}
+
 /// Every set of maps with its number, the newest last.
 pub(crate) fn sets(path: &Path) -> Result<Vec<(u32, PathBuf)>, OpenError> {
-    let entries = fs::read_dir(path).map_err(OpenError::io("could not list", path))?;
+    let entries = fs::read_dir(path).map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => OpenError::Permission,
+        _ => OpenError::io("could not list", path)(error),
+    })?;
     let mut sets = Vec::new();
     for entry in entries {
         let entry = entry.map_err(OpenError::io("could not list", path))?;

@@ -11,7 +11,7 @@ use crate::{
     error::{MapError, OpenError},
     flows::Flows,
     maps::Maps,
-    pin::{sets, version},
+    pin::{serving, version},
     stats::{MapUsage, ProgramUsage, map_usage, program_usage},
     sys,
 };
@@ -39,7 +39,7 @@ impl View {
             Err(_) => return Err(absent()),
             Ok(_) => {}
         }
-        let (_, set) = sets(pin)?.into_iter().next().ok_or_else(absent)?;
+        let set = serving(pin)?.ok_or_else(absent)?;
         let meta = sys::object_get(&set.join("META"));
         if meta.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
             return Err(OpenError::Permission);
