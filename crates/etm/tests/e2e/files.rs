@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use etm_model::Protocol as Transport;
 use etm_testkit::{Protocol, objects};
 use serde_json::{Value, json};
 
@@ -37,8 +38,9 @@ fn a_broken_file_is_named_and_its_last_good_state_serves_on() {
         .port("http", "TCP", 8888, POD_PORT)
         .selector("app", "web");
     scene.manifests.apply("web.yaml", &[mended]).expect("a file");
-    until_logged(&agent, &["INFO", "mended: web.yaml:6:"]);
     let target = SocketAddr::new(VIP4, 8888);
+    until("the new port is there", || scene.members(target, Transport::Tcp) == Some(1));
+    until_logged(&agent, &["INFO", "mended: web.yaml:6:", "sequence"]);
     let call = scene.caller(&client, Protocol::Tcp).call(target).expect("a call");
     assert_served(&call, &client);
     assert_eq!(scene.get("services").len(), 1);
