@@ -41,14 +41,14 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
     exit_code(&mut cargo)
 }
 
-/// `demo [ARGS...]`: release, since it shows figures. The demo takes the place of this process, so
+/// `demo [ARGS...]`: optimized, since it shows figures. The demo takes the place of this process, so
 /// that whoever pressed Ctrl-C waits until it has removed what it made.
 pub(crate) fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     prepare(workspace)?;
-    release(workspace, "--examples")?;
+    optimized(workspace, "demo", "--examples")?;
     let mut cargo = workspace.cargo();
     cargo
-        .args(["run", "--quiet", "--release", "-p", "etm", "--example", "demo", "--"])
+        .args(["run", "--quiet", "--profile", "demo", "-p", "etm", "--example", "demo", "--"])
         .args(arguments)
         .env("PATH", search_path());
     Err(cargo.exec()).context("run the demo")
@@ -57,7 +57,7 @@ pub(crate) fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
 /// `bench [ARGS...]`: the datapath bench; it writes `target/bench/datapath.json`.
 pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     prepare(workspace)?;
-    release(workspace, "--benches")?;
+    optimized(workspace, "release", "--benches")?;
     let mut cargo = workspace.cargo();
     cargo
         .args(["bench", "-p", "etm", "--bench", "datapath", "--"])
@@ -81,9 +81,10 @@ fn prepare(workspace: &Workspace) -> Result<()> {
 }
 
 /// Demo and bench start `etm` and the testkit's programs from the same profile's directory.
-fn release(workspace: &Workspace, targets: &str) -> Result<()> {
+fn optimized(workspace: &Workspace, profile: &str, targets: &str) -> Result<()> {
     let packages = ["-p", "etm", "-p", "etm-testkit"];
-    run(workspace.cargo().args(["build", "--release", "--bins", targets]).args(packages))
+    let mut cargo = workspace.cargo();
+    run(cargo.args(["build", "--profile", profile, "--bins", targets]).args(packages))
 }
 
 /// Tests of the data path mostly wait, for namespaces, timers and the kernel's grace periods, so
