@@ -44,17 +44,17 @@ impl Baseline {
         {
             loader.map_max_entries(map, 2);
         }
-        let mut object = loader.load(OBJECT).map_err(|error| OpenError::Load(Box::new(error)))?;
+        let mut object = loader.load(OBJECT).map_err(OpenError::load)?;
         let connect: &mut CgroupSockAddr = program(&mut object, CONNECT)?;
         connect
             .load()
             .and_then(|()| connect.attach(&directory, CgroupAttachMode::Single))
-            .map_err(refused(CONNECT))?;
+            .map_err(|error| OpenError::program(CONNECT, error))?;
         let release: &mut CgroupSock = program(&mut object, RELEASE)?;
         release
             .load()
             .and_then(|()| release.attach(&directory, CgroupAttachMode::Single))
-            .map_err(refused(RELEASE))?;
+            .map_err(|error| OpenError::program(RELEASE, error))?;
         Ok(Self(object))
     }
 
@@ -78,7 +78,7 @@ impl Baseline {
 
     fn runs(&self, name: &'static str) -> Result<Runs, OpenError> {
         let program = self.0.program(name).ok_or(MapError::Missing { name })?;
-        let info = program.info().map_err(refused(name))?;
+        let info = program.info().map_err(|error| OpenError::program(name, error))?;
         let run_time_ns = u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX);
         Ok(Runs { runs: info.run_count(), run_time_ns })
     }
@@ -89,9 +89,5 @@ where
     P: TryFrom<&'a mut Program, Error = ProgramError>,
 {
     let program = object.program_mut(name).ok_or(MapError::Missing { name })?;
-    program.try_into().map_err(refused(name))
-}
-
-fn refused(program: &'static str) -> impl FnOnce(ProgramError) -> OpenError {
-    move |source| OpenError::Program { program, source: Box::new(source) }
+    program.try_into().map_err(|error| OpenError::program(name, error))
 }

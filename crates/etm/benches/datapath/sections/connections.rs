@@ -2,7 +2,7 @@
 
 use super::{Figure, microseconds, ratio};
 use crate::{
-    client::{Lane, Plan, Work},
+    client::{Plan, Work},
     results::{Budget, Results},
     stage::{Covered, Stage},
 };
@@ -30,13 +30,11 @@ fn against_direct(
     services: usize,
     results: &mut Results,
 ) -> anyhow::Result<()> {
-    let lanes = || -> anyhow::Result<Vec<Lane>> {
-        Ok(vec![stage.direct(covered)?, stage.through(covered, covered.cluster.targets())?])
-    };
-    let connects =
-        stage.run(&Plan { work: Work::Connects, lanes: lanes()?, rounds, repetitions: 10_000 })?;
-    let exchanges =
-        stage.run(&Plan { work: Work::Exchanges, lanes: lanes()?, rounds, repetitions: 3_000 })?;
+    let etm = stage.through(covered, covered.cluster.targets())?;
+    let lanes = vec![stage.direct(covered)?, etm];
+    let plan = |work, repetitions| Plan { work, lanes: lanes.clone(), rounds, repetitions };
+    let connects = stage.run(&plan(Work::Connects, 10_000))?;
+    let exchanges = stage.run(&plan(Work::Exchanges, 3_000))?;
     let at = format!("at {services} Services");
     results.judge(
         format!("connect p50, etm / direct, {at}"),
