@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use etm_testkit::{BpfDir, Cgroup, Manifests, require_root};
@@ -90,8 +90,10 @@ fn no_privileges() {
     let root = Attempt::new();
     // Where nobody may read it: the build's own folder may be root's.
     let etm = root.manifests.join("etm");
-    fs::copy(ETM, &etm).expect("a copy");
-    fs::set_permissions(&etm, fs::Permissions::from_mode(0o755)).expect("a mode");
+    // By a process of its own: a test beside this one that starts a program just then would hand
+    // on the open file, and what is open for writing cannot be run.
+    let copied = Command::new("install").arg("--mode=755").args([Path::new(ETM), &etm]).status();
+    assert!(copied.expect("install, of coreutils").success());
     let setpriv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     let program = setpriv.iter().map(PathBuf::from).chain([etm]).collect();
     let folder = root.pin.parent().expect("the scratch folder").to_owned();
