@@ -1,11 +1,12 @@
 //! `connect()` and `getpeername()`.
 
-use etm_abi::{Address, Counter, FRONTEND_NODE_ONLY, Frontend, PROTOCOL_TCP};
+use etm_abi::{Address, Counter, FRONTEND_NODE_ONLY, PROTOCOL_TCP};
 use etm_decide::pick;
 
 use crate::{
     context::{ALLOW, Caller, Family},
     flows::{self, Told},
+    frontends::{self, Frontend},
     mptcp,
     random::random,
     report::{count, refuse},
@@ -21,11 +22,11 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
     let Some(frontend) = applicable(caller, &address, port, protocol) else {
         return unknown_port(caller, &address, protocol, Counter::ConnectUnknownPort);
     };
-    let Some(id) = pick(&Maps, frontend, random()) else {
-        return refuse(caller, frontend, protocol, Counter::ConnectNoBackend);
+    let Some(id) = pick(&Maps, frontend.target, random()) else {
+        return refuse(caller, &frontend, protocol, Counter::ConnectNoBackend);
     };
     let Some(pod) = backend(id) else {
-        return refuse(caller, frontend, protocol, Counter::BrokenTable);
+        return refuse(caller, &frontend, protocol, Counter::BrokenTable);
     };
     let told = Told { service: &address, service_port: port, backend: id, pod };
     let owner = if protocol == PROTOCOL_TCP { mptcp::owner(caller) } else { None };
@@ -45,9 +46,9 @@ pub fn applicable<F: Family>(
     address: &Address,
     port: u16,
     protocol: u8,
-) -> Option<&'static Frontend> {
-    let frontend = Caller::<F>::frontend(address, port, protocol)?;
-    if frontend.flags & FRONTEND_NODE_ONLY != 0 && is_elsewhere(caller) {
+) -> Option<Frontend> {
+    let frontend = frontends::find(address, port, protocol)?;
+    if frontend.target.flags() & FRONTEND_NODE_ONLY != 0 && is_elsewhere(caller) {
         return None;
     }
     Some(frontend)
@@ -69,9 +70,9 @@ pub fn unknown_port<F: Family>(
     counter: Counter,
 ) -> i32 {
     if settings::refuse_unknown_port()
-        && let Some(frontend) = Caller::<F>::any_port(address)
+        && let Some(frontend) = frontends::any_port(address)
     {
-        return refuse(caller, frontend, protocol, counter);
+        return refuse(caller, &frontend, protocol, counter);
     }
     ALLOW
 }

@@ -9,12 +9,7 @@ use aya_ebpf::{
     EbpfContext as _, bindings::bpf_sock_addr, helpers::bpf_get_netns_cookie,
     helpers::bpf_get_socket_cookie, programs::SockAddrContext,
 };
-use etm_abi::{
-    ANY_PORT, ANY_PROTOCOL, Address, Frontend, PROTOCOL_TCP, PROTOCOL_UDP, ServiceKey4,
-    ServiceKey6, is_mapped, mapped,
-};
-
-use crate::maps;
+use etm_abi::{Address, PROTOCOL_TCP, PROTOCOL_UDP, mapped};
 
 /// What a program returns to let the call go on.
 pub const ALLOW: i32 = 1;
@@ -154,26 +149,5 @@ impl<F: Family> Caller<F> {
     pub fn netns(&self) -> u64 {
         // SAFETY: the helper takes this program type's context.
         unsafe { bpf_get_netns_cookie(self.as_ptr()) }
-    }
-
-    /// The frontend of an address, port and protocol.
-    #[inline(always)]
-    pub fn frontend(address: &Address, port: u16, protocol: u8) -> Option<&'static Frontend> {
-        if is_mapped(address) {
-            let key = ServiceKey4 { address: address[3], port, protocol, pad: 0 };
-            // SAFETY: the value is replaced as a whole, never written in place, and stays readable
-            // for as long as the program runs (RCU).
-            unsafe { maps::SERVICES4.get(key) }
-        } else {
-            let key = ServiceKey6 { address: *address, port, protocol, pad: 0 };
-            // SAFETY: as above.
-            unsafe { maps::SERVICES6.get(key) }
-        }
-    }
-
-    /// The frontend that refuses whatever port its address has not.
-    #[inline(always)]
-    pub fn any_port(address: &Address) -> Option<&'static Frontend> {
-        Self::frontend(address, ANY_PORT, ANY_PROTOCOL)
     }
 }

@@ -14,6 +14,7 @@
 mod call;
 mod context;
 mod flows;
+mod frontends;
 mod maps;
 mod mptcp;
 mod random;

@@ -7,18 +7,18 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use etm_abi::{
-    Backend, BackendName, Counter, Event, FLOW_SLOTS, Flow, Frontend, Meta, ServiceKey4,
-    ServiceKey6, ServiceName, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
+    Backend, BackendName, Counter, Event, FLOW_SLOTS, Flow, Meta, ServiceCell4, ServiceCell6,
+    ServiceName, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 
 const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
 const NO_PREALLOC: usize = BPF_F_NO_PREALLOC as usize;
 
 #[btf_map]
-pub static SERVICES4: HashMap<ServiceKey4, Frontend, 65_536, NO_PREALLOC> = HashMap::new();
+pub static SERVICES4: Array<ServiceCell4, 131_072, MMAPABLE> = Array::new();
 
 #[btf_map]
-pub static SERVICES6: HashMap<ServiceKey6, Frontend, 65_536, NO_PREALLOC> = HashMap::new();
+pub static SERVICES6: Array<ServiceCell6, 131_072, MMAPABLE> = Array::new();
 
 /// Two 32-bit slots an element.
 #[btf_map]

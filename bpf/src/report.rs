@@ -3,10 +3,11 @@
 use aya_ebpf::helpers::{
     bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_ktime_get_ns, bpf_set_retval,
 };
-use etm_abi::{Counter, Event, Frontend};
+use etm_abi::{Counter, Event};
 
 use crate::{
     context::{Caller, DENY, Family},
+    frontends::Frontend,
     maps, settings,
 };
 
@@ -35,7 +36,7 @@ pub fn refuse<F: Family>(
     event(caller, frontend, protocol, counter);
     if settings::has_set_retval() {
         // SAFETY: the helper takes any errno; 4095 is the largest that the kernel knows.
-        unsafe { bpf_set_retval(-((frontend.errno & 0xfff) as i32)) };
+        unsafe { bpf_set_retval(-((frontend.errno() & 0xfff) as i32)) };
     }
     DENY
 }
@@ -63,7 +64,7 @@ fn event<F: Family>(caller: &Caller<F>, frontend: &Frontend, protocol: u8, count
         address: caller.address(),
         counter: counter as u32,
         pid: (bpf_get_current_pid_tgid() >> 32) as u32,
-        service: frontend.service,
+        service: frontend.service(),
         port: caller.port(),
         protocol,
         pad: 0,

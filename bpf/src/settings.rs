@@ -3,6 +3,10 @@
 
 use aya_ebpf::Global;
 
+/// Cells of `SERVICES4` and of `SERVICES6`, less one.
+#[unsafe(no_mangle)]
+static SERVICE_MASK: Global<u32> = Global::new(0);
+
 /// Cookie of the network namespace whose loopback serves node ports; 0 serves none.
 #[unsafe(no_mangle)]
 static NODE_NETNS: Global<u64> = Global::new(0);
@@ -22,6 +26,11 @@ static HAS_LOOP: Global<u8> = Global::new(1);
 /// Whether the kernel has `bpf_skc_to_mptcp_sock` (5.19, with CONFIG_MPTCP).
 #[unsafe(no_mangle)]
 static HAS_MPTCP: Global<u8> = Global::new(1);
+
+#[inline(always)]
+pub fn service_mask() -> u32 {
+    SERVICE_MASK.load()
+}
 
 #[inline(always)]
 pub fn node_netns() -> u64 {

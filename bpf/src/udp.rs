@@ -1,8 +1,7 @@
 //! `sendmsg()` and `recvmsg()` of UDP sockets that are not connected.
 
 use etm_abi::{
-    Address, Backend, Counter, Frontend, PROTOCOL_UDP, UdpFlow, UdpFlowKey, UdpReverse,
-    UdpReverseKey,
+    Address, Backend, Counter, PROTOCOL_UDP, Target, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 use etm_decide::{keep, pick};
 
@@ -23,18 +22,19 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
         return unknown_port(caller, &address, PROTOCOL_UDP, Counter::SendUnknownPort);
     };
     let key = UdpFlowKey { cookie: caller.cookie(), address, port, pad: [0; 3] };
-    let (id, counter) = match kept(&key, frontend) {
+    let Some((generation, target)) = frontend.present() else { return ALLOW };
+    let (id, counter) = match kept(&key, generation, target) {
         Some(id) => (id, Counter::SendKept),
         None => {
-            let Some(id) = pick(&Maps, frontend, random()) else {
-                return refuse(caller, frontend, PROTOCOL_UDP, Counter::SendNoBackend);
+            let Some(id) = pick(&Maps, target, random()) else {
+                return refuse(caller, &frontend, PROTOCOL_UDP, Counter::SendNoBackend);
             };
-            remember(&key, UdpFlow { backend: id, generation: frontend.generation });
+            remember(&key, UdpFlow { backend: id, generation });
             (id, Counter::SendForwarded)
         }
     };
     let Some(pod) = backend(id) else {
-        return refuse(caller, frontend, PROTOCOL_UDP, Counter::BrokenTable);
+        return refuse(caller, &frontend, PROTOCOL_UDP, Counter::BrokenTable);
     };
     expect_reply(&key, pod);
     caller.rewrite(&pod.address, pod.port);
@@ -44,10 +44,10 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
 
 /// The backend that the socket was given before, if it is still usable for this frontend.
 #[inline(always)]
-fn kept(key: &UdpFlowKey, frontend: &Frontend) -> Option<u32> {
+fn kept(key: &UdpFlowKey, generation: u32, target: Target) -> Option<u32> {
     // SAFETY: the value is copied at once; a replaced one is as good as the one before it.
     let flow = *unsafe { maps::UDP_FLOWS.get(key) }?;
-    let current = keep(&Maps, frontend, flow)?;
+    let current = keep(&Maps, generation, target, flow)?;
     if current.generation != flow.generation {
         remember(key, current);
     }

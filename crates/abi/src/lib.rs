@@ -18,13 +18,14 @@ pub use flow::{
     FLOW_BUSY, FLOW_CLOSED, FLOW_SLOTS, Flow, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 pub use frontend::{
-    ANY_PORT, ANY_PROTOCOL, FRONTEND_NODE_ONLY, Frontend, MAX_MEMBERS, SERVICE_NAME_LEN,
-    ServiceKey4, ServiceKey6, ServiceName,
+    ANY_PORT, ANY_PROTOCOL, FRONTEND_FLAGS, FRONTEND_NODE_ONLY, Frontend, MAX_MEMBERS, Owner,
+    PROBES, SERVICE_NAME_LEN, ServiceCell4, ServiceCell6, ServiceKey4, ServiceKey6, ServiceName,
+    Target, cells,
 };
 pub use meta::Meta;
 
 /// Version of the layouts in this crate; pinned maps of another version are never written to.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// `IPPROTO_TCP`. MPTCP sockets (`IPPROTO_MPTCP`, 262) are looked up as TCP.
 pub const PROTOCOL_TCP: u8 = 6;

@@ -110,7 +110,7 @@ impl Dataplane {
     /// Sizes of the maps.
     #[must_use]
     pub const fn limits(&self) -> Limits {
-        limits(&self.maps)
+        self.config.limits
     }
 
     /// Highest generation of a table that was noted.
@@ -154,9 +154,12 @@ impl Dataplane {
                 return self.maps.service_names.set(*id, name.as_deref());
             }
             Step::SetFrontend { key, frontend } => {
-                return self.maps.frontends.set(key, *frontend);
+                return self.maps.frontends.set(key, frontend);
             }
-            Step::RemoveFrontend { key } => return self.maps.frontends.remove(key),
+            Step::RemoveFrontend { key } => {
+                self.maps.frontends.remove(key);
+                return Ok(());
+            }
         };
         let name = if matches!(step, Step::SetSlots { .. }) { "SLOTS" } else { "BACKENDS" };
         if within { Ok(()) } else { Err(MapError::Missing { name }) }

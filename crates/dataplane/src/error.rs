@@ -1,6 +1,7 @@
 use std::{io, path::PathBuf};
 
 use aya::{EbpfError, maps::MapError as AyaMapError, programs::ProgramError};
+use etm_model::FrontendKey;
 use thiserror::Error;
 
 use crate::attach::Hook;
@@ -150,6 +151,14 @@ pub enum MapError {
     Missing {
         /// Its name.
         name: &'static str,
+    },
+    /// Every cell in which a frontend could be is taken by another one.
+    #[error("map {name} has no free cell near the place of {key:?}")]
+    Crowded {
+        /// Its name.
+        name: &'static str,
+        /// The frontend.
+        key: FrontendKey,
     },
     /// A system call on the map failed.
     #[error("map {name}")]

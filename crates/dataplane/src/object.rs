@@ -10,6 +10,7 @@ use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
     programs::{CgroupSock, CgroupSockAddr, ProgramError},
 };
+use etm_abi::cells;
 
 use crate::{attach::Hook, dataplane::Config, error::OpenError, kernel::Helpers, maps::NAMES};
 
@@ -18,6 +19,7 @@ pub(crate) static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("ETM_BPF_OBJE
 /// The constants that the programs are compiled with by the kernel.
 #[derive(Clone, Copy, Debug, Hash)]
 pub(crate) struct Settings {
+    service_mask: u32,
     node_netns: u64,
     refuse_unknown_port: bool,
     helpers: Helpers,
@@ -26,6 +28,7 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
+            service_mask: cells(config.limits.frontends) - 1,
             node_netns: config.node_netns,
             refuse_unknown_port: config.refuse_unknown_port,
             helpers: Helpers::probe(),
@@ -65,13 +68,14 @@ impl Programs {
         let mut loader = EbpfLoader::new();
         loader
             .verifier_log_level(VerifierLogLevel::STATS)
+            .override_global("SERVICE_MASK", &settings.service_mask, true)
             .override_global("NODE_NETNS", &settings.node_netns, true)
             .override_global("REFUSE_UNKNOWN_PORT", &flags[0], true)
             .override_global("HAS_SET_RETVAL", &flags[1], true)
             .override_global("HAS_LOOP", &flags[2], true)
             .override_global("HAS_MPTCP", &flags[3], true)
-            .map_max_entries("SERVICES4", config.limits.frontends)
-            .map_max_entries("SERVICES6", config.limits.frontends)
+            .map_max_entries("SERVICES4", cells(config.limits.frontends))
+            .map_max_entries("SERVICES6", cells(config.limits.frontends))
             .map_max_entries("SERVICE_NAMES", config.limits.names())
             .map_max_entries("BACKENDS", config.limits.backends)
             .map_max_entries("BACKEND_NAMES", config.limits.backends)

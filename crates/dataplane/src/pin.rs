@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use etm_abi::ABI_VERSION;
+use etm_abi::{ABI_VERSION, cells};
 use etm_model::Limits;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 
@@ -161,7 +161,7 @@ fn fits(set: &Path, limits: &Limits) -> bool {
     version(set) == Some(ABI_VERSION)
         && NAMES.iter().all(|name| set.join(name).exists())
         && [
-            ("SERVICES4", limits.frontends),
+            ("SERVICES4", cells(limits.frontends)),
             ("SERVICE_NAMES", limits.names()),
             ("BACKENDS", limits.backends),
             ("SLOTS", limits.slots.div_ceil(2)),

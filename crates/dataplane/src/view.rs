@@ -62,11 +62,8 @@ impl View {
     }
 
     /// Reads one frontend; none where the maps have no such address, port and protocol.
-    ///
-    /// # Errors
-    ///
-    /// Where the map cannot be read.
-    pub fn frontend(&self, key: &FrontendKey) -> Result<Option<Frontend>, MapError> {
+    #[must_use]
+    pub fn frontend(&self, key: &FrontendKey) -> Option<Frontend> {
         self.maps.frontends.get(key)
     }
 

@@ -1,4 +1,4 @@
-use etm_abi::{Frontend, UdpFlow};
+use etm_abi::{Target, UdpFlow};
 
 use crate::Tables;
 
@@ -6,20 +6,27 @@ use crate::Tables;
 /// brought up to the frontend's present table, or none where another backend must be chosen.
 ///
 /// As long as the table is the one at which the flow was last checked, membership needs no look;
-/// after a change the table is searched once.
+/// after a change the table is searched once. `generation` must have been read before `target`: a
+/// new table under the old generation is searched once more, the old table under the new generation
+/// would never be searched again.
 #[inline(always)]
 #[must_use]
-pub fn keep<T: Tables>(tables: &T, frontend: &Frontend, flow: UdpFlow) -> Option<UdpFlow> {
+pub fn keep<T: Tables>(
+    tables: &T,
+    generation: u32,
+    target: Target,
+    flow: UdpFlow,
+) -> Option<UdpFlow> {
     if !tables.available(flow.backend) {
         return None;
     }
-    if flow.generation == frontend.generation {
+    if flow.generation == generation {
         return Some(flow);
     }
     tables
-        .search(frontend.members, |member| {
-            let backend = tables.slot(frontend.table.wrapping_add(member))?;
+        .search(target.members(), |member| {
+            let backend = tables.slot(target.table().wrapping_add(member))?;
             (backend == flow.backend).then_some(backend)
         })
-        .map(|backend| UdpFlow { backend, generation: frontend.generation })
+        .map(|backend| UdpFlow { backend, generation })
 }

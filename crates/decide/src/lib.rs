@@ -7,10 +7,12 @@
 #![forbid(unsafe_code)]
 
 mod flow;
+mod lookup;
 mod pick;
 mod random;
 
 pub use flow::keep;
+pub use lookup::{Cell, lookup};
 pub use pick::pick;
 pub use random::random;
 

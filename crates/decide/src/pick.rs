@@ -1,4 +1,4 @@
-use etm_abi::Frontend;
+use etm_abi::Target;
 
 use crate::Tables;
 
@@ -6,21 +6,21 @@ use crate::Tables;
 /// 16 would be wrong without the walk; with the walk, none is.
 const DRAWS: u32 = 4;
 
-/// Chooses a usable member of a frontend's table, evenly for an even `random`; none where no
+/// Chooses a usable member of a table, evenly for an even `random`; none where no
 /// member is usable.
 ///
 /// A slot whose backend is out is drawn again by a rehash of `random`, so that the callers of one
 /// lost backend spread over all others instead of falling on its neighbour.
 #[inline(always)]
 #[must_use]
-pub fn pick<T: Tables>(tables: &T, frontend: &Frontend, random: u32) -> Option<u32> {
-    if frontend.members == 0 {
+pub fn pick<T: Tables>(tables: &T, target: Target, random: u32) -> Option<u32> {
+    if target.members() == 0 {
         return None;
     }
-    if let Some(backend) = usable(tables, frontend, scale(random, frontend.members)) {
+    if let Some(backend) = usable(tables, target, scale(random, target.members())) {
         return Some(backend);
     }
-    match pick_other(tables, frontend, random) {
+    match pick_other(tables, target, random) {
         NONE => None,
         backend => Some(backend as u32),
     }
@@ -34,35 +34,35 @@ const NONE: u64 = u64::MAX;
 /// function can return one.
 #[cold]
 #[inline(never)]
-fn pick_other<T: Tables>(tables: &T, frontend: &Frontend, random: u32) -> u64 {
+fn pick_other<T: Tables>(tables: &T, target: Target, random: u32) -> u64 {
     let mut draw = rehash(random);
     let mut round = 1;
     while round < DRAWS {
-        if let Some(backend) = usable(tables, frontend, scale(draw, frontend.members)) {
+        if let Some(backend) = usable(tables, target, scale(draw, target.members())) {
             return backend as u64;
         }
         draw = rehash(draw);
         round += 1;
     }
-    walk(tables, frontend, draw).map_or(NONE, |backend| backend as u64)
+    walk(tables, target, draw).map_or(NONE, |backend| backend as u64)
 }
 
 /// The backend of a member, where new connections may be sent to it.
 #[inline(always)]
-fn usable<T: Tables>(tables: &T, frontend: &Frontend, member: u32) -> Option<u32> {
-    let backend = tables.slot(frontend.table.wrapping_add(member))?;
+fn usable<T: Tables>(tables: &T, target: Target, member: u32) -> Option<u32> {
+    let backend = tables.slot(target.table().wrapping_add(member))?;
     tables.available(backend).then_some(backend)
 }
 
 /// Visits every member once, in an order that `random` shuffles: from slot to slot, the member
 /// behind many that are out, as when a whole zone is lost, would get the share of all of them.
 #[inline(always)]
-fn walk<T: Tables>(tables: &T, frontend: &Frontend, random: u32) -> Option<u32> {
-    let members = frontend.members;
+fn walk<T: Tables>(tables: &T, target: Target, random: u32) -> Option<u32> {
+    let members = target.members();
     let shuffle = Shuffle::new(members, random);
     tables.search(shuffle.mask.wrapping_add(1), |step| {
         let member = shuffle.at(step);
-        if member < members { usable(tables, frontend, member) } else { None }
+        if member < members { usable(tables, target, member) } else { None }
     })
 }
 

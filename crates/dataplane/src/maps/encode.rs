@@ -19,15 +19,10 @@ pub(super) fn key(frontend: &FrontendKey) -> Option<Key> {
         Listener::Port(_, Protocol::Sctp) => return None,
     };
     Some(match frontend.ip {
-        IpAddr::V4(ip) => Key::V4(ServiceKey4 {
-            address: u32::from_ne_bytes(ip.octets()),
-            port,
-            protocol,
-            pad: 0,
-        }),
-        IpAddr::V6(_) => {
-            Key::V6(ServiceKey6 { address: to_abi(frontend.ip), port, protocol, pad: 0 })
+        IpAddr::V4(ip) => {
+            Key::V4(ServiceKey4::new(u32::from_ne_bytes(ip.octets()), port, protocol))
         }
+        IpAddr::V6(_) => Key::V6(ServiceKey6::new(&to_abi(frontend.ip), port, protocol)),
     })
 }
 
@@ -41,13 +36,14 @@ fn listener(port: u16, protocol: u8) -> Option<Listener> {
 }
 
 /// The frontend of a key that was found in `SERVICES4`; none for a key that etm never writes.
-pub(super) fn frontend4(key: &ServiceKey4) -> Option<FrontendKey> {
-    let ip = IpAddr::V4(Ipv4Addr::from(key.address.to_ne_bytes()));
-    Some(FrontendKey { ip, listener: listener(key.port, key.protocol)? })
+pub(super) fn frontend4(key: ServiceKey4) -> Option<FrontendKey> {
+    let (address, port, protocol) = key.parts();
+    let ip = IpAddr::V4(Ipv4Addr::from(address.to_ne_bytes()));
+    Some(FrontendKey { ip, listener: listener(port, protocol)? })
 }
 
 /// The frontend of a key that was found in `SERVICES6`; none for a key that etm never writes.
-pub(super) fn frontend6(key: &ServiceKey6) -> Option<FrontendKey> {
-    let ip = from_abi(&key.address);
-    Some(FrontendKey { ip, listener: listener(key.port, key.protocol)? })
+pub(super) fn frontend6(key: ServiceKey6) -> Option<FrontendKey> {
+    let (address, port, protocol) = key.parts();
+    Some(FrontendKey { ip: from_abi(&address), listener: listener(port, protocol)? })
 }

@@ -1,4 +1,12 @@
-use std::{io, marker::PhantomData, os::fd::AsFd as _, path::Path, ptr, ptr::NonNull};
+use std::{
+    io,
+    marker::PhantomData,
+    os::fd::AsFd as _,
+    path::Path,
+    ptr::{self, NonNull},
+    slice,
+    sync::atomic::AtomicU64,
+};
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
@@ -54,6 +62,18 @@ impl<T: etm_abi::Pod> Mapped<T> {
         // integers; volatile, since the kernel may write at any time.
         (index < self.entries)
             .then(|| unsafe { ptr::read_volatile(self.base.as_ptr().add(index as usize)) })
+    }
+
+    /// The words of an element, for reads and writes in a certain order; none outside of the array,
+    /// or for elements that are not made of words.
+    pub(crate) fn words(&self, index: u32) -> Option<&[AtomicU64]> {
+        let words = size_of::<T>() / size_of::<AtomicU64>();
+        let aligned = align_of::<T>() >= align_of::<AtomicU64>();
+        // SAFETY: as in `get`; the words of an element, which live as long as the mapping and are
+        // written by whatever else writes them, kernel programs included, one word at a time.
+        (aligned && index < self.entries).then(|| unsafe {
+            slice::from_raw_parts(self.base.as_ptr().add(index as usize).cast(), words)
+        })
     }
 
     /// Writes an element, and says whether the index is within the array.

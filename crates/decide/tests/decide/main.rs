@@ -1,6 +1,7 @@
 //! What the decision promises, for any table and any backends that are out.
 
 mod keep;
+mod lookup;
 mod memory;
 mod refusal;
 mod spread;

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, collections::BTreeSet};
 
-use etm_abi::Frontend;
+use etm_abi::Target;
 use etm_decide::Tables;
 
 pub(crate) struct Memory {
@@ -13,12 +13,12 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// One table at slot `first`, and the frontend that leads to it.
+    /// One table at slot `first`, and what leads to it.
     pub(crate) fn new(
         first: u32,
         members: &[u32],
         available: impl IntoIterator<Item = u32>,
-    ) -> (Self, Frontend) {
+    ) -> (Self, Target) {
         // What lies before belongs to others, and is available.
         let other = u32::MAX;
         let mut slots = vec![other; first as usize];
@@ -26,8 +26,8 @@ impl Memory {
         slots.push(other);
         let available = available.into_iter().chain([other]).collect();
         let members = u32::try_from(members.len()).unwrap_or(u32::MAX);
-        let frontend = Frontend { table: first, members, generation: 7, ..Frontend::default() };
-        (Self { slots, available, steps: Cell::new(0) }, frontend)
+        let target = Target::new(first, members, 0);
+        (Self { slots, available, steps: Cell::new(0) }, target)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A connection is refused only where no member is usable.
 
-use etm_abi::{Frontend, MAX_MEMBERS};
+use etm_abi::{MAX_MEMBERS, Target};
 use etm_decide::pick;
 use proptest::{collection::vec, prelude::*};
 
@@ -16,12 +16,12 @@ proptest! {
         let ids: Vec<_> = members.iter().map(|(id, _)| *id).collect();
         let available: Vec<_> =
             members.iter().filter(|(_, usable)| *usable).map(|(id, _)| *id).collect();
-        let (memory, frontend) = Memory::new(first, &ids, available.iter().copied());
-        match pick(&memory, &frontend, random) {
+        let (memory, target) = Memory::new(first, &ids, available.iter().copied());
+        match pick(&memory, target, random) {
             Some(backend) => prop_assert!(available.contains(&backend)),
             None => prop_assert_eq!(available, Vec::<u32>::new()),
         }
-        prop_assert!(memory.steps.get() <= u64::from(frontend.members.next_power_of_two()));
+        prop_assert!(memory.steps.get() <= u64::from(target.members().next_power_of_two()));
     }
 
     #[test]
@@ -30,8 +30,8 @@ proptest! {
         random in any::<u32>(),
     ) {
         let ids: Vec<_> = (0..MAX_MEMBERS).collect();
-        let (memory, frontend) = Memory::new(2, &ids, [last]);
-        prop_assert_eq!(pick(&memory, &frontend, random), Some(last));
+        let (memory, target) = Memory::new(2, &ids, [last]);
+        prop_assert_eq!(pick(&memory, target, random), Some(last));
     }
 
     #[test]
@@ -42,28 +42,27 @@ proptest! {
     ) {
         let within = within.min(members - 1);
         let ids: Vec<_> = (0..within).collect();
-        let (mut memory, mut frontend) = Memory::new(0, &ids, ids.iter().copied());
+        let (mut memory, _) = Memory::new(0, &ids, ids.iter().copied());
         memory.slots.pop();
-        frontend.members = members;
-        let backend = pick(&memory, &frontend, random);
+        let backend = pick(&memory, Target::new(0, members, 0), random);
         prop_assert!(backend.is_some_and(|backend| backend < within));
     }
 
     #[test]
-    fn whatever_a_frontend_says_the_choice_ends(
+    fn whatever_a_target_says_the_choice_ends(
         table in any::<u32>(),
         members in prop_oneof![0..=MAX_MEMBERS, Just(MAX_MEMBERS)],
         random in any::<u32>(),
     ) {
         let (memory, _) = Memory::new(0, &[1, 2, 3], [2]);
-        let frontend = Frontend { table, members, ..Frontend::default() };
-        let backend = pick(&memory, &frontend, random);
+        let target = Target::new(table, members, 0);
+        let backend = pick(&memory, target, random);
         prop_assert!(backend.is_none_or(|backend| memory.available.contains(&backend)));
     }
 }
 
 #[test]
 fn an_empty_table_refuses() {
-    let (memory, frontend) = Memory::new(4, &[], []);
-    assert_eq!(pick(&memory, &frontend, 0), None);
+    let (memory, target) = Memory::new(4, &[], []);
+    assert_eq!(pick(&memory, target, 0), None);
 }

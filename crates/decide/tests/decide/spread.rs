@@ -11,11 +11,11 @@ use crate::memory::Memory;
 fn unevenness(draws: u32, members: u32, usable: impl Fn(u32) -> bool) -> f64 {
     let ids: Vec<_> = (0..members).collect();
     let available: Vec<_> = (0..members).filter(|id| usable(*id)).collect();
-    let (memory, frontend) = Memory::new(6, &ids, available.iter().copied());
+    let (memory, target) = Memory::new(6, &ids, available.iter().copied());
     let mut counts: BTreeMap<u32, u32> = available.iter().map(|id| (*id, 0)).collect();
     let mut state = u64::from(members);
     for _ in 0..draws {
-        let backend = pick(&memory, &frontend, random(&mut state));
+        let backend = pick(&memory, target, random(&mut state));
         *counts.entry(backend.unwrap_or(u32::MAX)).or_default() += 1;
     }
     assert_eq!(counts.len(), available.len());

@@ -108,7 +108,7 @@ fn a_frontend_that_leads_nowhere_is_repaired() {
     let said = after(|view| {
         // One begins beyond the array, one is longer than any table may be.
         let beyond = Frontend { table: u32::MAX - 1, ..frontend(view, tcp(VIP4)) };
-        let long = Frontend { members: 500_000, ..frontend(view, tcp(VIP6)) };
+        let long = Frontend { table: 500_000, members: 60_000, ..frontend(view, tcp(VIP6)) };
         vec![
             Step::SetFrontend { key: tcp(VIP4), frontend: beyond },
             Step::SetFrontend { key: tcp(VIP6), frontend: long },

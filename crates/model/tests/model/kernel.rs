@@ -124,7 +124,7 @@ impl Kernel {
             assert_eq!(backend.protocol, number(protocol), "{key:?} leads to {id}");
         }
         for random in [0, 1 << 31, u32::MAX] {
-            assert_eq!(pick(&self.maps, frontend, random).is_some(), frontend.members > 0);
+            assert_eq!(pick(&self.maps, frontend.target(), random).is_some(), frontend.members > 0);
         }
     }
 
