@@ -11,7 +11,7 @@ use crate::{
     random::random,
     report::{count, refuse},
     settings,
-    tables::{Maps, backend},
+    tables::Maps,
 };
 
 /// Sends a socket to a Pod, refuses it, or lets it pass.
@@ -22,11 +22,8 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
     let Some(frontend) = applicable(caller, &address, port, protocol) else {
         return unknown_port(caller, &address, protocol, Counter::ConnectUnknownPort);
     };
-    let Some(id) = pick(&Maps, frontend.target, random()) else {
+    let Some((id, pod)) = pick(&Maps, frontend.target, random()) else {
         return refuse(caller, &frontend, protocol, Counter::ConnectNoBackend);
-    };
-    let Some(pod) = backend(id) else {
-        return refuse(caller, &frontend, protocol, Counter::BrokenTable);
     };
     let told = Told { service: &address, service_port: port, backend: id, pod };
     let owner = if protocol == PROTOCOL_TCP { mptcp::owner(caller) } else { None };

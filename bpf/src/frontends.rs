@@ -2,10 +2,14 @@
 //!
 //! Reads are volatile: the agent writes cells beside us, in the order that `etm-abi` describes.
 
-use core::ptr;
+use core::{
+    mem::offset_of,
+    ptr::{self, NonNull},
+};
 
 use etm_abi::{
-    ANY_PORT, ANY_PROTOCOL, Address, Owner, ServiceKey4, ServiceKey6, Target, is_mapped,
+    ANY_PORT, ANY_PROTOCOL, Address, Owner, ServiceCell4, ServiceCell6, ServiceKey4, ServiceKey6,
+    Target, is_mapped,
 };
 use etm_decide::{Cell, lookup};
 
@@ -14,24 +18,30 @@ use crate::{maps, settings};
 /// A frontend that was found.
 #[derive(Clone, Copy)]
 pub struct Frontend {
-    place: Place,
+    half: NonNull<Half>,
     /// Where it leads.
     pub target: Target,
 }
 
-/// The two halves of its cell.
-#[derive(Clone, Copy)]
-struct Place {
-    target: *const u64,
-    owner: *const Owner,
+/// The part of a cell behind the key, alike in both families.
+#[repr(C)]
+struct Half {
+    target: u64,
+    owner: Owner,
 }
+
+const _: () = assert!(
+    offset_of!(ServiceCell4, owner) - offset_of!(ServiceCell4, target) == offset_of!(Half, owner)
+        && offset_of!(ServiceCell6, owner) - offset_of!(ServiceCell6, target)
+            == offset_of!(Half, owner)
+);
 
 impl Frontend {
     /// Key into `SERVICE_NAMES`.
     #[inline(always)]
     pub fn service(&self) -> u32 {
         // SAFETY: part of an element of an array, which stays for as long as the program runs.
-        unsafe { ptr::read_volatile(&raw const (*self.place.owner).service) }
+        unsafe { ptr::read_volatile(&raw const (*self.half.as_ptr()).owner.service) }
     }
 
     /// The generation of a table, then where the frontend leads: to that table or a newer one. None
@@ -39,15 +49,16 @@ impl Frontend {
     #[inline(always)]
     pub fn present(&self) -> Option<(u32, Target)> {
         // SAFETY: as above.
-        let generation = unsafe { ptr::read_volatile(&raw const (*self.place.owner).generation) };
-        Some((generation, target(self.place)?))
+        let generation =
+            unsafe { ptr::read_volatile(&raw const (*self.half.as_ptr()).owner.generation) };
+        Some((generation, target(self.half)?))
     }
 
     /// The errno of refusals.
     #[inline(always)]
     pub fn errno(&self) -> u16 {
         // SAFETY: as above.
-        unsafe { ptr::read_volatile(&raw const (*self.place.owner).errno) }
+        unsafe { ptr::read_volatile(&raw const (*self.half.as_ptr()).owner.errno) }
     }
 }
 
@@ -69,52 +80,47 @@ pub fn any_port(address: &Address) -> Option<Frontend> {
 
 #[inline(always)]
 fn find4(key: ServiceKey4) -> Option<Frontend> {
-    lookup(key.hash(), settings::service_mask(), |index| {
+    let half = lookup(key.hash(), settings::service_mask(), |index| {
         let Some(cell) = maps::SERVICES4.get_ptr(index) else { return Cell::Empty };
         // SAFETY: `cell` is an element of SERVICES4.
         match unsafe { ptr::read_volatile(&raw const (*cell).key[0]) } {
-            word if word == key.0[0] => {
-                // SAFETY: as above.
-                Cell::Match(unsafe {
-                    Place { target: &raw const (*cell).target, owner: &raw const (*cell).owner }
-                })
-            }
+            // SAFETY: as above.
+            word if word == key.0[0] => found(unsafe { &raw const (*cell).target }),
             0 => Cell::Empty,
             _ => Cell::Other,
         }
-    })
-    .and_then(frontend)
+    })?;
+    Some(Frontend { half, target: target(half)? })
 }
 
 #[inline(always)]
 fn find6(key: ServiceKey6) -> Option<Frontend> {
-    lookup(key.hash(), settings::service_mask(), |index| {
+    let half = lookup(key.hash(), settings::service_mask(), |index| {
         let Some(cell) = maps::SERVICES6.get_ptr(index) else { return Cell::Empty };
         // SAFETY: `cell` is an element of SERVICES6.
         let word = |at: usize| unsafe { ptr::read_volatile(&raw const (*cell).key[at]) };
         match word(2) {
             last if last == key.0[2] && word(1) == key.0[1] && word(0) == key.0[0] => {
                 // SAFETY: as above.
-                Cell::Match(unsafe {
-                    Place { target: &raw const (*cell).target, owner: &raw const (*cell).owner }
-                })
+                found(unsafe { &raw const (*cell).target })
             }
             0 => Cell::Empty,
             _ => Cell::Other,
         }
-    })
-    .and_then(frontend)
-}
-
-/// The frontend of a cell whose key was found; a key stays for a while when its frontend is gone.
-#[inline(always)]
-fn frontend(place: Place) -> Option<Frontend> {
-    Some(Frontend { place, target: target(place)? })
+    })?;
+    Some(Frontend { half, target: target(half)? })
 }
 
 #[inline(always)]
-fn target(place: Place) -> Option<Target> {
+fn found(target: *const u64) -> Cell<NonNull<Half>> {
+    // SAFETY: the address of a field is not null.
+    Cell::Match(unsafe { NonNull::new_unchecked(target.cast_mut().cast()) })
+}
+
+/// Where a cell leads whose key was found; the key stays for a while when its frontend is gone.
+#[inline(always)]
+fn target(half: NonNull<Half>) -> Option<Target> {
     // SAFETY: part of an element of an array, which stays for as long as the program runs.
-    let target = Target(unsafe { ptr::read_volatile(place.target) });
+    let target = Target(unsafe { ptr::read_volatile(&raw const (*half.as_ptr()).target) });
     (target != Target::NONE).then_some(target)
 }

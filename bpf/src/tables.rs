@@ -14,12 +14,9 @@ const UNROLLED_STEPS: u32 = 64;
 /// `SLOTS` and `BACKENDS`.
 pub struct Maps;
 
-#[inline(always)]
-pub fn backend(id: u32) -> Option<&'static Backend> {
-    maps::BACKENDS.get(id)
-}
-
 impl Tables for Maps {
+    type Backend = &'static Backend;
+
     #[inline(always)]
     fn slot(&self, index: u32) -> Option<u32> {
         let pair = maps::SLOTS.get(index >> 1)?;
@@ -27,8 +24,8 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn available(&self, id: u32) -> bool {
-        backend(id).is_some_and(|backend| backend.state == BACKEND_AVAILABLE)
+    fn available(&self, id: u32) -> Option<&'static Backend> {
+        maps::BACKENDS.get(id).filter(|backend| backend.state == BACKEND_AVAILABLE)
     }
 
     #[inline(always)]

@@ -11,7 +11,7 @@ use crate::{
     flows, maps,
     random::random,
     report::{count, refuse},
-    tables::{Maps, backend},
+    tables::Maps,
 };
 
 /// Sends a datagram to the Pod that the socket keeps for the Service, or to a newly chosen one.
@@ -23,18 +23,15 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
     };
     let key = UdpFlowKey { cookie: caller.cookie(), address, port, pad: [0; 3] };
     let Some((generation, target)) = frontend.present() else { return ALLOW };
-    let (id, counter) = match kept(&key, generation, target) {
-        Some(id) => (id, Counter::SendKept),
+    let (pod, counter) = match kept(&key, generation, target) {
+        Some(pod) => (pod, Counter::SendKept),
         None => {
-            let Some(id) = pick(&Maps, target, random()) else {
+            let Some((id, pod)) = pick(&Maps, target, random()) else {
                 return refuse(caller, &frontend, PROTOCOL_UDP, Counter::SendNoBackend);
             };
             remember(&key, UdpFlow { backend: id, generation });
-            (id, Counter::SendForwarded)
+            (pod, Counter::SendForwarded)
         }
-    };
-    let Some(pod) = backend(id) else {
-        return refuse(caller, &frontend, PROTOCOL_UDP, Counter::BrokenTable);
     };
     expect_reply(&key, pod);
     caller.rewrite(&pod.address, pod.port);
@@ -44,14 +41,14 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
 
 /// The backend that the socket was given before, if it is still usable for this frontend.
 #[inline(always)]
-fn kept(key: &UdpFlowKey, generation: u32, target: Target) -> Option<u32> {
+fn kept(key: &UdpFlowKey, generation: u32, target: Target) -> Option<&'static Backend> {
     // SAFETY: the value is copied at once; a replaced one is as good as the one before it.
     let flow = *unsafe { maps::UDP_FLOWS.get(key) }?;
-    let current = keep(&Maps, generation, target, flow)?;
+    let (current, pod) = keep(&Maps, generation, target, flow)?;
     if current.generation != flow.generation {
         remember(key, current);
     }
-    Some(current.backend)
+    Some(pod)
 }
 
 #[inline(always)]

@@ -28,15 +28,13 @@ pub enum Counter {
     FlowMoved = 9,
     /// A flow could not be recorded; its socket shows the Pod as its peer.
     FlowLost = 10,
-    /// A table named a slot or backend that does not exist; the call was refused.
-    BrokenTable = 11,
     /// An event found the ring buffer full.
-    EventLost = 12,
+    EventLost = 11,
 }
 
 impl Counter {
     /// Number of counters.
-    pub const COUNT: u32 = 13;
+    pub const COUNT: u32 = 12;
 
     /// Every counter, by index.
     pub const ALL: [Self; Self::COUNT as usize] = [
@@ -51,7 +49,6 @@ impl Counter {
         Self::PeerTranslated,
         Self::FlowMoved,
         Self::FlowLost,
-        Self::BrokenTable,
         Self::EventLost,
     ];
 }

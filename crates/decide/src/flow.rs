@@ -16,17 +16,15 @@ pub fn keep<T: Tables>(
     generation: u32,
     target: Target,
     flow: UdpFlow,
-) -> Option<UdpFlow> {
-    if !tables.available(flow.backend) {
-        return None;
-    }
+) -> Option<(UdpFlow, T::Backend)> {
+    let kept = tables.available(flow.backend)?;
     if flow.generation == generation {
-        return Some(flow);
+        return Some((flow, kept));
     }
     tables
         .search(target.members(), |member| {
             let backend = tables.slot(target.table().wrapping_add(member))?;
             (backend == flow.backend).then_some(backend)
         })
-        .map(|backend| UdpFlow { backend, generation })
+        .map(|backend| (UdpFlow { backend, generation }, kept))
 }

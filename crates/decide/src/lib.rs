@@ -18,11 +18,15 @@ pub use random::random;
 
 /// What the decision reads.
 pub trait Tables {
+    /// What is known of a backend.
+    type Backend;
+
     /// Backend id in a slot of `SLOTS`; none where the index is outside the array.
     fn slot(&self, index: u32) -> Option<u32>;
 
-    /// Whether new connections may be sent to a backend; `false` where there is none of that id.
-    fn available(&self, backend: u32) -> bool;
+    /// A backend that new connections may be sent to; none where it is out, or there is none of
+    /// that id.
+    fn available(&self, backend: u32) -> Option<Self::Backend>;
 
     /// Calls `probe` with 0, 1, 2 ... up to `count` (exclusive) until it gives a backend.
     ///

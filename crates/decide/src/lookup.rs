@@ -16,7 +16,19 @@ pub enum Cell<T> {
 #[inline(always)]
 #[must_use]
 pub fn lookup<T>(hash: u32, mask: u32, visit: impl Fn(u32) -> Cell<T>) -> Option<T> {
-    let mut step = 0;
+    match visit(hash & mask) {
+        Cell::Match(found) => Some(found),
+        Cell::Empty => None,
+        Cell::Other => lookup_behind(hash, mask, visit),
+    }
+}
+
+/// Goes on behind the first cell, which in a table as sparse as most are is seldom needed; apart,
+/// so that the verifier follows the loop alone and not what comes after it in each of its rounds.
+#[cold]
+#[inline(never)]
+fn lookup_behind<T>(hash: u32, mask: u32, visit: impl Fn(u32) -> Cell<T>) -> Option<T> {
+    let mut step = 1;
     while step < PROBES {
         match visit(hash.wrapping_add(step) & mask) {
             Cell::Match(found) => return Some(found),

@@ -13,16 +13,19 @@ const DRAWS: u32 = 4;
 /// lost backend spread over all others instead of falling on its neighbour.
 #[inline(always)]
 #[must_use]
-pub fn pick<T: Tables>(tables: &T, target: Target, random: u32) -> Option<u32> {
+pub fn pick<T: Tables>(tables: &T, target: Target, random: u32) -> Option<(u32, T::Backend)> {
     if target.members() == 0 {
         return None;
     }
-    if let Some(backend) = usable(tables, target, scale(random, target.members())) {
-        return Some(backend);
+    let first = scale(random, target.members());
+    if let Some(id) = tables.slot(target.table().wrapping_add(first))
+        && let Some(backend) = tables.available(id)
+    {
+        return Some((id, backend));
     }
     match pick_other(tables, target, random) {
         NONE => None,
-        backend => Some(backend as u32),
+        id => Some((id as u32, tables.available(id as u32)?)),
     }
 }
 
@@ -51,7 +54,7 @@ fn pick_other<T: Tables>(tables: &T, target: Target, random: u32) -> u64 {
 #[inline(always)]
 fn usable<T: Tables>(tables: &T, target: Target, member: u32) -> Option<u32> {
     let backend = tables.slot(target.table().wrapping_add(member))?;
-    tables.available(backend).then_some(backend)
+    tables.available(backend).map(|_| backend)
 }
 
 /// Visits every member once, in an order that `random` shuffles: from slot to slot, the member

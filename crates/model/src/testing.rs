@@ -135,13 +135,15 @@ impl Maps {
 }
 
 impl Tables for Maps {
+    type Backend = abi::Backend;
+
     fn slot(&self, index: u32) -> Option<u32> {
         self.slots.get(index as usize).copied()
     }
 
-    fn available(&self, backend: u32) -> bool {
+    fn available(&self, backend: u32) -> Option<abi::Backend> {
         let record = self.backends.get(backend as usize);
-        record.is_some_and(|record| record.state == abi::BACKEND_AVAILABLE)
+        record.filter(|record| record.state == abi::BACKEND_AVAILABLE).copied()
     }
 
     fn search<P: FnMut(u32) -> Option<u32>>(&self, count: u32, probe: P) -> Option<u32> {

@@ -22,7 +22,7 @@ proptest! {
         let kept = keep(&memory, GENERATION, target, flow);
         let may = members.contains(&backend) && available.contains(&backend);
         let expected = UdpFlow { backend, generation: GENERATION };
-        prop_assert_eq!(kept, may.then_some(expected));
+        prop_assert_eq!(kept, may.then_some((expected, backend)));
     }
 
     #[test]
@@ -34,7 +34,7 @@ proptest! {
         let backend = *at.get(&members);
         let (memory, target) = Memory::new(2, &members, usable.then_some(backend));
         let flow = UdpFlow { backend, generation: GENERATION };
-        prop_assert_eq!(keep(&memory, GENERATION, target, flow), usable.then_some(flow));
+        prop_assert_eq!(keep(&memory, GENERATION, target, flow), usable.then_some((flow, backend)));
         prop_assert_eq!(memory.steps.get(), 0);
     }
 }

@@ -32,12 +32,14 @@ impl Memory {
 }
 
 impl Tables for Memory {
+    type Backend = u32;
+
     fn slot(&self, index: u32) -> Option<u32> {
         self.slots.get(index as usize).copied()
     }
 
-    fn available(&self, backend: u32) -> bool {
-        self.available.contains(&backend)
+    fn available(&self, backend: u32) -> Option<u32> {
+        self.available.get(&backend).copied()
     }
 
     fn search<P: FnMut(u32) -> Option<u32>>(&self, count: u32, mut probe: P) -> Option<u32> {

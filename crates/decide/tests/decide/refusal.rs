@@ -18,7 +18,10 @@ proptest! {
             members.iter().filter(|(_, usable)| *usable).map(|(id, _)| *id).collect();
         let (memory, target) = Memory::new(first, &ids, available.iter().copied());
         match pick(&memory, target, random) {
-            Some(backend) => prop_assert!(available.contains(&backend)),
+            Some((id, backend)) => {
+                prop_assert!(available.contains(&id));
+                prop_assert_eq!(id, backend);
+            }
             None => prop_assert_eq!(available, Vec::<u32>::new()),
         }
         prop_assert!(memory.steps.get() <= u64::from(target.members().next_power_of_two()));
@@ -31,7 +34,7 @@ proptest! {
     ) {
         let ids: Vec<_> = (0..MAX_MEMBERS).collect();
         let (memory, target) = Memory::new(2, &ids, [last]);
-        prop_assert_eq!(pick(&memory, target, random), Some(last));
+        prop_assert_eq!(pick(&memory, target, random), Some((last, last)));
     }
 
     #[test]
@@ -45,7 +48,7 @@ proptest! {
         let (mut memory, _) = Memory::new(0, &ids, ids.iter().copied());
         memory.slots.pop();
         let backend = pick(&memory, Target::new(0, members, 0), random);
-        prop_assert!(backend.is_some_and(|backend| backend < within));
+        prop_assert!(backend.is_some_and(|(id, _)| id < within));
     }
 
     #[test]
@@ -57,7 +60,7 @@ proptest! {
         let (memory, _) = Memory::new(0, &[1, 2, 3], [2]);
         let target = Target::new(table, members, 0);
         let backend = pick(&memory, target, random);
-        prop_assert!(backend.is_none_or(|backend| memory.available.contains(&backend)));
+        prop_assert!(backend.is_none_or(|(id, _)| memory.available.contains(&id)));
     }
 }
 

@@ -16,7 +16,7 @@ fn unevenness(draws: u32, members: u32, usable: impl Fn(u32) -> bool) -> f64 {
     let mut state = u64::from(members);
     for _ in 0..draws {
         let backend = pick(&memory, target, random(&mut state));
-        *counts.entry(backend.unwrap_or(u32::MAX)).or_default() += 1;
+        *counts.entry(backend.map_or(u32::MAX, |(id, _)| id)).or_default() += 1;
     }
     assert_eq!(counts.len(), available.len());
     let share = f64::from(draws) / available.len() as f64;

@@ -49,7 +49,6 @@ pub(crate) const fn describe(counter: Counter) -> (&'static str, &'static str) {
         Counter::PeerTranslated => ("peer-translated", "getpeername() answered with the Service"),
         Counter::FlowMoved => ("flow-moved", "record of a living socket moved to the second map"),
         Counter::FlowLost => ("flow-lost", "socket without a record, shows the Pod as its peer"),
-        Counter::BrokenTable => ("broken-table", "call refused, its table names no backend"),
         Counter::EventLost => ("event-lost", "event dropped, the ring buffer was full"),
     }
 }
