@@ -1,13 +1,13 @@
 //! `connect()` and `getpeername()`.
 
-use etm_abi::{Address, Counter, FRONTEND_NODE_ONLY, PROTOCOL_TCP};
+use etm_abi::{Address, Counter, PROTOCOL_TCP};
 use etm_decide::pick;
 
 use crate::{
+    callers::{CONDITIONS, Verdict, judge},
     context::{ALLOW, Caller, Family},
     flows::{self, Told},
-    frontends::{self, Frontend},
-    mptcp,
+    frontends, mptcp,
     random::random,
     report::{count, refuse},
     settings,
@@ -19,9 +19,18 @@ use crate::{
 pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
     let Some(protocol) = caller.protocol() else { return ALLOW };
     let (address, port) = (caller.address(), caller.port());
-    let Some(frontend) = applicable(caller, &address, port, protocol) else {
+    let Some(frontend) = frontends::find(&address, port, protocol) else {
         return unknown_port(caller, &address, protocol, Counter::ConnectUnknownPort);
     };
+    if frontend.target.flags() & CONDITIONS != 0 {
+        match judge(caller, &frontend, &address, port, protocol) {
+            Verdict::Admitted => {}
+            Verdict::Elsewhere => return ALLOW,
+            Verdict::Excluded => {
+                return refuse(caller, &frontend, protocol, Counter::ConnectSource);
+            }
+        }
+    }
     let Some((id, pod)) = pick(&Maps, frontend.target, random()) else {
         return refuse(caller, &frontend, protocol, Counter::ConnectNoBackend);
     };
@@ -34,28 +43,6 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
     caller.rewrite(&pod.address, pod.port);
     count(Counter::ConnectForwarded);
     ALLOW
-}
-
-/// The frontend of a call, unless it is for another network namespace.
-#[inline(always)]
-pub fn applicable<F: Family>(
-    caller: &Caller<F>,
-    address: &Address,
-    port: u16,
-    protocol: u8,
-) -> Option<Frontend> {
-    let frontend = frontends::find(address, port, protocol)?;
-    if frontend.target.flags() & FRONTEND_NODE_ONLY != 0 && is_elsewhere(caller) {
-        return None;
-    }
-    Some(frontend)
-}
-
-/// Whether the call is made outside of the node's own network namespace.
-#[cold]
-#[inline(never)]
-fn is_elsewhere<F: Family>(caller: &Caller<F>) -> bool {
-    caller.netns() != settings::node_netns()
 }
 
 /// What becomes of a call to an address and port that have no frontend.

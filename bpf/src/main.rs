@@ -12,6 +12,7 @@
 )]
 
 mod call;
+mod callers;
 mod context;
 mod flows;
 mod frontends;

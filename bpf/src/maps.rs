@@ -3,12 +3,12 @@
 
 use aya_ebpf::{
     bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
-    btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf, SkStorage},
+    btf_maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf, SkStorage},
     macros::btf_map,
 };
 use etm_abi::{
-    Backend, BackendName, Counter, Event, FLOW_SLOTS, Flow, Meta, ServiceCell4, ServiceCell6,
-    ServiceName, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
+    Backend, BackendName, Caller, Counter, Event, FLOW_SLOTS, Flow, Meta, ServiceCell4,
+    ServiceCell6, ServiceName, SourceKey, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 
 const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
@@ -19,6 +19,14 @@ pub static SERVICES4: Array<ServiceCell4, 131_072, MMAPABLE> = Array::new();
 
 #[btf_map]
 pub static SERVICES6: Array<ServiceCell6, 131_072, MMAPABLE> = Array::new();
+
+/// Pods of this node by their cgroups.
+#[btf_map]
+pub static CALLERS: HashMap<u64, Caller, 8_192, NO_PREALLOC> = HashMap::new();
+
+/// From where a frontend may be called; the value says nothing.
+#[btf_map]
+pub static SOURCES: LpmTrie<SourceKey, u32, 65_536> = LpmTrie::new();
 
 /// Two 32-bit slots an element.
 #[btf_map]

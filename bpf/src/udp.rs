@@ -6,9 +6,10 @@ use etm_abi::{
 use etm_decide::{keep, pick};
 
 use crate::{
-    call::{applicable, unknown_port},
+    call::unknown_port,
+    callers::{CONDITIONS, Verdict, judge},
     context::{ALLOW, Caller, Family},
-    flows, maps,
+    flows, frontends, maps,
     random::random,
     report::{count, refuse},
     tables::Maps,
@@ -18,9 +19,18 @@ use crate::{
 #[inline(always)]
 pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
     let (address, port) = (caller.address(), caller.port());
-    let Some(frontend) = applicable(caller, &address, port, PROTOCOL_UDP) else {
+    let Some(frontend) = frontends::find(&address, port, PROTOCOL_UDP) else {
         return unknown_port(caller, &address, PROTOCOL_UDP, Counter::SendUnknownPort);
     };
+    if frontend.target.flags() & CONDITIONS != 0 {
+        match judge(caller, &frontend, &address, port, PROTOCOL_UDP) {
+            Verdict::Admitted => {}
+            Verdict::Elsewhere => return ALLOW,
+            Verdict::Excluded => {
+                return refuse(caller, &frontend, PROTOCOL_UDP, Counter::SendSource);
+            }
+        }
+    }
     let key = UdpFlowKey { cookie: caller.cookie(), address, port, pad: [0; 3] };
     let Some((generation, target)) = frontend.present() else { return ALLOW };
     let (pod, counter) = match kept(&key, generation, target) {

@@ -30,11 +30,17 @@ pub enum Counter {
     FlowLost = 10,
     /// An event found the ring buffer full.
     EventLost = 11,
+    /// `connect()` refused: the caller's address is not among those that the frontend is for.
+    ConnectSource = 12,
+    /// Datagram refused for the same reason.
+    SendSource = 13,
+    /// A call that depends on who calls came from neither a Pod that is known nor the node.
+    CallerUnknown = 14,
 }
 
 impl Counter {
     /// Number of counters.
-    pub const COUNT: u32 = 12;
+    pub const COUNT: u32 = 15;
 
     /// Every counter, by index.
     pub const ALL: [Self; Self::COUNT as usize] = [
@@ -50,6 +56,9 @@ impl Counter {
         Self::FlowMoved,
         Self::FlowLost,
         Self::EventLost,
+        Self::ConnectSource,
+        Self::SendSource,
+        Self::CallerUnknown,
     ];
 }
 

@@ -23,6 +23,9 @@ pub const ANY_PROTOCOL: u8 = 0;
 /// Set where only sockets of the node's own network namespace may use the frontend, as with a
 /// node port on a loopback address: every Pod has a loopback of its own.
 pub const FRONTEND_NODE_ONLY: u16 = 1;
+/// Set where only callers whose address is in `SOURCES` may use the frontend
+/// (`spec.loadBalancerSourceRanges`).
+pub const FRONTEND_SOURCES: u16 = 2;
 /// Every flag that a [`Frontend`] may have.
 pub const FRONTEND_FLAGS: u16 = 0x7fff;
 

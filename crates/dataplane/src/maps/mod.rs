@@ -23,9 +23,11 @@ pub(crate) use raw::Raw;
 use crate::error::MapError;
 
 /// Names of every map of the kernel object that is pinned.
-pub(crate) const NAMES: [&str; 16] = [
+pub(crate) const NAMES: [&str; 18] = [
     "SERVICES4",
     "SERVICES6",
+    "CALLERS",
+    "SOURCES",
     "SLOTS",
     "BACKENDS",
     "FLOWS",

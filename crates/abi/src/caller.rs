@@ -1,0 +1,52 @@
+//! `CALLERS` and `SOURCES`: who calls, and from where a frontend may be called.
+
+use crate::{Address, pod};
+
+/// Key of `CALLERS` under which the node itself stands, for calls from its own network namespace
+/// and no Pod's cgroup. No cgroup has this id.
+pub const CALLER_NODE: u64 = 0;
+
+/// Levels of the cgroup hierarchy, from below the root on, at which a Pod's cgroup is looked for.
+/// The kubelet makes it at level 2 or 3; a node that is itself a container adds some.
+pub const CALLER_LEVELS: i32 = 12;
+
+/// Longest caller name kept, in bytes.
+pub const CALLER_NAME_LEN: usize = 128;
+
+/// Value of `CALLERS`, by the id of a Pod's cgroup.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Its IPv4 address in network byte order; 0 where it has none, or none that is known yet.
+    pub ipv4: u32,
+    /// Zero.
+    pub pad: u32,
+    /// Its IPv6 address; zero as above.
+    pub ipv6: Address,
+    /// `namespace/pod`, UTF-8, zero-padded; empty where the Pod is not known yet.
+    pub name: [u8; CALLER_NAME_LEN],
+    /// UID of the Pod, as its cgroup's name has it; empty for the node.
+    pub uid: [u8; 40],
+}
+pod!(Caller, 192, 4);
+
+/// What a key of `SOURCES` is matched with, from its first bit on: a frontend, then the caller's
+/// address. The kernel compares bits in the order of bytes in memory.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SourceKey {
+    /// The frontend's address; IPv4 in its mapped form.
+    pub service: Address,
+    /// The frontend's port, network byte order.
+    pub port: u16,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// Zero.
+    pub pad: u8,
+    /// The caller's address; IPv4 in its mapped form.
+    pub source: Address,
+}
+pod!(SourceKey, 36, 4);
+
+/// Bits of a [`SourceKey`] before the caller's address.
+pub const SOURCE_FRONTEND_BITS: u32 = 160;
