@@ -40,7 +40,11 @@ fn health_check_node_port_counts_ready_endpoints_of_this_node() {
     let far = endpoint_on("there", "10.1.0.3");
     assert_eq!(local_endpoints(vec![]), 0);
     assert_eq!(local_endpoints(vec![with("one", vec![near.clone(), ending.clone(), far])]), 1);
-    assert_eq!(local_endpoints(vec![with("one", vec![ending])]), 0, "load balancers are to turn away");
+    assert_eq!(
+        local_endpoints(vec![with("one", vec![ending])]),
+        0,
+        "load balancers are to turn away"
+    );
     let other = endpoint_on("here", "10.1.0.4");
     let slices = vec![with("one", vec![near.clone()]), with("two", vec![near.clone(), other])];
     assert_eq!(local_endpoints(slices), 2, "each once");
