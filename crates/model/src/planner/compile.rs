@@ -44,7 +44,7 @@ pub fn compile(snapshot: &Snapshot, options: &Options) -> Plan {
                 }
             }
         }
-        if let Some((port, check)) = &draft.health_check {
+        if let Some((port, check)) = draft.health_check.as_deref() {
             match health_checks.entry(*port) {
                 Entry::Occupied(winner) => told.push(health::lost(*port, rank, winner.get().0)),
                 Entry::Vacant(vacant) => {

@@ -26,8 +26,8 @@ pub(super) struct Draft {
     pub(super) rank: Arc<Rank>,
     /// Ordered by key, each key once.
     pub(super) claims: Vec<Claim>,
-    /// With its port.
-    pub(super) health_check: Option<(u16, HealthCheck)>,
+    /// With its port; boxed, since few Services have one.
+    pub(super) health_check: Option<Box<(u16, HealthCheck)>>,
     /// What of the Service itself could not be honoured.
     pub(super) problems: Vec<Problem>,
 }
@@ -64,6 +64,10 @@ impl Draft {
     pub(super) fn claim(&self, key: FrontendKey) -> Option<&Claim> {
         let index = self.claims.binary_search_by_key(&key, |claim| claim.key).ok()?;
         self.claims.get(index)
+    }
+
+    pub(super) fn health_check_port(&self) -> Option<u16> {
+        self.health_check.as_ref().map(|check| check.0)
     }
 
     /// Takes what is equal from an earlier draft, so that there is one copy of it in memory.
@@ -107,9 +111,7 @@ impl Drafting<'_> {
         places.retain(|place| self.may_serve(place));
         for family in [Family::V4, Family::V6] {
             let places: Vec<_> = places.iter().filter(|p| Family::of(p.ip) == family).collect();
-            let asks = |policy| places.iter().any(|place| place.policy == policy);
-            let [cluster, local] = [TrafficPolicy::Cluster, TrafficPolicy::Local].map(asks);
-            let (cluster, local) = self.pools(index, port, family, cluster, local);
+            let [cluster, local] = self.pools((index, port), family, &places);
             for place in places {
                 let pool = match place.policy {
                     TrafficPolicy::Cluster => &cluster,
@@ -137,29 +139,31 @@ impl Drafting<'_> {
         false
     }
 
-    /// The pools of one port and family by policy, those that are asked for; none where one is
-    /// larger than a table may be.
+    /// The pools of policy `Cluster` and `Local` for one port and family, made where a place asks
+    /// for them; none where one is larger than a table may be.
     fn pools(
         &mut self,
-        index: usize,
-        port: &ServicePort,
+        (index, port): (usize, &ServicePort),
         family: Family,
-        cluster: bool,
-        local: bool,
-    ) -> (Option<Pool>, Option<Pool>) {
-        let Some(slices) = self.slices.filter(|_| cluster || local) else {
-            return (Some(Pool::default()), Some(Pool::default()));
+        places: &[&Place],
+    ) -> [Option<Pool>; 2] {
+        let empty = Some(Pool::default());
+        let Some(slices) = self.slices.filter(|_| !places.is_empty()) else {
+            return [empty.clone(), empty];
         };
+        let asked = |policy| places.iter().any(|place| place.policy == policy);
         let endpoints = Endpoints::new(slices, port, family);
-        let all = if cluster { endpoints.cluster(self.node) } else { Vec::new() };
-        let all = self.pool(index, port, all);
-        if !local {
-            return (all, None);
+        let mut cluster = empty.clone();
+        if asked(TrafficPolicy::Cluster) {
+            cluster = self.pool(index, port, endpoints.cluster(self.node));
         }
-        let own = endpoints.local(self.node);
-        match all {
-            Some(all) if *all == *own => (Some(Arc::clone(&all)), Some(all)),
-            all => (all, self.pool(index, port, own)),
+        if !asked(TrafficPolicy::Local) {
+            return [cluster, empty];
+        }
+        let local = endpoints.local(self.node);
+        match cluster {
+            Some(same) if *same == *local => [Some(Arc::clone(&same)), Some(same)],
+            cluster => [cluster, self.pool(index, port, local)],
         }
     }
 

@@ -14,10 +14,10 @@ pub(super) fn health_check(
     service: &Service,
     slices: Option<&Slices>,
     node: &Node,
-) -> Option<(u16, HealthCheck)> {
+) -> Option<Box<(u16, HealthCheck)>> {
     let port = service.health_check_port?;
     let local_endpoints = slices.map_or(0, |slices| local_endpoints(service, slices, node));
-    Some((port, HealthCheck { service: service.name.clone(), local_endpoints }))
+    Some(Box::new((port, HealthCheck { service: service.name.clone(), local_endpoints })))
 }
 
 /// How many Pods on this node are ready, those that terminate not counted: a load balancer is to

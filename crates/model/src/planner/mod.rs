@@ -137,7 +137,7 @@ impl Planner {
                 self.claims.remove(claim.key, &earlier.rank);
                 keys.insert(claim.key);
             }
-            if let Some((port, _)) = earlier.health_check {
+            if let Some(port) = earlier.health_check_port() {
                 self.health_claims.remove(port, &earlier.rank);
                 ports.insert(port);
             }
@@ -150,7 +150,7 @@ impl Planner {
                 self.claims.insert(claim.key, &draft.rank);
                 keys.insert(claim.key);
             }
-            if let Some((port, _)) = draft.health_check {
+            if let Some(port) = draft.health_check_port() {
                 self.health_claims.insert(port, &draft.rank);
                 ports.insert(port);
             }
@@ -229,7 +229,7 @@ impl Planner {
                 told.extend(claim.lost(&draft.rank, winner));
             }
         }
-        if let Some((port, _)) = draft.health_check
+        if let Some(port) = draft.health_check_port()
             && let Some(winner) = self.health_claims.of(port).next()
             && *winner != draft.rank
         {
