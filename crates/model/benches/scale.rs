@@ -13,11 +13,14 @@ use std::{
 
 use etm_model::{
     Address, AddressKind, Change, Contents, Endpoint, EndpointSlice, Family, Ledger, Limits,
-    ObjectName, Options, Planner, Protocol, Service, ServicePort, SlicePort, Snapshot, compile,
+    Locality, ObjectName, Options, Planner, Protocol, Service, ServicePort, SlicePort, Snapshot,
+    TrafficPolicy, compile,
 };
 
 const SERVICES: u32 = 10_000;
 const ENDPOINTS: u32 = 10;
+/// Their Pods are spread over so many nodes, in three zones.
+const NODES: u32 = 5_000;
 const ROUNDS: usize = 5;
 const LIMITS: Limits = Limits { frontends: 65_536, backends: 262_144, slots: 524_288 };
 
@@ -49,10 +52,11 @@ fn main() {
 
 /// One slice loses and regains an endpoint, in Services all over the cluster.
 fn one_change(planner: &mut Planner, ledger: &mut Ledger) {
+    let localities = localities();
     let (mut plan, mut apply, mut expire) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..2_000_u32 {
         let now = Duration::from_millis(u64::from(round) * 10);
-        let mut changed = slice((round / 2).wrapping_mul(7_919) % SERVICES);
+        let mut changed = slice((round / 2).wrapping_mul(7_919) % SERVICES, &localities);
         if round % 2 == 0 {
             changed.endpoints.pop();
         }
@@ -98,11 +102,22 @@ fn resident() -> u64 {
 
 fn cluster() -> Snapshot {
     let mut snapshot = Snapshot::default();
+    let localities = localities();
     for index in 0..SERVICES {
         snapshot.change(Change::SetService(service(index)));
-        snapshot.change(Change::SetSlice(slice(index)));
+        snapshot.change(Change::SetSlice(slice(index, &localities)));
     }
     snapshot
+}
+
+/// One for each node, as the source shares them.
+fn localities() -> Vec<Arc<Locality>> {
+    let locality = |node: u32| Locality {
+        node: Some(format!("ip-10-0-{}-{}.region.example.internal", node >> 8, node & 255).into()),
+        zone: Some(format!("region-{}", node % 3).into()),
+        ..Locality::default()
+    };
+    (0..NODES).map(|node| Arc::new(locality(node))).collect()
 }
 
 fn service_name(index: u32) -> ObjectName {
@@ -121,10 +136,14 @@ fn service(index: u32) -> Service {
             port: 80,
             node_port: None,
         }],
+        internal_policy: TrafficPolicy::Cluster,
+        external_policy: TrafficPolicy::Cluster,
+        health_check_port: None,
+        source_ranges: None,
     }
 }
 
-fn slice(index: u32) -> EndpointSlice {
+fn slice(index: u32, localities: &[Arc<Locality>]) -> EndpointSlice {
     let service = service_name(index);
     let namespace = Arc::clone(&service.namespace);
     EndpointSlice {
@@ -142,6 +161,7 @@ fn slice(index: u32) -> EndpointSlice {
                     Arc::clone(&namespace),
                     format!("service-{index}-6d4cf56db6-{pod:05}"),
                 )),
+                locality: Some(Arc::clone(&localities[((index * 7 + pod * 501) % NODES) as usize])),
             })
             .collect(),
     }

@@ -16,16 +16,18 @@ mod step;
 pub mod testing;
 
 pub use address::{from_abi, to_abi};
+pub use ipnet::IpNet;
 pub use kept::Kept;
 pub use ledger::{GRACE, Ledger, Reconciled, Report, Usage};
 pub use object::{
-    Address, AddressKind, Endpoint, EndpointSlice, Family, Node, ObjectName, Protocol, Service,
-    ServicePort, SlicePort, Timestamp,
+    Address, AddressKind, Endpoint, EndpointSlice, Family, Locality, Node, ObjectName, Protocol,
+    Service, ServicePort, SlicePort, Timestamp, TrafficPolicy,
 };
 pub use plan::{
-    BackendKey, Delta, FrontendKey, Listener, Member, Plan, PlannedFrontend, Pool, ServicePortName,
+    BackendKey, Delta, FrontendKey, HealthCheck, Listener, Member, Plan, PlannedFrontend, Pool,
+    ServicePortName,
 };
-pub use planner::{Options, Planner, UnknownPort, compile};
+pub use planner::{Options, Planner, SourceRanges, UnknownPort, compile};
 pub use problem::Problem;
 pub use snapshot::{Affected, Change, Snapshot};
 pub use step::{Contents, Limits, Step};

@@ -2,6 +2,7 @@
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
+use ipnet::IpNet;
 use serde::Serialize;
 
 /// Namespace and name of an object; written `namespace/name`.
@@ -107,6 +108,16 @@ pub struct ServicePort {
     pub node_port: Option<u16>,
 }
 
+/// Which endpoints of a Service may be chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TrafficPolicy {
+    /// Those anywhere, as far as their hints do not keep them for others.
+    #[default]
+    Cluster,
+    /// Those on this node.
+    Local,
+}
+
 /// A Service that this proxy handles. Headless and ExternalName Services, and those that name
 /// another proxy, are not in a Snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +130,14 @@ pub struct Service {
     pub addresses: Vec<Address>,
     /// Its ports.
     pub ports: Vec<ServicePort>,
+    /// `internalTrafficPolicy`, which is that of its cluster addresses.
+    pub internal_policy: TrafficPolicy,
+    /// `externalTrafficPolicy`, which for callers inside of the cluster is that of its node ports.
+    pub external_policy: TrafficPolicy,
+    /// `healthCheckNodePort`, where the Service is of a type and policy that has one.
+    pub health_check_port: Option<u16>,
+    /// `loadBalancerSourceRanges`: who may call its load balancer addresses; none is everyone.
+    pub source_ranges: Option<Arc<[IpNet]>>,
 }
 
 /// One port of an EndpointSlice; ports without a number are not usable and not kept.
@@ -130,6 +149,19 @@ pub struct SlicePort {
     pub protocol: Protocol,
     /// `port`, never 0.
     pub port: u16,
+}
+
+/// Where an endpoint is, and for whom it is meant. Endpoints that are alike in this share one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Locality {
+    /// `nodeName`, never empty.
+    pub node: Option<Box<str>>,
+    /// `zone`, never empty.
+    pub zone: Option<Box<str>>,
+    /// `hints.forNodes`; empty where there is no such hint.
+    pub for_nodes: Box<[Box<str>]>,
+    /// `hints.forZones`; empty where there is no such hint.
+    pub for_zones: Box<[Box<str>]>,
 }
 
 /// One endpoint of an EndpointSlice, with the defaults of its conditions filled in.
@@ -145,6 +177,17 @@ pub struct Endpoint {
     pub terminating: bool,
     /// `targetRef`, where it is a Pod.
     pub pod: Option<ObjectName>,
+    /// What it says of nodes and zones, where it says anything.
+    pub locality: Option<Arc<Locality>>,
+}
+
+impl Endpoint {
+    /// Whether it is on a node; one that names none is on no node.
+    #[must_use]
+    pub fn is_on(&self, node: &Node) -> bool {
+        let named = self.locality.as_ref().and_then(|locality| locality.node.as_deref());
+        named.is_some_and(|name| *name == *node.name)
+    }
 }
 
 /// An EndpointSlice of addressType IPv4 or IPv6 that names a Service by label.
@@ -167,6 +210,10 @@ pub struct EndpointSlice {
 pub struct Node {
     /// Its name.
     pub name: Arc<str>,
+    /// Label `topology.kubernetes.io/zone`.
+    pub zone: Option<Arc<str>>,
     /// Addresses on which node ports are served, loopback not included.
     pub addresses: Vec<IpAddr>,
+    /// It is being deleted, or about to be, so that load balancers are to turn away (KEP-3836).
+    pub deleting: bool,
 }

@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::{
@@ -82,12 +83,24 @@ pub type Pool = Arc<[Member]>;
 pub struct PlannedFrontend {
     /// The Service port that owns it.
     pub service: Arc<ServicePortName>,
-    /// Its members; empty refuses. Frontends of one Service port and family share one pool.
+    /// Its members; empty refuses. Frontends of one Service port and family that choose from the
+    /// same ones share one pool.
     pub pool: Pool,
+    /// Who may call it; none is everyone.
+    pub sources: Option<Arc<[IpNet]>>,
     /// Only for sockets in the node's own network namespace.
     pub node_only: bool,
     /// What a refused caller sees, a positive errno.
     pub errno: u16,
+}
+
+/// What a Service's `healthCheckNodePort` tells load balancers of this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// The Service.
+    pub service: ObjectName,
+    /// Its ready endpoints on this node, each Pod once.
+    pub local_endpoints: usize,
 }
 
 /// What the kernel's maps must hold: a function of the Snapshot and the options alone.
@@ -97,12 +110,16 @@ pub struct Plan {
     pub frontends: BTreeMap<FrontendKey, PlannedFrontend>,
     /// Frontends of Services that could not be planned: left in the maps as they are, or absent.
     pub held: BTreeSet<FrontendKey>,
+    /// What is to be answered on each `healthCheckNodePort`. Shared, so that whoever answers sees
+    /// by the pointer that nothing changed.
+    pub health_checks: Arc<BTreeMap<u16, HealthCheck>>,
     /// What could not be honoured, in a fixed order.
     pub problems: Vec<Problem>,
 }
 
 impl Plan {
-    /// Takes in what a change made of the frontends; problems are the [`crate::Planner`]'s to say.
+    /// Takes in what a change made of the frontends; problems and health checks are the
+    /// [`crate::Planner`]'s to say.
     pub fn apply(&mut self, delta: &Delta) {
         for (key, frontend) in &delta.set {
             self.held.remove(key);
@@ -119,7 +136,7 @@ impl Plan {
     }
 }
 
-/// What a change made of a [`Plan`]: applied to the plan before, it gives the plan after.
+/// What a change made of a [`Plan`]'s frontends: applied to those before, it gives those after.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delta {
     /// Frontends that are new or different.

@@ -20,7 +20,7 @@ pub struct Snapshot {
 /// One change of the cluster's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// This node's addresses or name.
+    /// This node, or what is known of it, is another.
     Node(Node),
     /// A Service was made or changed.
     SetService(Service),
@@ -48,8 +48,10 @@ impl Snapshot {
     pub fn change(&mut self, change: Change) -> Affected {
         let service = match change {
             Change::Node(node) => {
-                self.node = node;
-                return Affected::All;
+                let before = std::mem::replace(&mut self.node, node);
+                // No Service is planned otherwise on a node that goes away.
+                let same = before == Node { deleting: before.deleting, ..self.node.clone() };
+                return if same { Affected::Services(BTreeSet::new()) } else { Affected::All };
             }
             Change::SetService(service) => {
                 let name = service.name.clone();

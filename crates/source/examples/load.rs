@@ -5,6 +5,9 @@ use std::{error::Error, fmt::Write as _, fs, path::Path, time::Instant};
 
 use etm_source::{Manifests, Options};
 
+/// Pods are spread over so many nodes.
+const NODES: usize = 5_000;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1).map(|argument| argument.parse::<usize>());
     let services = arguments.next().transpose()?.unwrap_or(10_000);
@@ -67,13 +70,14 @@ fn pair(number: usize, endpoints: usize) -> String {
          addressType: IPv4\nports:\n- name: http\n  port: 8080\n  protocol: TCP\nendpoints:\n"
     );
     for endpoint in 0..endpoints {
+        let node = (number * 7 + endpoint * 501) % NODES;
         let _written = write!(
             text,
             "- addresses:\n  - 10.{}.{high}.{low}\n  conditions:\n    ready: true\n    serving: true\n\
-             \x20   terminating: false\n  nodeName: node-{}\n  targetRef:\n    kind: Pod\n\
-             \x20   name: svc-{number}-{endpoint}\n    namespace: load\n",
+             \x20   terminating: false\n  nodeName: node-{node}\n  zone: region-{}\n  targetRef:\n\
+             \x20   kind: Pod\n    name: svc-{number}-{endpoint}\n    namespace: load\n",
             100 + endpoint,
-            endpoint % 3,
+            node % 3,
         );
     }
     text

@@ -44,6 +44,7 @@ pub fn endpoint_slices<'a>(
                 serving: pod.ready,
                 terminating: pod.terminating,
                 pod: Some(pod.name.clone()),
+                locality: pod.locality.clone(),
             });
         }
     }

@@ -186,3 +186,15 @@ fn pods_with_bad_fields() {
         ]
     );
 }
+
+#[test]
+fn spec_node_name() {
+    let at = |spec: &str| {
+        let spec = format!("containers: []{spec}");
+        let pod = pod("cart-0", "", &spec, &format!("podIPs: [{{ip: 10.244.0.1}}], {READY}"));
+        let slice = only(derive("ports: [{port: 80}]", &[pod]));
+        slice.endpoints[0].locality.as_ref().and_then(|locality| locality.node.clone())
+    };
+    assert_eq!(at(", nodeName: a").as_deref(), Some("a"));
+    assert_eq!(at(""), None);
+}

@@ -1,7 +1,9 @@
 //! Every field of an EndpointSlice that is honoured, named after the field.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use etm_model::{EndpointSlice, Family, Protocol};
+use std::sync::Arc;
+
+use etm_model::{EndpointSlice, Family, Locality, Protocol};
 use etm_source::convert::{self, Converted};
 
 fn convert_with(labels: &str, rest: &str) -> Converted<EndpointSlice> {
@@ -159,4 +161,83 @@ fn thousands_of_bad_endpoints_are_told_of_once() {
     let converted = convert(&format!("addressType: IPv4\nendpoints: [{endpoints}]"));
     assert_eq!(converted.problems.len(), 17);
     assert_eq!(converted.problems[16].reason, "has 4984 more problems like these");
+}
+
+/// What the one endpoint says of nodes and zones.
+fn locality(endpoint: &str) -> Option<Locality> {
+    let slice =
+        slice(&format!("addressType: IPv4\nendpoints: [{{addresses: [10.244.0.1]{endpoint}}}]"));
+    slice.endpoints[0].locality.as_deref().cloned()
+}
+
+#[test]
+fn endpoints_node_name() {
+    let name = |endpoint: &str| locality(endpoint).and_then(|locality| locality.node);
+    assert_eq!(name("").as_deref(), None);
+    assert_eq!(name(", nodeName: \"\"").as_deref(), None);
+    assert_eq!(name(", nodeName: a").as_deref(), Some("a"));
+}
+
+#[test]
+fn endpoints_zone() {
+    let zone = |endpoint: &str| locality(endpoint).and_then(|locality| locality.zone);
+    assert_eq!(zone(", nodeName: a").as_deref(), None);
+    assert_eq!(zone(", zone: east").as_deref(), Some("east"));
+}
+
+#[test]
+fn endpoints_hints_for_zones() {
+    let hints =
+        locality(", hints: {forZones: [{name: east}, {name: west}, {name: \"\"}]}").unwrap();
+    assert_eq!(&*hints.for_zones, [Box::from("east"), Box::from("west")]);
+    assert!(hints.for_nodes.is_empty());
+    for none in [", hints: {}", ", hints: {forZones: []}", ", hints: {forZones: [{name: \"\"}]}"] {
+        assert_eq!(locality(none), None, "{none}");
+    }
+}
+
+#[test]
+fn endpoints_hints_for_nodes() {
+    let hints = locality(", nodeName: a, hints: {forNodes: [{name: a}], forZones: [{name: east}]}");
+    let hints = hints.unwrap();
+    assert_eq!((&*hints.for_nodes, &*hints.for_zones), (&["a".into()][..], &["east".into()][..]));
+}
+
+#[test]
+fn endpoints_that_are_alike_share_what_they_say_of_nodes() {
+    let slice = slice(
+        "addressType: IPv4\nendpoints: [{addresses: [10.244.0.1], nodeName: a, zone: east}, \
+         {addresses: [10.244.0.2], nodeName: a, zone: east}, {addresses: [10.244.0.3], nodeName: b}]",
+    );
+    let [one, two, three] = [0, 1, 2].map(|i| slice.endpoints[i].locality.as_ref().unwrap());
+    assert!(Arc::ptr_eq(one, two) && !Arc::ptr_eq(one, three));
+}
+
+#[test]
+fn ports_nil_are_not_usable() {
+    assert_eq!(
+        slice("addressType: IPv4\nports: [{name: any}, {name: none, port: null}]").ports,
+        []
+    );
+}
+
+#[test]
+fn ports_app_protocol_is_a_hint_only() {
+    let ports =
+        |more: &str| slice(&format!("addressType: IPv4\nports: [{{port: 80{more}}}]")).ports;
+    assert_eq!(ports(", appProtocol: http"), ports(""));
+}
+
+#[test]
+fn ports_number_of_a_name_is_each_slices_own() {
+    let number = |port: u16| {
+        slice(&format!("addressType: IPv4\nports: [{{name: http, port: {port}}}]")).ports[0].port
+    };
+    assert_eq!([number(8080), number(9090)], [8080, 9090]);
+}
+
+#[test]
+fn endpoints_hostname_and_deprecated_topology_are_ignored() {
+    let topology = "deprecatedTopology: {kubernetes.io/hostname: a}";
+    assert_eq!(locality(&format!(", hostname: cart-0, {topology}")), None);
 }

@@ -1,6 +1,8 @@
 //! `etm agent`: follows the cluster's state and keeps the kernel's maps equal to it.
 
 mod events;
+mod health;
+mod health_check;
 mod node;
 mod problems;
 mod reconciler;
@@ -19,7 +21,10 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
-    agent::{events::EventStream, node::AddressWatch, problems::Problems, reconciler::Reconciler},
+    agent::{
+        events::EventStream, health_check::HealthChecks, node::AddressWatch, problems::Problems,
+        reconciler::Reconciler,
+    },
     cli::{AgentArgs, UnknownPort},
     logging,
 };
@@ -61,7 +66,9 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
     }
     let mut reconciler = Reconciler::adopt(dataplane, planner, complete)?;
     let ready = reconciler.attach()?;
-    problems.report(reconciler.problems());
+    let mut health_checks = HealthChecks::new();
+    health_checks.update(&reconciler.plan().health_checks, reconciler.health());
+    problems.report(reconciler.problems().chain(health_checks.problems()));
     println!("{ready}");
     let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&ready)]);
 
@@ -83,11 +90,13 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
             () = sleep_until(Instant::now() + reconciler.next_due().unwrap_or(IDLE)) => {
                 reconciler.due();
             }
+            () = health_checks.retried() => {}
             Some(event) = events.next() => reconciler.refused(&event),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
-        problems.report(reconciler.problems());
+        health_checks.update(&reconciler.plan().health_checks, reconciler.health());
+        problems.report(reconciler.problems().chain(health_checks.problems()));
     }
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     info!("stopping; the data path goes on, `etm detach` would remove it");

@@ -11,8 +11,9 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 /// `RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR` of linux/rtnetlink.h.
 const ADDRESS_GROUPS: u32 = 0x10 | 0x100;
 
+/// The host's name as a Node of it is named, which is in lower case.
 pub(super) fn host_name() -> Option<String> {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let name = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
     (!name.is_empty()).then_some(name)
 }
 

@@ -3,10 +3,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use etm_abi::Event;
 use etm_dataplane::Dataplane;
-use etm_model::{Change, Kept, Ledger, Planner, Problem, Reconciled, Report, from_abi};
+use etm_model::{Change, Kept, Ledger, Plan, Planner, Problem, Reconciled, Report, from_abi};
 use tracing::{debug, error, info, warn};
 
-use crate::{agent::RETRY, get::describe};
+use crate::{
+    agent::{RETRY, health::Health},
+    get::describe,
+};
 
 /// Brings the maps to the Plan: everything at the start and after an error, then only what changes.
 pub(super) struct Reconciler {
@@ -87,6 +90,19 @@ impl Reconciler {
     /// What the Plan could not honour, and what did not fit.
     pub(super) fn problems(&self) -> impl Iterator<Item = Problem> {
         self.planner.problems().iter().cloned().chain(self.ledger.problems())
+    }
+
+    /// What is planned at present.
+    pub(super) fn plan(&self) -> &Plan {
+        self.planner.plan()
+    }
+
+    /// How the data path is, and whether this node is to get connections from outside.
+    pub(super) fn health(&self) -> Health {
+        Health {
+            programmed: self.retry.is_none(),
+            node_deleting: self.planner.snapshot().node.deleting,
+        }
     }
 
     /// Takes changes of the cluster's state into the maps.

@@ -64,6 +64,24 @@ fn a_named_port_is_each_pods_own() {
 }
 
 #[test]
+fn a_named_port_may_have_another_number_in_each_slice() {
+    let scene = Scene::new();
+    let pods = [("old", 8080), ("new", 9090)].map(|(name, port)| {
+        let backend = scene.backend_on(name, &[port]);
+        let slice = EndpointSlice::new(&format!("web-{name}"), "web", "IPv4")
+            .port("http", "TCP", port)
+            .endpoint(backend.pod.ipv4(), true);
+        scene.manifests.apply(&format!("{name}.yaml"), &[slice]).expect("a manifest");
+        backend
+    });
+    scene.manifests.apply("web.yaml", &[sliced()]).expect("a manifest");
+    let client = scene.client();
+    let _agent = scene.start();
+    assert_eq!(answering(&scene, &client, 2), names(["old", "new"]));
+    drop(pods);
+}
+
+#[test]
 fn unready_pods_are_called_where_the_service_says_so() {
     let scene = Scene::new();
     let backend = scene.backend("web-0");

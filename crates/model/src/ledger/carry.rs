@@ -28,6 +28,7 @@ impl Ledger {
         Some(PlannedFrontend {
             service: Arc::new(service_port(self.services.name(record.service)?)?),
             pool: pool.into(),
+            sources: None,
             node_only: record.flags & abi::FRONTEND_NODE_ONLY != 0,
             errno: record.errno,
         })

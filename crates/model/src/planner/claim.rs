@@ -23,6 +23,15 @@ impl Rank {
         Self { ageless: created.is_none(), created: created.unwrap_or_default(), name }
     }
 
+    /// Why it comes before a later one.
+    pub(super) fn before(&self, later: &Self) -> &'static str {
+        if (self.ageless, self.created) < (later.ageless, later.created) {
+            "is older"
+        } else {
+            "is as old and comes first by name"
+        }
+    }
+
     /// A rank before that of any Service.
     fn least() -> Self {
         Self::new(Some(Timestamp::MIN), ObjectName::new("", ""))
@@ -63,17 +72,14 @@ impl Claim {
     /// ports that no Service has, since any owner of it refuses the same.
     pub(super) fn lost(&self, loser: &Rank, winner: &Rank) -> Option<Problem> {
         let Listener::Port(port, protocol) = self.key.listener else { return None };
-        let why = if (winner.ageless, winner.created) < (loser.ageless, loser.created) {
-            "is older"
-        } else {
-            "is as old and comes first by name"
-        };
         Some(Problem {
             object: format!("Service {}", loser.name),
             field: self.field.to_string(),
             reason: format!(
-                "{} port {port}/{protocol} belongs to Service {}, which {why}",
-                self.key.ip, winner.name
+                "{} port {port}/{protocol} belongs to Service {}, which {}",
+                self.key.ip,
+                winner.name,
+                winner.before(loser)
             ),
             hint: format!(
                 "Service {} keeps it; give one of the two another address or port",
@@ -83,30 +89,30 @@ impl Claim {
     }
 }
 
-/// Who asks for which frontend.
+/// Who asks for which frontend, or for which port.
 #[derive(Clone, Debug)]
-pub(super) struct Claims {
-    ranks: BTreeSet<(FrontendKey, Arc<Rank>)>,
+pub(super) struct Claims<K> {
+    ranks: BTreeSet<(K, Arc<Rank>)>,
     least: Arc<Rank>,
 }
 
-impl Default for Claims {
+impl<K: Ord> Default for Claims<K> {
     fn default() -> Self {
         Self { ranks: BTreeSet::new(), least: Arc::new(Rank::least()) }
     }
 }
 
-impl Claims {
-    pub(super) fn insert(&mut self, key: FrontendKey, rank: &Arc<Rank>) {
+impl<K: Copy + Ord> Claims<K> {
+    pub(super) fn insert(&mut self, key: K, rank: &Arc<Rank>) {
         self.ranks.insert((key, Arc::clone(rank)));
     }
 
-    pub(super) fn remove(&mut self, key: FrontendKey, rank: &Arc<Rank>) {
+    pub(super) fn remove(&mut self, key: K, rank: &Arc<Rank>) {
         self.ranks.remove(&(key, Arc::clone(rank)));
     }
 
-    /// Everyone who asks for a frontend, the winner first.
-    pub(super) fn of(&self, key: FrontendKey) -> impl Iterator<Item = &Arc<Rank>> {
+    /// Everyone who asks for it, the winner first.
+    pub(super) fn of(&self, key: K) -> impl Iterator<Item = &Arc<Rank>> {
         self.ranks
             .range((key, Arc::clone(&self.least))..)
             .take_while(move |(other, _)| *other == key)

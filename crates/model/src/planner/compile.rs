@@ -1,6 +1,9 @@
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
-use super::{claim::Rank, draft::Draft, options::Options};
+use super::{claim::Rank, draft::Draft, health, options::Options};
 use crate::{plan::Plan, snapshot::Snapshot};
 
 /// The Plan of a Snapshot: the same for the same input, whatever went before.
@@ -20,6 +23,7 @@ pub fn compile(snapshot: &Snapshot, options: &Options) -> Plan {
 
     let mut plan = Plan::default();
     let mut owners: BTreeMap<_, &Rank> = BTreeMap::new();
+    let mut health_checks: BTreeMap<u16, (&Rank, _)> = BTreeMap::new();
     let mut problems = BTreeMap::new();
     // The oldest first, so that whoever finds a frontend taken has lost it.
     for (rank, draft) in &drafts {
@@ -40,9 +44,19 @@ pub fn compile(snapshot: &Snapshot, options: &Options) -> Plan {
                 }
             }
         }
+        if let Some((port, check)) = draft.health_check.as_deref() {
+            match health_checks.entry(*port) {
+                Entry::Occupied(winner) => told.push(health::lost(*port, rank, winner.get().0)),
+                Entry::Vacant(vacant) => {
+                    vacant.insert((rank, check.clone()));
+                }
+            }
+        }
         told.sort_unstable();
         problems.insert(&rank.name, told);
     }
+    let checks = health_checks.into_iter().map(|(port, (_, check))| (port, check));
+    plan.health_checks = Arc::new(checks.collect());
     plan.problems = problems.into_values().flatten().collect();
     plan
 }

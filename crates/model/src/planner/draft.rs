@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
 };
 
@@ -10,16 +9,16 @@ use etm_abi as abi;
 
 use super::{
     claim::{Claim, Field, Rank},
-    options::{Options, UnknownPort},
-    pool::{Slices, members},
+    health::health_check,
+    options::{Options, SourceRanges, UnknownPort},
+    place::{Place, places},
+    pool::{Endpoints, Slices, too_many},
 };
 use crate::{
-    object::{AddressKind, Family, Node, Protocol, Service, ServicePort},
-    plan::{FrontendKey, Listener, PlannedFrontend, Pool, ServicePortName},
+    object::{Family, Node, Protocol, Service, ServicePort, TrafficPolicy},
+    plan::{FrontendKey, HealthCheck, Listener, Member, PlannedFrontend, Pool, ServicePortName},
     problem::Problem,
 };
-
-const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 /// What one Service asks for.
 #[derive(Clone, Debug)]
@@ -27,6 +26,8 @@ pub(super) struct Draft {
     pub(super) rank: Arc<Rank>,
     /// Ordered by key, each key once.
     pub(super) claims: Vec<Claim>,
+    /// With its port; boxed, since few Services have one.
+    pub(super) health_check: Option<Box<(u16, HealthCheck)>>,
     /// What of the Service itself could not be honoured.
     pub(super) problems: Vec<Problem>,
 }
@@ -55,6 +56,7 @@ impl Draft {
         Self {
             rank: Arc::new(Rank::new(service.created, service.name.clone())),
             claims: drafting.claims.into_values().map(|(_, claim)| claim).collect(),
+            health_check: health_check(service, slices, node),
             problems: drafting.problems,
         }
     }
@@ -62,6 +64,10 @@ impl Draft {
     pub(super) fn claim(&self, key: FrontendKey) -> Option<&Claim> {
         let index = self.claims.binary_search_by_key(&key, |claim| claim.key).ok()?;
         self.claims.get(index)
+    }
+
+    pub(super) fn health_check_port(&self) -> Option<u16> {
+        self.health_check.as_ref().map(|check| check.0)
     }
 
     /// Takes what is equal from an earlier draft, so that there is one copy of it in memory.
@@ -101,86 +107,91 @@ impl Drafting<'_> {
             port: Arc::clone(&port.name),
             protocol: port.protocol,
         });
-        let places = self.places(index, port);
+        let mut places = places(self.service, self.slices, self.node, (index, port));
+        places.retain(|place| self.may_serve(place));
         for family in [Family::V4, Family::V6] {
-            let mut places =
-                places.iter().filter(|(ip, _, _)| Family::of(*ip) == family).peekable();
-            if places.peek().is_none() {
-                continue;
-            }
-            let pool = self.pool(index, port, family);
-            for (ip, number, field) in places {
-                let key = FrontendKey { ip: *ip, listener: Listener::Port(*number, port.protocol) };
-                self.claim(index, key, *field, &name, pool.as_ref());
+            let places: Vec<_> = places.iter().filter(|p| Family::of(p.ip) == family).collect();
+            let [cluster, local] = self.pools((index, port), family, &places);
+            for place in places {
+                let pool = match place.policy {
+                    TrafficPolicy::Cluster => &cluster,
+                    TrafficPolicy::Local => &local,
+                };
+                let listener = Listener::Port(place.port, port.protocol);
+                self.claim(index, place, listener, &name, pool.as_ref());
             }
         }
     }
 
-    /// Where one port is served: address, port number, and the field that says so.
-    fn places(&self, index: usize, port: &ServicePort) -> Vec<(IpAddr, u16, Field)> {
-        let addresses = self.service.addresses.iter();
-        let mut places: Vec<_> = addresses
-            .map(|address| (address.ip, port.port, Field::Address(address.kind)))
-            .collect();
-        if let Some(number) = port.node_port {
-            let node = self.node.addresses.iter().chain(&LOOPBACK);
-            places.extend(
-                node.filter(|ip| self.serves(Family::of(**ip)))
-                    .map(|ip| (*ip, number, Field::NodePort(index))),
-            );
+    /// Whether a place can be served as it must be. One that is not for everyone cannot, until the
+    /// data path looks at the callers.
+    fn may_serve(&mut self, place: &Place) -> bool {
+        if place.sources.is_none() || self.options.source_ranges == SourceRanges::Enforce {
+            return true;
         }
-        places
+        self.problem(
+            "spec.loadBalancerSourceRanges".into(),
+            format!("limits who may call {}, which is not enforced yet", place.ip),
+            "the address is left to whatever else handles it; without the ranges, or their \
+             annotation, it is served"
+                .into(),
+        );
+        false
     }
 
-    /// Whether the Service serves a family on the node's addresses.
-    fn serves(&self, family: Family) -> bool {
-        let cluster = || {
-            let addresses = self.service.addresses.iter();
-            addresses.filter(|address| address.kind == AddressKind::Cluster)
+    /// The pools of policy `Cluster` and `Local` for one port and family, made where a place asks
+    /// for them; none where one is larger than a table may be.
+    fn pools(
+        &mut self,
+        (index, port): (usize, &ServicePort),
+        family: Family,
+        places: &[&Place],
+    ) -> [Option<Pool>; 2] {
+        let empty = Some(Pool::default());
+        let Some(slices) = self.slices.filter(|_| !places.is_empty()) else {
+            return [empty.clone(), empty];
         };
-        if cluster().next().is_some() {
-            return cluster().any(|address| Family::of(address.ip) == family);
+        let asked = |policy| places.iter().any(|place| place.policy == policy);
+        let endpoints = Endpoints::new(slices, port, family);
+        let mut cluster = empty.clone();
+        if asked(TrafficPolicy::Cluster) {
+            cluster = self.pool(index, port, endpoints.cluster(self.node));
         }
-        self.slices.is_some_and(|slices| slices.values().any(|slice| slice.family == family))
+        if !asked(TrafficPolicy::Local) {
+            return [cluster, empty];
+        }
+        let local = endpoints.local(self.node);
+        match cluster {
+            Some(same) if *same == *local => [Some(Arc::clone(&same)), Some(same)],
+            cluster => [cluster, self.pool(index, port, local)],
+        }
     }
 
-    /// The pool of one port and family; none where it is larger than a table may be.
-    fn pool(&mut self, index: usize, port: &ServicePort, family: Family) -> Option<Pool> {
-        let Some(slices) = self.slices else { return Some(Pool::default()) };
-        let members = members(slices, port, family);
+    /// The pool of some members; none where it is larger than a table may be.
+    fn pool(&mut self, index: usize, port: &ServicePort, members: Vec<Member>) -> Option<Pool> {
         if members.len() <= abi::MAX_MEMBERS as usize {
             return Some(members.into());
         }
-        let name = if port.name.is_empty() { "" } else { &format!("{}, ", port.name) };
-        self.problem(
-            format!("spec.ports[{index}]"),
-            format!(
-                "port {} ({name}{}) has {} usable endpoints, more than the {} that one table may \
-                 have",
-                port.port,
-                port.protocol,
-                members.len(),
-                abi::MAX_MEMBERS
-            ),
-            "spread the Pods over several Services; until then its frontends stay as they were"
-                .into(),
-        );
+        let (reason, hint) = too_many(port, members.len());
+        self.problem(format!("spec.ports[{index}]"), reason, hint);
         None
     }
 
     fn claim(
         &mut self,
         index: usize,
-        key: FrontendKey,
-        field: Field,
+        place: &Place,
+        listener: Listener,
         name: &Arc<ServicePortName>,
         pool: Option<&Pool>,
     ) {
+        let (key, field) = (FrontendKey { ip: place.ip, listener }, place.field);
         match self.claims.entry(key) {
             Entry::Vacant(vacant) => {
                 let frontend = pool.map(|pool| PlannedFrontend {
                     service: Arc::clone(name),
                     pool: Arc::clone(pool),
+                    sources: place.sources.clone(),
                     // Every Pod has a loopback of its own, which is not the Service's.
                     node_only: key.ip.is_loopback(),
                     errno: self.options.errno,
@@ -224,8 +235,10 @@ impl Drafting<'_> {
             if address.ip.is_loopback() || self.node.addresses.contains(&address.ip) {
                 continue;
             }
-            let key = FrontendKey { ip: address.ip, listener: Listener::AnyPort };
-            self.claim(0, key, Field::Address(address.kind), &name, Some(&empty));
+            let place = Place::at(self.service, address, first.port);
+            if self.may_serve(&place) {
+                self.claim(0, &place, Listener::AnyPort, &name, Some(&empty));
+            }
         }
     }
 

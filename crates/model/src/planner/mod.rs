@@ -3,13 +3,18 @@
 mod claim;
 mod compile;
 mod draft;
+mod health;
 mod options;
+mod place;
 mod pool;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 pub use compile::compile;
-pub use options::{Options, UnknownPort};
+pub use options::{Options, SourceRanges, UnknownPort};
 
 use self::{claim::Claims, draft::Draft};
 use crate::{
@@ -25,7 +30,9 @@ pub struct Planner {
     options: Options,
     snapshot: Snapshot,
     drafts: BTreeMap<ObjectName, Draft>,
-    claims: Claims,
+    claims: Claims<FrontendKey>,
+    /// Who asks for which `healthCheckNodePort`.
+    health_claims: Claims<u16>,
     /// By the Service that they are about, so that they vanish when it is mended.
     problems: BTreeMap<ObjectName, Vec<Problem>>,
     plan: Plan,
@@ -40,6 +47,7 @@ impl Planner {
             snapshot: Snapshot::default(),
             drafts: BTreeMap::new(),
             claims: Claims::default(),
+            health_claims: Claims::default(),
             problems: BTreeMap::new(),
             plan: Plan::default(),
         }
@@ -93,9 +101,9 @@ impl Planner {
     }
 
     fn redraft(&mut self, services: &BTreeSet<ObjectName>) -> Delta {
-        let mut keys = BTreeSet::new();
+        let (mut keys, mut ports) = (BTreeSet::new(), BTreeSet::new());
         for name in services {
-            self.redraft_one(name, &mut keys);
+            self.redraft_one(name, &mut keys, &mut ports);
         }
         let mut told = services.clone();
         let mut delta = Delta::default();
@@ -103,13 +111,23 @@ impl Planner {
             self.settle(key, &mut delta);
             told.extend(self.claims.of(key).map(|rank| rank.name.clone()));
         }
+        for port in ports {
+            self.settle_health_check(port);
+            told.extend(self.health_claims.of(port).map(|rank| rank.name.clone()));
+        }
         self.plan.apply(&delta);
         self.tell(told);
         delta
     }
 
-    /// Drafts one Service anew, and notes each frontend that it asked for or asks for.
-    fn redraft_one(&mut self, name: &ObjectName, keys: &mut BTreeSet<FrontendKey>) {
+    /// Drafts one Service anew, and notes each frontend and each port for health checks that it
+    /// asked for or asks for.
+    fn redraft_one(
+        &mut self,
+        name: &ObjectName,
+        keys: &mut BTreeSet<FrontendKey>,
+        ports: &mut BTreeSet<u16>,
+    ) {
         let mut draft = self.snapshot.services.get(name).map(|service| {
             let slices = self.snapshot.slices.get(name);
             Draft::new(service, slices, &self.snapshot.node, &self.options)
@@ -119,6 +137,10 @@ impl Planner {
                 self.claims.remove(claim.key, &earlier.rank);
                 keys.insert(claim.key);
             }
+            if let Some(port) = earlier.health_check_port() {
+                self.health_claims.remove(port, &earlier.rank);
+                ports.insert(port);
+            }
             if let Some(draft) = &mut draft {
                 draft.share(&earlier);
             }
@@ -127,6 +149,10 @@ impl Planner {
             for claim in &draft.claims {
                 self.claims.insert(claim.key, &draft.rank);
                 keys.insert(claim.key);
+            }
+            if let Some(port) = draft.health_check_port() {
+                self.health_claims.insert(port, &draft.rank);
+                ports.insert(port);
             }
             self.drafts.insert(name.clone(), draft);
         }
@@ -159,6 +185,21 @@ impl Planner {
         }
     }
 
+    /// Notes what one port for health checks has become.
+    fn settle_health_check(&mut self, port: u16) {
+        let winner = self.health_claims.of(port).next();
+        let draft = winner.and_then(|rank| self.drafts.get(&rank.name));
+        let check = draft.and_then(|draft| Some(&draft.health_check.as_ref()?.1));
+        if self.plan.health_checks.get(&port) == check {
+            return;
+        }
+        let checks = Arc::make_mut(&mut self.plan.health_checks);
+        match check {
+            Some(check) => checks.insert(port, check.clone()),
+            None => checks.remove(&port),
+        };
+    }
+
     /// Brings the problems of some Services up to date.
     fn tell(&mut self, services: BTreeSet<ObjectName>) {
         let mut changed = false;
@@ -187,6 +228,12 @@ impl Planner {
             {
                 told.extend(claim.lost(&draft.rank, winner));
             }
+        }
+        if let Some(port) = draft.health_check_port()
+            && let Some(winner) = self.health_claims.of(port).next()
+            && *winner != draft.rank
+        {
+            told.push(health::lost(port, &draft.rank, winner));
         }
         told.sort_unstable();
         told

@@ -1,9 +1,11 @@
 //! The members of one port of a Service.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
+
+use etm_abi::MAX_MEMBERS;
 
 use crate::{
-    object::{Endpoint, EndpointSlice, Family, ObjectName, ServicePort},
+    object::{Endpoint, EndpointSlice, Family, Locality, Node, ObjectName, ServicePort},
     plan::{BackendKey, Member},
 };
 
@@ -14,7 +16,7 @@ pub(super) type Slices = BTreeMap<Arc<str>, Arc<EndpointSlice>>;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Usability {
     Ready,
-    /// Serving although it terminates: used only where nothing is ready.
+    /// Serving although it terminates: used only where nothing is ready (KEP-1669).
     Draining,
 }
 
@@ -31,34 +33,94 @@ impl Usability {
 }
 
 /// One mention of a backend in a slice; the order puts the mention to keep first.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Mention<'a> {
     backend: BackendKey,
     usability: Usability,
     /// A mention with a Pod tells more than one without.
     nameless: bool,
     pod: Option<&'a ObjectName>,
+    /// Likewise, one with a node or hints.
+    locality: Reverse<Option<&'a Locality>>,
 }
 
-/// The members of one port and family: the ready endpoints, or where there are none, those that
-/// still serve while they terminate; ordered by backend, each once.
-pub(super) fn members(slices: &Slices, port: &ServicePort, family: Family) -> Vec<Member> {
-    let mut mentions: Vec<_> = slices
-        .values()
-        .filter(|slice| slice.family == family)
-        .flat_map(|slice| mentions(slice, port))
-        .filter(|mention| Family::of(mention.backend.ip) == family)
-        .collect();
-    mentions.sort_unstable();
-    mentions.dedup_by_key(|mention| mention.backend);
-    let Some(best) = mentions.iter().map(|mention| mention.usability).min() else {
+impl Mention<'_> {
+    fn is_on(&self, node: &Node) -> bool {
+        let named = self.locality.0.and_then(|locality| locality.node.as_deref());
+        named.is_some_and(|name| *name == *node.name)
+    }
+
+    fn hints(&self, hints: fn(&Locality) -> &[Box<str>]) -> &[Box<str>] {
+        self.locality.0.map(hints).unwrap_or_default()
+    }
+}
+
+/// The usable endpoints of one port and family, ordered by backend, each once.
+pub(super) struct Endpoints<'a> {
+    mentions: Vec<Mention<'a>>,
+}
+
+impl<'a> Endpoints<'a> {
+    pub(super) fn new(slices: &'a Slices, port: &'a ServicePort, family: Family) -> Self {
+        let mut mentions: Vec<_> = slices
+            .values()
+            .filter(|slice| slice.family == family)
+            .flat_map(|slice| mentions(slice, port))
+            .filter(|mention| Family::of(mention.backend.ip) == family)
+            .collect();
+        mentions.sort_unstable();
+        mentions.dedup_by_key(|mention| mention.backend);
+        Self { mentions }
+    }
+
+    /// Those of policy `Cluster`: the ready ones that hints let this node use, or where none is
+    /// ready, those anywhere that still serve while they terminate.
+    pub(super) fn cluster(&self, node: &Node) -> Vec<Member> {
+        let mut best = best(self.mentions.iter().copied());
+        if best.first().is_some_and(|mention| mention.usability == Usability::Ready) {
+            follow_hints(&mut best, node);
+        }
+        members(best)
+    }
+
+    /// Those of policy `Local`: the ready ones on this node, or where none is, those on it that
+    /// still serve while they terminate. Hints say nothing about them.
+    pub(super) fn local(&self, node: &Node) -> Vec<Member> {
+        let local = self.mentions.iter().filter(|mention| mention.is_on(node));
+        members(best(local.copied()))
+    }
+}
+
+/// The most usable ones.
+fn best<'a>(mentions: impl Iterator<Item = Mention<'a>> + Clone) -> Vec<Mention<'a>> {
+    let Some(best) = mentions.clone().map(|mention| mention.usability).min() else {
         return Vec::new();
     };
-    mentions
-        .into_iter()
-        .filter(|mention| mention.usability == best)
-        .map(|mention| Member { backend: mention.backend, pod: mention.pod.cloned() })
-        .collect()
+    mentions.filter(|mention| mention.usability == best).collect()
+}
+
+/// Drops what is meant for others. A hint counts only where every endpoint has one and one is for
+/// this node, or else by zones: half a set of hints is one that is being written (KEP-3015).
+fn follow_hints(mentions: &mut Vec<Mention<'_>>, node: &Node) {
+    let kinds: [(fn(&Locality) -> &[Box<str>], Option<&str>); 2] = [
+        (|locality| &locality.for_nodes, Some(&node.name)),
+        (|locality| &locality.for_zones, node.zone.as_deref()),
+    ];
+    for (hints, own) in kinds {
+        let Some(own) = own else { continue };
+        let ours = |mention: &Mention<'_>| mention.hints(hints).iter().any(|name| **name == *own);
+        if mentions.iter().all(|mention| !mention.hints(hints).is_empty())
+            && mentions.iter().any(ours)
+        {
+            mentions.retain(ours);
+            return;
+        }
+    }
+}
+
+fn members(mentions: Vec<Mention<'_>>) -> Vec<Member> {
+    let members = mentions.into_iter();
+    members.map(|mention| Member { backend: mention.backend, pod: mention.pod.cloned() }).collect()
 }
 
 /// The usable endpoints of one slice on its ports of the same name and protocol.
@@ -81,7 +143,20 @@ fn mentions<'a>(
                     usability: Usability::of(endpoint)?,
                     nameless: endpoint.pod.is_none(),
                     pod: endpoint.pod.as_ref(),
+                    locality: Reverse(endpoint.locality.as_deref()),
                 })
             })
         })
+}
+
+/// What is told of a port with more members than one table may have.
+pub(super) fn too_many(port: &ServicePort, members: usize) -> (String, String) {
+    let name = if port.name.is_empty() { "" } else { &format!("{}, ", port.name) };
+    let reason = format!(
+        "port {} ({name}{}) has {members} usable endpoints, more than the {MAX_MEMBERS} that one \
+         table may have",
+        port.port, port.protocol
+    );
+    let hint = "spread the Pods over several Services; until then its frontends stay as they were";
+    (reason, hint.into())
 }

@@ -1,10 +1,10 @@
 //! Small clusters in which everything collides with everything.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use etm_model::{
-    Address, AddressKind, Change, Endpoint, EndpointSlice, Family, Node, ObjectName, Protocol,
-    Service, ServicePort, SlicePort, Snapshot,
+    Address, AddressKind, Change, Endpoint, EndpointSlice, Family, Locality, Node, ObjectName,
+    Protocol, Service, ServicePort, SlicePort, Snapshot, TrafficPolicy,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -24,6 +24,10 @@ pub(crate) fn service(service: &str, cluster: &[&str]) -> Service {
         created: Some(1),
         addresses: cluster.iter().map(address).collect(),
         ports: vec![port("http", Protocol::Tcp, 80, None)],
+        internal_policy: TrafficPolicy::Cluster,
+        external_policy: TrafficPolicy::Cluster,
+        health_check_port: None,
+        source_ranges: None,
     }
 }
 
@@ -49,7 +53,26 @@ pub(crate) fn slice(service: &str, slice: &str, endpoints: &[&str]) -> EndpointS
 
 /// A ready endpoint with a Pod.
 pub(crate) fn endpoint(address: IpAddr) -> Endpoint {
-    Endpoint { address, ready: true, serving: true, terminating: false, pod: pod(address) }
+    Endpoint {
+        address,
+        ready: true,
+        serving: true,
+        terminating: false,
+        pod: pod(address),
+        locality: None,
+    }
+}
+
+/// The node that plans are made for.
+pub(crate) fn this_node(addresses: &[&str]) -> Node {
+    let addresses = addresses.iter().map(|text| ip(text)).collect();
+    Node { name: "here".into(), zone: Some("east".into()), addresses, deleting: false }
+}
+
+/// A ready endpoint on a node.
+pub(crate) fn endpoint_on(node: &str, address: &str) -> Endpoint {
+    let locality = Locality { node: Some(node.into()), ..Locality::default() };
+    Endpoint { locality: Some(Arc::new(locality)), ..endpoint(ip(address)) }
 }
 
 fn pod(address: IpAddr) -> Option<ObjectName> {
@@ -67,9 +90,7 @@ pub(crate) fn snapshot<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Sna
 /// Any change of a small cluster.
 pub(crate) fn change() -> impl Strategy<Value = Change> {
     prop_oneof![
-        1 => vec(addresses(), 0..3).prop_map(|addresses| {
-            Change::Node(Node { name: "node".into(), addresses })
-        }),
+        1 => any_node().prop_map(Change::Node),
         6 => any_service().prop_map(Change::SetService),
         2 => service_name().prop_map(|service| Change::RemoveService(name(service))),
         12 => any_slice().prop_map(Change::SetSlice),
@@ -112,20 +133,65 @@ fn any_service() -> impl Strategy<Value = Service> {
     let address = (addresses(), kind).prop_map(|(ip, kind)| Address { ip, kind });
     let port = (port_name(), protocol(), 80..82_u16, option::weighted(0.3, 80..83_u16))
         .prop_map(|(name, protocol, number, node_port)| port(name, protocol, number, node_port));
-    (service_name(), option::of(0..3_i64), vec(address, 0..3), vec(port, 0..4)).prop_map(
-        |(service, created, addresses, ports)| Service {
-            name: name(service),
-            created,
+    let ranges = select(&["10.0.0.0/8", "10.1.0.0/16", "fd00::/8", "::/0"][..]);
+    let ranges = vec(ranges.prop_map(|text| text.parse().unwrap()), 0..3);
+    (
+        (service_name(), option::of(0..3_i64), vec(address, 0..3), vec(port, 0..4)),
+        (policy(), policy(), option::weighted(0.3, 90..92_u16), option::weighted(0.2, ranges)),
+    )
+        .prop_map(|((service, created, addresses, ports), traffic)| {
+            let (internal_policy, external_policy, health_check_port, ranges) = traffic;
+            Service {
+                name: name(service),
+                created,
+                addresses,
+                ports,
+                internal_policy,
+                external_policy,
+                health_check_port,
+                source_ranges: ranges.map(Into::into),
+            }
+        })
+}
+
+fn policy() -> impl Strategy<Value = TrafficPolicy> {
+    prop_oneof![2 => Just(TrafficPolicy::Cluster), 1 => Just(TrafficPolicy::Local)]
+}
+
+fn any_node() -> impl Strategy<Value = Node> {
+    let zone = option::of(select(&["east", "west"][..]));
+    (select(&["here", "there"][..]), zone, vec(addresses(), 0..3), any::<bool>()).prop_map(
+        |(name, zone, addresses, deleting)| Node {
+            name: name.into(),
+            zone: zone.map(Into::into),
             addresses,
-            ports,
+            deleting,
         },
     )
+}
+
+fn any_locality() -> impl Strategy<Value = Option<Arc<Locality>>> {
+    fn text(texts: &'static [&'static str]) -> impl Strategy<Value = Box<str>> {
+        select(texts).prop_map(Into::into)
+    }
+    let (nodes, zones) = (&["here", "there"][..], &["east", "west"][..]);
+    let locality = (
+        option::of(text(nodes)),
+        option::of(text(zones)),
+        vec(text(nodes), 0..3),
+        vec(text(zones), 0..3),
+    );
+    let locality = locality.prop_map(|(node, zone, for_nodes, for_zones)| {
+        let (for_nodes, for_zones) = (for_nodes.into(), for_zones.into());
+        Arc::new(Locality { node, zone, for_nodes, for_zones })
+    });
+    option::weighted(0.8, locality)
 }
 
 fn any_slice() -> impl Strategy<Value = EndpointSlice> {
     let port = (port_name(), protocol(), 8080..8082_u16)
         .prop_map(|(name, protocol, port)| SlicePort { name: name.into(), protocol, port });
-    let endpoint = (1..8_u8, any::<(bool, bool, bool, bool)>());
+    let endpoint = (1..8_u8, any::<(bool, bool, bool, bool)>(), any_locality());
     (
         (service_name(), slice_name()),
         select(&[Family::V4, Family::V6][..]),
@@ -139,13 +205,13 @@ fn any_slice() -> impl Strategy<Value = EndpointSlice> {
             ports,
             endpoints: endpoints
                 .into_iter()
-                .map(|(host, (ready, serving, terminating, named))| {
+                .map(|(host, (ready, serving, terminating, named), locality)| {
                     let address = match family {
                         Family::V4 => IpAddr::from([10, 1, 0, host]),
                         Family::V6 => IpAddr::from([0xfd01, 0, 0, 0, 0, 0, 0, u16::from(host)]),
                     };
                     let pod = pod(address).filter(|_| named);
-                    Endpoint { address, ready, serving, terminating, pod }
+                    Endpoint { address, ready, serving, terminating, pod, locality }
                 })
                 .collect(),
         })

@@ -1,11 +1,11 @@
 //! Two Services that want one address and port.
 
 use etm_model::{
-    Address, AddressKind, Change, FrontendKey, Listener, Node, Options, Planner, Protocol, Service,
+    Address, AddressKind, Change, FrontendKey, Listener, Options, Planner, Protocol, Service,
     compile,
 };
 
-use crate::cluster::{ip, port, service, snapshot};
+use crate::cluster::{ip, port, service, snapshot, this_node};
 
 fn key(address: &str, number: u16) -> FrontendKey {
     FrontendKey { ip: ip(address), listener: Listener::Port(number, Protocol::Tcp) }
@@ -60,7 +60,7 @@ fn an_address_that_is_listed_twice_is_no_conflict() {
 
 #[test]
 fn a_node_port_can_collide_with_an_external_address() {
-    let node = Node { name: "n".into(), addresses: vec![ip("192.0.2.1")] };
+    let node = this_node(&["192.0.2.1"]);
     let mut external = service("external", &[]);
     external.addresses.push(Address { ip: ip("192.0.2.1"), kind: AddressKind::External });
     let mut ported = Service { created: Some(2), ..service("ported", &["10.0.0.1"]) };

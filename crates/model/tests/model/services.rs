@@ -1,15 +1,14 @@
 //! Where a Service is served.
 
 use etm_model::{
-    Address, AddressKind, Change, FrontendKey, Listener, Node, Options, Plan, Protocol, Service,
+    Address, AddressKind, Change, FrontendKey, Listener, Options, Plan, Protocol, Service,
     UnknownPort, compile,
 };
 
-use crate::cluster::{ip, service, slice, snapshot};
+use crate::cluster::{ip, service, slice, snapshot, this_node};
 
 fn node() -> Change {
-    let addresses = vec![ip("192.0.2.1"), ip("2001:db8::1")];
-    Change::Node(Node { name: "n".into(), addresses })
+    Change::Node(this_node(&["192.0.2.1", "2001:db8::1"]))
 }
 
 fn plan(service: Service, unknown_port: UnknownPort) -> Plan {
@@ -18,7 +17,7 @@ fn plan(service: Service, unknown_port: UnknownPort) -> Plan {
         Change::SetSlice(slice("cart", "four", &["10.1.0.1"])),
         Change::SetService(service),
     ];
-    compile(&snapshot(&changes), &Options { errno: 113, unknown_port })
+    compile(&snapshot(&changes), &Options { errno: 113, unknown_port, ..Options::default() })
 }
 
 /// Addresses on which a TCP port is served.

@@ -3,6 +3,7 @@
 //! Pure, and the same for a directory of manifests and for a watch on an API server.
 
 mod address;
+mod locality;
 mod metadata;
 mod node;
 mod pod;
@@ -11,11 +12,12 @@ mod report;
 mod service;
 mod service_address;
 mod service_port;
+mod service_traffic;
 mod slice;
 
 use etm_model::{Problem, Timestamp};
 
-pub use node::{NodeAddresses, node};
+pub use node::node;
 pub use pod::{ContainerPort, Pod, pod};
 pub use service::{ServiceObject, service};
 pub use service_port::{PodSelection, Target, TargetPort};

@@ -1,10 +1,11 @@
 use std::{net::IpAddr, sync::Arc};
 
-use etm_model::{ObjectName, Protocol};
+use etm_model::{Locality, ObjectName, Protocol};
 use k8s_openapi::api::core::v1;
 
 use super::{
     Converted, address,
+    locality::locality,
     metadata::{Identity, pairs},
     port,
     report::Report,
@@ -35,6 +36,8 @@ pub struct Pod {
     pub ready: bool,
     /// `metadata.deletionTimestamp` is set.
     pub terminating: bool,
+    /// `spec.nodeName`, where it has one; its zone is known to its Node alone.
+    pub locality: Option<Arc<Locality>>,
     /// Named ports of its containers, in their order.
     pub ports: Vec<ContainerPort>,
 }
@@ -63,6 +66,11 @@ pub fn pod(object: &v1::Pod) -> Converted<Pod> {
         addresses: status.map(|status| addresses(status, &mut report)).unwrap_or_default(),
         ready: conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"),
         terminating: object.metadata.deletion_timestamp.is_some(),
+        locality: locality(
+            object.spec.as_ref().and_then(|spec| spec.node_name.as_deref()),
+            None,
+            None,
+        ),
         ports: object.spec.as_ref().map(|spec| ports(spec, &mut report)).unwrap_or_default(),
     };
     Converted {

@@ -9,6 +9,7 @@ use super::{
     report::Report,
     service_address,
     service_port::{self, PodSelection},
+    service_traffic,
 };
 
 /// A Service that a proxy handles.
@@ -82,7 +83,31 @@ fn convert(
         let publish_not_ready = spec.publish_not_ready_addresses.unwrap_or(false);
         Arc::new(PodSelection { selector, families, ports: targets, publish_not_ready })
     });
-    Some(ServiceObject { service: Service { name, created, addresses, ports }, selection })
+    let internal_policy = service_traffic::policy(
+        spec.internal_traffic_policy.as_deref(),
+        "spec.internalTrafficPolicy",
+        report,
+    );
+    let external_policy = service_traffic::policy(
+        spec.external_traffic_policy.as_deref(),
+        "spec.externalTrafficPolicy",
+        report,
+    );
+    let health_check_port =
+        service_traffic::health_check_port(spec, load_balancer, external_policy, report);
+    let source_ranges =
+        service_traffic::source_ranges(&object.metadata, spec, load_balancer, report);
+    let service = Service {
+        name,
+        created,
+        addresses,
+        ports,
+        internal_policy,
+        external_policy,
+        health_check_port,
+        source_ranges,
+    };
+    Some(ServiceObject { service, selection })
 }
 
 fn is_headless(object: &v1::Service, spec: &v1::ServiceSpec) -> bool {

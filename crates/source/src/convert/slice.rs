@@ -5,6 +5,7 @@ use k8s_openapi::api::{core::v1::ObjectReference, discovery::v1};
 
 use super::{
     Converted, address,
+    locality::locality,
     metadata::{HEADLESS, Identity, PROXY_NAME, label},
     port,
     report::Report,
@@ -128,6 +129,11 @@ fn endpoints(
             serving: conditions.and_then(|c| c.serving).unwrap_or(true),
             terminating: conditions.and_then(|c| c.terminating).unwrap_or(false),
             pod: listed.target_ref.as_ref().and_then(|target| pod(target, slice)),
+            locality: locality(
+                listed.node_name.as_deref(),
+                listed.zone.as_deref(),
+                listed.hints.as_ref(),
+            ),
         });
     }
     endpoints

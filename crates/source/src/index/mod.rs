@@ -192,8 +192,8 @@ impl Index {
             (Some(Object::Pod(before)), _) => {
                 self.selection.set_pod(&key.name, Some(before), None);
             }
-            (_, Some(Object::Node(node))) => self.node.declare(&node.name, &node.addresses),
-            (Some(Object::Node(node)), None) => self.node.declare(&node.name, &[]),
+            (_, Some(Object::Node(node))) => self.node.declare(node),
+            (Some(Object::Node(node)), None) => self.node.withdraw(&node.name),
             (None, None) => {}
         }
     }

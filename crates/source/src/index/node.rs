@@ -2,18 +2,18 @@ use std::{net::IpAddr, sync::Arc};
 
 use etm_model::Node;
 
-/// The node of this agent: its interfaces' addresses, and those that its manifest adds.
+/// The node of this agent: its interfaces' addresses, and what its manifest says.
 #[derive(Debug)]
 pub(super) struct ThisNode {
     name: Arc<str>,
     given: Vec<IpAddr>,
-    declared: Vec<IpAddr>,
+    declared: Node,
     told: Option<Node>,
 }
 
 impl ThisNode {
     pub(super) fn new(name: &str, given: Vec<IpAddr>) -> Self {
-        Self { name: name.into(), given, declared: Vec::new(), told: None }
+        Self { name: name.into(), given, declared: Node::default(), told: None }
     }
 
     pub(super) fn set_given(&mut self, addresses: Vec<IpAddr>) {
@@ -21,20 +21,27 @@ impl ThisNode {
     }
 
     /// Takes in what a Node's manifest says; other nodes are of no interest.
-    pub(super) fn declare(&mut self, name: &str, addresses: &[IpAddr]) {
+    pub(super) fn declare(&mut self, node: &Node) {
+        if node.name == self.name {
+            self.declared = node.clone();
+        }
+    }
+
+    /// A Node's manifest is gone.
+    pub(super) fn withdraw(&mut self, name: &str) {
         if *name == *self.name {
-            self.declared = addresses.to_vec();
+            self.declared = Node::default();
         }
     }
 
     /// The node, where it is not what this last returned.
     pub(super) fn changed(&mut self) -> Option<Node> {
-        let all = self.given.iter().chain(&self.declared).map(IpAddr::to_canonical);
+        let all = self.given.iter().chain(&self.declared.addresses).map(IpAddr::to_canonical);
         let mut addresses: Vec<IpAddr> = all.filter(|ip| !ip.is_loopback()).collect();
         // The order in which interfaces are listed says nothing.
         addresses.sort_unstable();
         addresses.dedup();
-        let node = Node { name: Arc::clone(&self.name), addresses };
+        let node = Node { name: Arc::clone(&self.name), addresses, ..self.declared.clone() };
         (self.told.as_ref() != Some(&node)).then(|| self.told.insert(node).clone())
     }
 }

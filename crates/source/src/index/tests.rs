@@ -202,6 +202,24 @@ fn this_nodes_addresses() {
     assert_eq!(followed.snapshot.node.addresses.len(), 1);
 }
 
+#[test]
+fn this_nodes_zone_and_end() {
+    let mut followed = Followed::new();
+    let zoned = node(1).replace("name: a", "name: a, labels: {topology.kubernetes.io/zone: east}");
+    followed.files(&[("a.yaml", Some(&zoned))]);
+    assert_eq!(followed.snapshot.node.zone.as_deref(), Some("east"));
+    let ending = zoned.clone() + "spec: {taints: [{key: ToBeDeletedByClusterAutoscaler}]}\n";
+    let [Change::Node(told)] = &*followed.files(&[("a.yaml", Some(&ending))]) else {
+        panic!("the node changed")
+    };
+    assert!(told.deleting);
+    followed.files(&[("a.yaml", Some(&zoned.replace("name: a,", "name: b,")))]);
+    assert_eq!(
+        (followed.snapshot.node.zone.as_deref(), followed.snapshot.node.deleting),
+        (None, false)
+    );
+}
+
 const FILES: [&str; 3] = ["a.yaml", "b.yaml", "c.yaml"];
 
 fn object() -> impl Strategy<Value = String> {

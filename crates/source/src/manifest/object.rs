@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use etm_model::{EndpointSlice, ObjectName, Problem, Timestamp};
+use etm_model::{EndpointSlice, Node, ObjectName, Problem, Timestamp};
 
-use crate::convert::{NodeAddresses, Pod, ServiceObject};
+use crate::convert::{Pod, ServiceObject};
 
 /// The kinds of objects that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,7 +27,7 @@ pub(crate) enum Object {
     Service(ServiceObject),
     EndpointSlice(EndpointSlice),
     Pod(Arc<Pod>),
-    Node(NodeAddresses),
+    Node(Node),
 }
 
 /// An object as one place in a file declares it.
