@@ -7,7 +7,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use etm_abi::{
-    Backend, BackendName, Caller, Counter, Event, FLOW_SLOTS, Flow, Meta, ServiceCell4,
+    Backend, BackendName, Caller, Counter, Event, FLOW_SLOTS, Flow, MAX_SOURCES, Meta, ServiceCell4,
     ServiceCell6, ServiceName, SourceKey, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 
@@ -26,7 +26,7 @@ pub static CALLERS: HashMap<u64, Caller, 8_192, NO_PREALLOC> = HashMap::new();
 
 /// From where a frontend may be called; the value says nothing.
 #[btf_map]
-pub static SOURCES: LpmTrie<SourceKey, u32, 65_536> = LpmTrie::new();
+pub static SOURCES: LpmTrie<SourceKey, u32, { MAX_SOURCES as usize }> = LpmTrie::new();
 
 /// Two 32-bit slots an element.
 #[btf_map]

@@ -48,5 +48,8 @@ pub struct SourceKey {
 }
 pod!(SourceKey, 36, 4);
 
+/// Entries of `SOURCES` at most.
+pub const MAX_SOURCES: u32 = 65_536;
+
 /// Bits of a [`SourceKey`] before the caller's address.
 pub const SOURCE_FRONTEND_BITS: u32 = 160;

@@ -12,30 +12,30 @@ pub enum Counter {
     ConnectNoBackend = 1,
     /// `connect()` refused: the address is a Service's, the port is not.
     ConnectUnknownPort = 2,
-    /// Datagram of an unconnected socket sent to the Pod that the socket keeps.
-    SendKept = 3,
-    /// Datagram of an unconnected socket sent to a newly chosen Pod.
-    SendForwarded = 4,
-    /// Datagram refused: no usable member.
-    SendNoBackend = 5,
-    /// Datagram refused: the address is a Service's, the port is not.
-    SendUnknownPort = 6,
-    /// Received datagram shown as coming from the Service.
-    ReceiveTranslated = 7,
-    /// Peer shown as the Service.
-    PeerTranslated = 8,
-    /// A flow's record was taken over while its socket lives; it moved to `FLOWS_MOVED`.
-    FlowMoved = 9,
-    /// A flow could not be recorded; its socket shows the Pod as its peer.
-    FlowLost = 10,
-    /// An event found the ring buffer full.
-    EventLost = 11,
     /// `connect()` refused: the caller's address is not among those that the frontend is for.
-    ConnectSource = 12,
-    /// Datagram refused for the same reason.
-    SendSource = 13,
+    ConnectSource = 3,
+    /// Datagram of an unconnected socket sent to the Pod that the socket keeps.
+    SendKept = 4,
+    /// Datagram of an unconnected socket sent to a newly chosen Pod.
+    SendForwarded = 5,
+    /// Datagram refused: no usable member.
+    SendNoBackend = 6,
+    /// Datagram refused: the address is a Service's, the port is not.
+    SendUnknownPort = 7,
+    /// Datagram refused: the caller's address is not among those that the frontend is for.
+    SendSource = 8,
     /// A call that depends on who calls came from neither a Pod that is known nor the node.
-    CallerUnknown = 14,
+    CallerUnknown = 9,
+    /// Received datagram shown as coming from the Service.
+    ReceiveTranslated = 10,
+    /// Peer shown as the Service.
+    PeerTranslated = 11,
+    /// A flow's record was taken over while its socket lives; it moved to `FLOWS_MOVED`.
+    FlowMoved = 12,
+    /// A flow could not be recorded; its socket shows the Pod as its peer.
+    FlowLost = 13,
+    /// An event found the ring buffer full.
+    EventLost = 14,
 }
 
 impl Counter {
@@ -47,18 +47,18 @@ impl Counter {
         Self::ConnectForwarded,
         Self::ConnectNoBackend,
         Self::ConnectUnknownPort,
+        Self::ConnectSource,
         Self::SendKept,
         Self::SendForwarded,
         Self::SendNoBackend,
         Self::SendUnknownPort,
+        Self::SendSource,
+        Self::CallerUnknown,
         Self::ReceiveTranslated,
         Self::PeerTranslated,
         Self::FlowMoved,
         Self::FlowLost,
         Self::EventLost,
-        Self::ConnectSource,
-        Self::SendSource,
-        Self::CallerUnknown,
     ];
 }
 

@@ -15,7 +15,7 @@ mod meta;
 
 pub use backend::{BACKEND_AVAILABLE, BACKEND_FREE, BACKEND_NAME_LEN, Backend, BackendName};
 pub use caller::{
-    CALLER_LEVELS, CALLER_NAME_LEN, CALLER_NODE, Caller, SOURCE_FRONTEND_BITS, SourceKey,
+    CALLER_LEVELS, CALLER_NAME_LEN, CALLER_NODE, Caller, MAX_SOURCES, SOURCE_FRONTEND_BITS, SourceKey,
 };
 pub use event::{Counter, Event};
 pub use flow::{

@@ -23,6 +23,7 @@ pub(crate) fn contents(maps: &Maps) -> Result<Contents, MapError> {
         backends,
         backend_names: maps.backend_names.all()?,
         service_names: maps.service_names.all()?,
+        sources: maps.sources.all()?,
     })
 }
 

@@ -1,7 +1,10 @@
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use etm_abi::{ABI_VERSION, Counter, Meta};
-use etm_model::{Contents, Limits, Step};
+use etm_model::{Caller, Contents, Limits, Step};
 
 use crate::{
     attach::{Attached, attach},
@@ -153,6 +156,12 @@ impl Dataplane {
             Step::NameService { id, name } => {
                 return self.maps.service_names.set(*id, name.as_deref());
             }
+            Step::AddSource { frontend, source } => {
+                return self.maps.sources.add(frontend, *source);
+            }
+            Step::RemoveSource { frontend, source } => {
+                return self.maps.sources.remove(frontend, *source);
+            }
             Step::SetFrontend { key, frontend } => {
                 return self.maps.frontends.set(key, frontend);
             }
@@ -163,6 +172,24 @@ impl Dataplane {
         };
         let name = if matches!(step, Step::SetSlots { .. }) { "SLOTS" } else { "BACKENDS" };
         if within { Ok(()) } else { Err(MapError::Missing { name }) }
+    }
+
+    /// Writes, or with none removes, what is known of the Pod whose cgroup has this id.
+    ///
+    /// # Errors
+    ///
+    /// Where the map is full or cannot be written.
+    pub fn set_caller(&mut self, cgroup: u64, caller: Option<&Caller>) -> Result<(), MapError> {
+        self.maps.callers.set(cgroup, caller)
+    }
+
+    /// Every Pod that calls are known to come from, by the id of its cgroup.
+    ///
+    /// # Errors
+    ///
+    /// Where the map cannot be read.
+    pub fn callers(&self) -> Result<BTreeMap<u64, Caller>, MapError> {
+        self.maps.callers.all()
     }
 
     /// Every counter, summed over the CPUs.

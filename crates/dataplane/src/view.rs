@@ -1,10 +1,11 @@
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
 };
 
 use etm_abi::{ABI_VERSION, Counter, Frontend};
-use etm_model::{Contents, FrontendKey};
+use etm_model::{Caller, Contents, FrontendKey};
 
 use crate::{
     contents::contents,
@@ -65,6 +66,15 @@ impl View {
     #[must_use]
     pub fn frontend(&self, key: &FrontendKey) -> Option<Frontend> {
         self.maps.frontends.get(key)
+    }
+
+    /// Every Pod that calls are known to come from, by the id of its cgroup.
+    ///
+    /// # Errors
+    ///
+    /// Where the map cannot be read.
+    pub fn callers(&self) -> Result<BTreeMap<u64, Caller>, MapError> {
+        self.maps.callers.all()
     }
 
     /// Every counter, summed over the CPUs.

@@ -89,8 +89,8 @@ pub(crate) struct GetArgs {
     /// What to show.
     pub(crate) what: Resource,
 
-    /// Only Services whose `namespace/name` begins with this.
-    #[arg(value_name = "SERVICE")]
+    /// Only Services, or callers, whose `namespace/name` begins with this.
+    #[arg(value_name = "NAME")]
     pub(crate) service: Option<String>,
 
     #[command(flatten)]
@@ -107,6 +107,8 @@ pub(crate) enum Resource {
     Services,
     /// Backends of Services.
     Backends,
+    /// Pods of this node by their cgroups, and the node itself.
+    Callers,
     /// How many calls ended in which way.
     Counters,
 }

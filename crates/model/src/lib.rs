@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod caller;
 mod kept;
 mod ledger;
 mod object;
@@ -16,6 +17,7 @@ mod step;
 pub mod testing;
 
 pub use address::{from_abi, to_abi};
+pub use caller::Caller;
 pub use ipnet::IpNet;
 pub use kept::Kept;
 pub use ledger::{GRACE, Ledger, Reconciled, Report, Usage};
@@ -27,7 +29,7 @@ pub use plan::{
     BackendKey, Delta, FrontendKey, HealthCheck, Listener, Member, Plan, PlannedFrontend, Pool,
     ServicePortName,
 };
-pub use planner::{Options, Planner, SourceRanges, UnknownPort, compile};
+pub use planner::{Options, Planner, UnknownPort, compile};
 pub use problem::Problem;
 pub use snapshot::{Affected, Change, Snapshot};
 pub use step::{Contents, Limits, Step};

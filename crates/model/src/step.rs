@@ -1,8 +1,12 @@
 //! What the kernel's maps hold, and the single writes that change it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use etm_abi as abi;
+use ipnet::IpNet;
 
 use crate::plan::FrontendKey;
 
@@ -20,6 +24,8 @@ pub struct Contents {
     pub backend_names: BTreeMap<u32, String>,
     /// Text of `SERVICE_NAMES`, by service id.
     pub service_names: BTreeMap<u32, String>,
+    /// From where frontends that are not for everyone may be called.
+    pub sources: BTreeMap<FrontendKey, BTreeSet<IpNet>>,
 }
 
 /// How much the kernel's maps can hold.
@@ -73,6 +79,20 @@ pub enum Step {
         first: u32,
         /// Backend ids.
         backends: Vec<u32>,
+    },
+    /// Write an entry of `SOURCES`.
+    AddSource {
+        /// The frontend.
+        frontend: FrontendKey,
+        /// From where it may be called.
+        source: IpNet,
+    },
+    /// Remove an entry of `SOURCES`.
+    RemoveSource {
+        /// The frontend.
+        frontend: FrontendKey,
+        /// From where it may no longer be called.
+        source: IpNet,
     },
     /// Write an entry of `SERVICES4` or `SERVICES6`.
     SetFrontend {

@@ -1,9 +1,10 @@
 //! The kernel's maps in plain memory, to try steps on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use etm_abi as abi;
 use etm_decide::Tables;
+use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::{
@@ -26,6 +27,8 @@ pub struct Maps {
     pub backend_names: BTreeMap<u32, String>,
     /// `SERVICE_NAMES`.
     pub service_names: BTreeMap<u32, String>,
+    /// `SOURCES`.
+    pub sources: BTreeMap<FrontendKey, BTreeSet<IpNet>>,
 }
 
 /// A step that the kernel would refuse.
@@ -56,6 +59,7 @@ impl Maps {
             backends: vec![abi::Backend::default(); limits.backends as usize],
             backend_names: BTreeMap::new(),
             service_names: BTreeMap::new(),
+            sources: BTreeMap::new(),
         }
     }
 
@@ -90,6 +94,18 @@ impl Maps {
                 let from = *first as usize;
                 let slots = self.slots.get_mut(from..from + backends.len());
                 slots.ok_or(Refused::OutOfRange(*first))?.copy_from_slice(backends);
+            }
+            Step::AddSource { frontend, source } => {
+                self.sources.entry(*frontend).or_default().insert(*source);
+            }
+            Step::RemoveSource { frontend, source } => {
+                let sources = self.sources.get_mut(frontend).ok_or(Refused::Absent(*frontend))?;
+                if !sources.remove(source) {
+                    return Err(Refused::Absent(*frontend));
+                }
+                if sources.is_empty() {
+                    self.sources.remove(frontend);
+                }
             }
             Step::SetFrontend { key, frontend } => {
                 let family = Family::of(key.ip);
@@ -130,6 +146,7 @@ impl Maps {
             backends: backends.filter(|(_, record)| record.state != abi::BACKEND_FREE).collect(),
             backend_names: self.backend_names.clone(),
             service_names: self.service_names.clone(),
+            sources: self.sources.clone(),
         }
     }
 }

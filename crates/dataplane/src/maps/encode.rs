@@ -2,7 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use etm_abi::{ANY_PORT, ANY_PROTOCOL, PROTOCOL_TCP, PROTOCOL_UDP, ServiceKey4, ServiceKey6};
+use etm_abi::{
+    ANY_PORT, ANY_PROTOCOL, Address, PROTOCOL_TCP, PROTOCOL_UDP, ServiceKey4, ServiceKey6,
+    SourceKey,
+};
 use etm_model::{FrontendKey, Listener, Protocol, from_abi, to_abi};
 
 pub(super) enum Key {
@@ -24,6 +27,26 @@ pub(super) fn key(frontend: &FrontendKey) -> Option<Key> {
         }
         IpAddr::V6(_) => Key::V6(ServiceKey6::new(&to_abi(frontend.ip), port, protocol)),
     })
+}
+
+/// What a key of `SOURCES` begins with for a frontend; none for a protocol that has no hook.
+pub(super) fn source_key(frontend: &FrontendKey, source: Address) -> Option<SourceKey> {
+    let (port, protocol) = match key(frontend)? {
+        Key::V4(key) => {
+            let (_, port, protocol) = key.parts();
+            (port, protocol)
+        }
+        Key::V6(key) => {
+            let (_, port, protocol) = key.parts();
+            (port, protocol)
+        }
+    };
+    Some(SourceKey { service: to_abi(frontend.ip), port, protocol, pad: 0, source })
+}
+
+/// The frontend that a key of `SOURCES` begins with; none for a key that etm never writes.
+pub(super) fn source_frontend(key: &SourceKey) -> Option<FrontendKey> {
+    Some(FrontendKey { ip: from_abi(&key.service), listener: listener(key.port, key.protocol)? })
 }
 
 fn listener(port: u16, protocol: u8) -> Option<Listener> {

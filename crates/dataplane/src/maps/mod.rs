@@ -1,5 +1,6 @@
 //! The pinned maps, one wrapper each, in the model's terms.
 
+mod callers;
 mod counters;
 mod encode;
 mod events;
@@ -7,18 +8,21 @@ mod frontends;
 mod mapped;
 mod names;
 mod raw;
+mod sources;
 
 use std::path::Path;
 
 use aya::maps::{Map, MapData};
 use etm_abi::{Backend, Meta};
 
+pub(crate) use callers::Callers;
 pub(crate) use counters::Counters;
 pub use events::Events;
 pub(crate) use frontends::Frontends;
 pub(crate) use mapped::Mapped;
 pub(crate) use names::{BackendNames, ServiceNames};
 pub(crate) use raw::Raw;
+pub(crate) use sources::Sources;
 
 use crate::error::MapError;
 
@@ -51,6 +55,8 @@ pub(crate) struct Maps {
     pub(crate) backends: Mapped<Backend>,
     pub(crate) service_names: ServiceNames,
     pub(crate) backend_names: BackendNames,
+    pub(crate) sources: Sources,
+    pub(crate) callers: Callers,
     pub(crate) counters: Counters,
     pub(crate) meta: Mapped<Meta>,
 }
@@ -64,6 +70,8 @@ impl Maps {
             backends: Mapped::open(directory, "BACKENDS")?,
             service_names: ServiceNames::open(directory)?,
             backend_names: BackendNames::open(directory)?,
+            sources: Sources::open(directory)?,
+            callers: Callers::open(directory)?,
             counters: Counters::open(directory)?,
             meta: open_meta(directory)?,
         })

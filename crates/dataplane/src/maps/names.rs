@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Cuts a text to the bytes of a name, at a character's boundary.
-fn fit<const N: usize>(text: &str) -> [u8; N] {
+pub(super) fn fit<const N: usize>(text: &str) -> [u8; N] {
     let mut end = text.len().min(N);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -19,7 +19,7 @@ fn fit<const N: usize>(text: &str) -> [u8; N] {
     bytes
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }

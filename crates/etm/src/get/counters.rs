@@ -49,6 +49,15 @@ pub(crate) const fn describe(counter: Counter) -> (&'static str, &'static str) {
         Counter::PeerTranslated => ("peer-translated", "getpeername() answered with the Service"),
         Counter::FlowMoved => ("flow-moved", "record of a living socket moved to the second map"),
         Counter::FlowLost => ("flow-lost", "socket without a record, shows the Pod as its peer"),
+        Counter::ConnectSource => {
+            ("connect-source", "connect() refused, the caller is not in the load balancer's ranges")
+        }
+        Counter::SendSource => {
+            ("send-source", "datagram refused, the caller is not in the load balancer's ranges")
+        }
+        Counter::CallerUnknown => {
+            ("caller-unknown", "call that depends on who calls, from no Pod that is known")
+        }
         Counter::EventLost => ("event-lost", "event dropped, the ring buffer was full"),
     }
 }

@@ -1,6 +1,7 @@
 //! `etm get`: what the kernel's maps hold.
 
 mod backends;
+mod callers;
 mod counters;
 mod services;
 
@@ -10,7 +11,7 @@ use std::io::{ErrorKind, IsTerminal as _, Write as _, stdout};
 
 use anyhow::Context as _;
 use comfy_table::{ContentArrangement, Table, presets};
-use etm_dataplane::View;
+use etm_dataplane::{View, cgroup2_root};
 use serde::Serialize;
 
 use crate::cli::{GetArgs, Output, Resource};
@@ -21,6 +22,10 @@ pub(crate) fn run(arguments: &GetArgs) -> anyhow::Result<()> {
     match arguments.what {
         Resource::Services => print(&services::rows(&view.contents()?, filter), arguments.output),
         Resource::Backends => print(&backends::rows(&view.contents()?, filter), arguments.output),
+        Resource::Callers => {
+            let root = cgroup2_root().ok();
+            print(&callers::rows(view.callers()?, root.as_deref(), filter), arguments.output)
+        }
         Resource::Counters => print(&counters::rows(&view.counters()?), arguments.output),
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use etm_abi as abi;
 
-use super::{Ledger, place::Entry, record};
+use super::{Ledger, place::Entry, record, sources::Sources};
 use crate::{
     plan::{FrontendKey, Listener},
     step::{Contents, Limits},
@@ -31,6 +31,7 @@ impl Ledger {
         for (id, name) in contents.service_names {
             ledger.services.adopt(id, &name);
         }
+        ledger.sources = Sources::adopt(contents.sources);
         for (key, frontend) in contents.frontends {
             let broken = !ledger.adopt_frontend(key, &frontend, &contents.tables);
             ledger.generation = ledger.generation.max(frontend.generation.wrapping_add(1));

@@ -11,6 +11,7 @@ mod report;
 mod retired;
 mod room;
 mod services;
+mod sources;
 mod tables;
 mod writes;
 
@@ -26,6 +27,7 @@ use self::{
     retired::{Item, Retired},
     room::Waiting,
     services::Services,
+    sources::Sources,
     tables::Tables,
 };
 use crate::{
@@ -50,6 +52,7 @@ pub struct Ledger {
     backends: Backends,
     services: Services,
     tables: Tables,
+    sources: Sources,
     retired: Retired,
     waiting: BTreeMap<FrontendKey, Waiting>,
     /// Something was freed since what waits was last tried.
@@ -71,6 +74,7 @@ impl Ledger {
             backends: Backends::new(limits.backends),
             services: Services::new(limits.names()),
             tables: Tables::new(limits.slots),
+            sources: Sources::default(),
             retired: Retired::default(),
             waiting: BTreeMap::new(),
             room_came_free: false,
@@ -198,6 +202,7 @@ impl Ledger {
             for id in self.services.orphans() {
                 self.services.retire(id, now, &mut self.retired);
             }
+            self.sweep_sources(&mut batch);
         }
         batch
     }

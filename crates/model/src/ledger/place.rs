@@ -5,7 +5,8 @@ use std::time::Duration;
 use etm_abi as abi;
 
 use super::{
-    Ledger, name::service_name, report::Report, room::Lack, room::Waiting, writes::Writes,
+    Ledger, name::service_name, report::Report, room::Lack, room::Waiting, sources::wanted,
+    writes::Writes,
 };
 use crate::{
     object::Family,
@@ -43,6 +44,11 @@ impl Batch {
     }
 }
 
+fn flags(node_only: bool, sources: bool) -> u16 {
+    let flag = |set, flag| if set { flag } else { 0 };
+    flag(node_only, abi::FRONTEND_NODE_ONLY) | flag(sources, abi::FRONTEND_SOURCES)
+}
+
 impl Ledger {
     /// Makes a frontend what it must be, or where there is no room, remembers it.
     pub(super) fn want(&mut self, key: FrontendKey, planned: &PlannedFrontend, batch: &mut Batch) {
@@ -71,12 +77,14 @@ impl Ledger {
         let text = service_name(&planned.service);
         let known = self.services.id(&text);
         let table = known.and_then(|service| self.find(service, pool));
-        let flags = if planned.node_only { abi::FRONTEND_NODE_ONLY } else { 0 };
+        let sources = wanted(key, planned);
+        let flags = flags(planned.node_only, sources.is_some());
         let current = self.frontends.get(&key).copied();
 
         if let Some(Entry { record, broken: false }) = current
             && Some(record.service) == known
             && (record.errno, record.flags) == (planned.errno, flags)
+            && self.has_sources(&key, sources.as_ref())
             && if record.members == 0 { pool.is_empty() } else { table == Some(record.table) }
         {
             self.rename(table, pool, batch);
@@ -84,6 +92,9 @@ impl Ledger {
             return Ok(());
         }
         self.check_room(key, pool, table.is_some())?;
+        if !self.sources_fit(&key, sources.as_ref()) {
+            return Err(Lack::Sources);
+        }
 
         let services = &mut self.services;
         let service =
@@ -114,6 +125,7 @@ impl Ledger {
             }
             _ => self.next_generation(current.map(|entry| entry.record.generation)),
         };
+        self.set_sources(key, sources, batch);
         batch.writes.frontend(key, record);
         match self.frontends.insert(key, Entry { record, broken: false }) {
             None => {
@@ -133,6 +145,7 @@ impl Ledger {
     pub(super) fn remove(&mut self, key: FrontendKey, batch: &mut Batch) {
         let Some(entry) = self.frontends.remove(&key) else { return };
         batch.writes.removal(key);
+        self.set_sources(key, None, batch);
         batch.report.removed += 1;
         let count = self.frontends_of(key);
         *count = count.saturating_sub(1);

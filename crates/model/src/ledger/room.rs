@@ -1,5 +1,6 @@
 //! What does not fit into the maps.
 
+use etm_abi as abi;
 use serde::Serialize;
 
 use super::Ledger;
@@ -22,6 +23,8 @@ pub struct Usage {
     pub slots: u32,
     /// Names of Service ports.
     pub services: usize,
+    /// Source ranges.
+    pub sources: usize,
 }
 
 /// What there is no room for.
@@ -31,6 +34,7 @@ pub(super) enum Lack {
     Names,
     Backends,
     Slots(usize),
+    Sources,
 }
 
 /// A frontend that did not fit, to be tried again when room comes free.
@@ -50,6 +54,7 @@ impl Ledger {
             backends: self.backends.count(),
             slots: self.tables.slots(),
             services: self.services.count(),
+            sources: self.sources.count(),
         }
     }
 
@@ -73,33 +78,37 @@ impl Ledger {
     pub(super) fn problem(&self, waiting: &Waiting) -> Problem {
         let ServicePortName { service, port, protocol } = &*waiting.planned.service;
         let port = if port.is_empty() { "its".to_owned() } else { format!("{port}'s") };
-        let (missing, flag) = match waiting.lack {
+        let (missing, way_out) = match waiting.lack {
             Lack::Frontend(family) => {
                 let family = match family {
                     Family::V4 => "IPv4",
                     Family::V6 => "IPv6",
                 };
                 let limit = self.limits.frontends;
-                (format!("all {limit} {family} frontends are in use"), "--max-frontends")
+                (format!("all {limit} {family} frontends are in use"), "raise --max-frontends")
             }
             Lack::Names => (
                 format!("all {} names of Service ports are in use", self.limits.names()),
-                "--max-frontends",
+                "raise --max-frontends",
             ),
             Lack::Backends => (
                 format!("too few of the {} backends are free", self.limits.backends),
-                "--max-backends",
+                "raise --max-backends",
             ),
             Lack::Slots(members) => (
                 format!("of the {} slots no {members} in a row are free", self.limits.slots),
-                "--max-slots",
+                "raise --max-slots",
+            ),
+            Lack::Sources => (
+                format!("too few of the {} source ranges are free", abi::MAX_SOURCES),
+                "join ranges in spec.loadBalancerSourceRanges",
             ),
         };
         Problem {
             object: format!("Service {service}"),
             field: String::new(),
             reason: format!("{port} {protocol} frontends do not fit into the maps: {missing}"),
-            hint: format!("raise {flag}; until then they stay as they were"),
+            hint: format!("{way_out}; until then they stay as they were"),
         }
     }
 }

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use etm_abi as abi;
+use ipnet::IpNet;
 
 use crate::{plan::FrontendKey, step::Step};
 
@@ -33,6 +34,14 @@ impl Writes {
 
     pub(super) fn frontend(&mut self, key: FrontendKey, frontend: abi::Frontend) {
         self.frontends.push(Step::SetFrontend { key, frontend });
+    }
+
+    pub(super) fn source(&mut self, frontend: FrontendKey, source: IpNet) {
+        self.services.push(Step::AddSource { frontend, source });
+    }
+
+    pub(super) fn source_removal(&mut self, frontend: FrontendKey, source: IpNet) {
+        self.removals.push(Step::RemoveSource { frontend, source });
     }
 
     pub(super) fn removal(&mut self, key: FrontendKey) {

@@ -10,7 +10,7 @@ use etm_abi as abi;
 use super::{
     claim::{Claim, Field, Rank},
     health::health_check,
-    options::{Options, SourceRanges, UnknownPort},
+    options::{Options, UnknownPort},
     place::{Place, places},
     pool::{Endpoints, Slices, too_many},
 };
@@ -107,8 +107,7 @@ impl Drafting<'_> {
             port: Arc::clone(&port.name),
             protocol: port.protocol,
         });
-        let mut places = places(self.service, self.slices, self.node, (index, port));
-        places.retain(|place| self.may_serve(place));
+        let places = places(self.service, self.slices, self.node, (index, port));
         for family in [Family::V4, Family::V6] {
             let places: Vec<_> = places.iter().filter(|p| Family::of(p.ip) == family).collect();
             let [cluster, local] = self.pools((index, port), family, &places);
@@ -121,22 +120,6 @@ impl Drafting<'_> {
                 self.claim(index, place, listener, &name, pool.as_ref());
             }
         }
-    }
-
-    /// Whether a place can be served as it must be. One that is not for everyone cannot, until the
-    /// data path looks at the callers.
-    fn may_serve(&mut self, place: &Place) -> bool {
-        if place.sources.is_none() || self.options.source_ranges == SourceRanges::Enforce {
-            return true;
-        }
-        self.problem(
-            "spec.loadBalancerSourceRanges".into(),
-            format!("limits who may call {}, which is not enforced yet", place.ip),
-            "the address is left to whatever else handles it; without the ranges, or their \
-             annotation, it is served"
-                .into(),
-        );
-        false
     }
 
     /// The pools of policy `Cluster` and `Local` for one port and family, made where a place asks
@@ -236,9 +219,7 @@ impl Drafting<'_> {
                 continue;
             }
             let place = Place::at(self.service, address, first.port);
-            if self.may_serve(&place) {
-                self.claim(0, &place, Listener::AnyPort, &name, Some(&empty));
-            }
+            self.claim(0, &place, Listener::AnyPort, &name, Some(&empty));
         }
     }
 

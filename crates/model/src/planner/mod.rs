@@ -14,7 +14,7 @@ use std::{
 };
 
 pub use compile::compile;
-pub use options::{Options, SourceRanges, UnknownPort};
+pub use options::{Options, UnknownPort};
 
 use self::{claim::Claims, draft::Draft};
 use crate::{

@@ -11,17 +11,6 @@ pub enum UnknownPort {
     Refuse,
 }
 
-/// What becomes of load balancer addresses that only some callers may call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SourceRanges {
-    /// They pass untouched to whatever else handles them, since to serve everyone would open what
-    /// is meant to be closed.
-    #[default]
-    Pass,
-    /// They are planned with their ranges, for a data path that looks at them.
-    Enforce,
-}
-
 /// What a Plan depends on besides the Snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -29,16 +18,10 @@ pub struct Options {
     pub errno: u16,
     /// What becomes of ports that a Service does not have.
     pub unknown_port: UnknownPort,
-    /// What becomes of addresses with source ranges.
-    pub source_ranges: SourceRanges,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            errno: ECONNREFUSED,
-            unknown_port: UnknownPort::default(),
-            source_ranges: SourceRanges::default(),
-        }
+        Self { errno: ECONNREFUSED, unknown_port: UnknownPort::default() }
     }
 }

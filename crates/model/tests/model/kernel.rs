@@ -89,10 +89,15 @@ impl Kernel {
             let sees = self.walk(frontend);
             self.programs.push(Program { since: self.now, frontend: *frontend, sees });
         }
+        let (before, mut after) = (self.maps.clone(), self.maps.clone());
+        for step in steps {
+            after.apply(step).unwrap();
+        }
         for step in steps {
             self.maps.apply(step).unwrap();
             for (key, frontend) in &self.maps.frontends {
                 self.check(key, frontend);
+                self.admits(key, frontend, [&before, &after]);
             }
             for program in &self.programs {
                 assert_eq!(
@@ -128,13 +133,33 @@ impl Kernel {
         }
     }
 
+    /// A frontend that was and will be for some callers is for those who were and will be among
+    /// them all the time, and never for everyone.
+    fn admits(&self, key: &FrontendKey, frontend: &abi::Frontend, ends: [&Maps; 2]) {
+        let limited = |frontend: &abi::Frontend| frontend.flags & abi::FRONTEND_SOURCES != 0;
+        let [before, after] =
+            ends.map(|maps| maps.frontends.get(key).filter(|found| limited(found)).map(|_| {
+                maps.sources.get(key).cloned().unwrap_or_default()
+            }));
+        if let (Some(before), Some(after)) = (before, after) {
+            assert!(limited(frontend), "{key:?} is for everyone");
+            let now = self.maps.sources.get(key).cloned().unwrap_or_default();
+            assert!(before.intersection(&after).all(|source| now.contains(source)));
+        }
+    }
+
     /// A frontend is what the Plan says.
     pub(crate) fn is_as_planned(&self, key: &FrontendKey, planned: &PlannedFrontend) -> bool {
         let Some(frontend) = self.maps.frontends.get(key) else { return false };
         let members = self.members(frontend);
         let pool: Vec<_> = planned.pool.iter().map(|member| record(&member.backend)).collect();
-        let flags = if planned.node_only { abi::FRONTEND_NODE_ONLY } else { 0 };
-        members == pool
+        let port = matches!(key.listener, Listener::Port(..));
+        let wanted = planned.sources.as_ref().filter(|_| port);
+        let sources = wanted.into_iter().flat_map(|sources| sources.iter().copied()).collect();
+        let mut flags = if planned.node_only { abi::FRONTEND_NODE_ONLY } else { 0 };
+        flags |= if wanted.is_some() { abi::FRONTEND_SOURCES } else { 0 };
+        self.maps.sources.get(key).cloned().unwrap_or_default() == sources
+            && members == pool
             && frontend.errno == planned.errno
             && frontend.flags == flags
             && self.maps.service_names.get(&frontend.service) == Some(&planned.service.to_string())
@@ -153,6 +178,9 @@ impl Kernel {
         }
         for key in self.maps.frontends.keys() {
             assert!(plan.frontends.contains_key(key) || plan.held.contains(key), "{key:?} stayed");
+        }
+        for key in self.maps.sources.keys() {
+            assert!(self.maps.frontends.contains_key(key), "ranges of {key:?} stayed");
         }
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use etm_model::{
     Address, AddressKind, Change, Endpoint, EndpointSlice, Family, FrontendKey, HealthCheck, IpNet,
-    Listener, Node, Options, Plan, Planner, Protocol, Service, SourceRanges, TrafficPolicy,
-    UnknownPort, compile,
+    Listener, Node, Options, Plan, Planner, Protocol, Service, TrafficPolicy,
+    compile,
 };
 
 use crate::cluster::{endpoint_on, ip, service, slice, snapshot, this_node};
@@ -89,7 +89,7 @@ fn health_check_node_port_is_the_older_services() {
 }
 
 /// A Service with an address of each kind, whose load balancer is for some callers only.
-fn ranged(ranges: &[&str], unknown_port: UnknownPort, source_ranges: SourceRanges) -> Plan {
+fn ranged(ranges: &[&str]) -> Plan {
     let mut cart = service("cart", &["10.0.0.1"]);
     for (text, kind) in [
         ("198.51.100.1", AddressKind::External),
@@ -105,33 +105,13 @@ fn ranged(ranges: &[&str], unknown_port: UnknownPort, source_ranges: SourceRange
         Change::SetService(cart),
         Change::SetSlice(slice("cart", "one", &["10.1.0.1"])),
     ];
-    let options = Options { unknown_port, source_ranges, ..Options::default() };
-    compile(&snapshot(&changes), &options)
-}
-
-fn addresses(plan: &Plan) -> Vec<String> {
-    plan.frontends.keys().map(|key| key.ip.to_string()).collect()
+    compile(&snapshot(&changes), &Options::default())
 }
 
 #[test]
-fn load_balancer_source_ranges_leave_the_address_to_others() {
-    for unknown_port in [UnknownPort::Pass, UnknownPort::Refuse] {
-        let plan = ranged(&["192.0.2.0/24", "::/0"], unknown_port, SourceRanges::Pass);
-        let mut left = addresses(&plan);
-        left.dedup();
-        assert_eq!(left, ["10.0.0.1", "198.51.100.1", "2001:db8::1"], "{unknown_port:?}");
-        let [problem] = &*plan.problems else { panic!("{:?}", plan.problems) };
-        assert_eq!(problem.field, "spec.loadBalancerSourceRanges");
-        for part in ["203.0.113.1", "not enforced", "left to whatever else"] {
-            assert!(problem.to_string().contains(part), "{problem}");
-        }
-    }
-}
-
-#[test]
-fn load_balancer_source_ranges_planned_for_who_enforces_them() {
+fn load_balancer_source_ranges_say_who_may_call() {
     let sources = |ranges: &[&str]| {
-        let plan = ranged(ranges, UnknownPort::Pass, SourceRanges::Enforce);
+        let plan = ranged(ranges);
         assert_eq!((plan.frontends.len(), plan.problems.len()), (4, 0));
         let listener = Listener::Port(80, Protocol::Tcp);
         ["10.0.0.1", "198.51.100.1", "203.0.113.1", "2001:db8::1"].map(|text| {

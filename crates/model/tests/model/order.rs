@@ -1,14 +1,13 @@
 //! The same Snapshot gives the same Plan, whatever the way to it.
 
-use etm_model::{Change, Options, Planner, SourceRanges, UnknownPort, compile};
+use etm_model::{Change, Options, Planner, UnknownPort, compile};
 use proptest::{collection::vec, prelude::*};
 
 use crate::cluster::{changes, snapshot};
 
 fn options() -> impl Strategy<Value = Options> {
-    any::<(bool, bool)>().prop_map(|(refuse, enforce)| Options {
+    any::<bool>().prop_map(|refuse| Options {
         unknown_port: if refuse { UnknownPort::Refuse } else { UnknownPort::Pass },
-        source_ranges: if enforce { SourceRanges::Enforce } else { SourceRanges::Pass },
         ..Options::default()
     })
 }

@@ -1,0 +1,75 @@
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+};
+
+use aya::maps::{HashMap, MapData, MapError as AyaError};
+use etm_abi::{self as abi};
+use etm_model::{Caller, from_abi, to_abi};
+
+use crate::{
+    error::MapError,
+    maps::{
+        Raw, call,
+        names::{fit, text},
+        open_map,
+    },
+};
+
+/// `CALLERS`: the Pods of this node by their cgroups.
+pub(crate) struct Callers(HashMap<MapData, u64, Raw<abi::Caller>>);
+
+const NAME: &str = "CALLERS";
+
+impl Callers {
+    pub(crate) fn open(directory: &Path) -> Result<Self, MapError> {
+        Ok(Self(open_map(directory, NAME)?.try_into().map_err(call(NAME))?))
+    }
+
+    /// Writes a caller, or with none removes it.
+    pub(crate) fn set(&mut self, cgroup: u64, caller: Option<&Caller>) -> Result<(), MapError> {
+        let result = match caller {
+            Some(caller) => self.0.insert(cgroup, Raw(encode(caller)), 0),
+            None => match self.0.remove(&cgroup) {
+                Err(AyaError::KeyNotFound) => Ok(()),
+                other => other,
+            },
+        };
+        result.map_err(call(NAME))
+    }
+
+    /// Every caller, by the id of its cgroup.
+    pub(crate) fn all(&self) -> Result<BTreeMap<u64, Caller>, MapError> {
+        let entries = self.0.iter();
+        entries
+            .map(|entry| {
+                entry.map(|(cgroup, Raw(caller))| (cgroup, decode(&caller))).map_err(call(NAME))
+            })
+            .collect()
+    }
+}
+
+fn encode(caller: &Caller) -> abi::Caller {
+    let ipv4 = caller.ipv4.map_or(0, |ip| u32::from_ne_bytes(ip.octets()));
+    abi::Caller {
+        ipv4,
+        pad: 0,
+        ipv6: caller.ipv6.map_or([0; 4], |ip| to_abi(IpAddr::V6(ip))),
+        name: fit(&caller.name),
+        uid: fit(&caller.uid),
+    }
+}
+
+fn decode(record: &abi::Caller) -> Caller {
+    let ipv6 = match from_abi(&record.ipv6) {
+        IpAddr::V6(ip) if !ip.is_unspecified() => Some(ip),
+        _ => None,
+    };
+    Caller {
+        name: text(&record.name).into(),
+        uid: text(&record.uid).into(),
+        ipv4: (record.ipv4 != 0).then(|| Ipv4Addr::from(record.ipv4.to_ne_bytes())),
+        ipv6,
+    }
+}

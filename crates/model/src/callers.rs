@@ -1,0 +1,154 @@
+//! The Pods of this node as callers: their cgroups on one side, what the cluster says of them on
+//! the other, joined by UID.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    net::IpAddr,
+    sync::Arc,
+};
+
+use etm_abi as abi;
+
+use crate::{caller::Caller, object::Node, pod::Pod};
+
+/// What the kernel's map of callers must hold, and what is written to it to get there.
+#[derive(Clone, Debug, Default)]
+pub struct Callers {
+    /// UID of the Pod, by cgroup.
+    cgroups: BTreeMap<u64, Arc<str>>,
+    /// Cgroups by UID: a Pod may have several where a node runs within a node.
+    by_uid: HashMap<Arc<str>, BTreeSet<u64>>,
+    pods: HashMap<Arc<str>, Caller>,
+    node: Caller,
+    /// What the map holds once what was given out is written.
+    written: BTreeMap<u64, Caller>,
+    /// What may have to be written.
+    touched: BTreeSet<u64>,
+}
+
+/// One write to the map: a caller by its cgroup, or none where it is gone.
+pub type CallerWrite = (u64, Option<Caller>);
+
+impl Callers {
+    /// Takes over what the map holds; what is not met again goes with [`Callers::settle`].
+    #[must_use]
+    pub fn adopt(written: BTreeMap<u64, Caller>) -> Self {
+        Self { written, ..Self::default() }
+    }
+
+    /// A Pod's cgroup has come up.
+    pub fn cgroup_made(&mut self, cgroup: u64, uid: Arc<str>) {
+        self.cgroup_gone(cgroup);
+        self.by_uid.entry(Arc::clone(&uid)).or_default().insert(cgroup);
+        self.cgroups.insert(cgroup, uid);
+    }
+
+    /// A Pod's cgroup is gone.
+    pub fn cgroup_gone(&mut self, cgroup: u64) {
+        self.touched.insert(cgroup);
+        if let Some(uid) = self.cgroups.remove(&cgroup)
+            && let Some(others) = self.by_uid.get_mut(&uid)
+        {
+            others.remove(&cgroup);
+            if others.is_empty() {
+                self.by_uid.remove(&uid);
+            }
+        }
+    }
+
+    /// The cluster tells of a Pod of this node, or of its change.
+    pub fn set_pod(&mut self, pod: &Pod) {
+        let (ipv4, ipv6) = first_of_each(&pod.addresses);
+        let caller = Caller {
+            name: pod.name.to_string().into(),
+            uid: Arc::clone(&pod.uid),
+            ipv4,
+            ipv6,
+        };
+        if self.pods.get(&pod.uid) != Some(&caller) {
+            self.pods.insert(Arc::clone(&pod.uid), caller);
+            self.touch(&pod.uid);
+        }
+    }
+
+    /// The cluster no longer has a Pod. Its cgroup, if it is still there, keeps its place.
+    pub fn remove_pod(&mut self, uid: &str) {
+        if self.pods.remove(uid).is_some() {
+            self.touch(uid);
+        }
+    }
+
+    /// The node's own addresses.
+    pub fn set_node(&mut self, node: &Node) {
+        let (ipv4, ipv6) = first_of_each(&node.addresses);
+        self.node = Caller { name: Arc::clone(&node.name), uid: Arc::default(), ipv4, ipv6 };
+        self.touched.insert(abi::CALLER_NODE);
+    }
+
+    /// What must be written for what was told since the last time.
+    #[must_use]
+    pub fn writes(&mut self) -> Vec<CallerWrite> {
+        let touched = std::mem::take(&mut self.touched);
+        touched.into_iter().filter_map(|cgroup| self.write(cgroup)).collect()
+    }
+
+    /// What must be written so that the map holds nothing else than what was told: to be called
+    /// once both sides were told in full, and after a write that failed.
+    #[must_use]
+    pub fn settle(&mut self) -> Vec<CallerWrite> {
+        self.touched.extend(self.written.keys().chain(self.cgroups.keys()));
+        self.touched.insert(abi::CALLER_NODE);
+        self.writes()
+    }
+
+    /// How many Pods' cgroups there are, and of how many the Pod is not known.
+    #[must_use]
+    pub fn count(&self) -> (usize, usize) {
+        let known = |uid: &&Arc<str>| !self.pods.contains_key(*uid);
+        (self.cgroups.len(), self.cgroups.values().filter(known).count())
+    }
+
+    fn write(&mut self, cgroup: u64) -> Option<CallerWrite> {
+        let wanted = self.wanted(cgroup);
+        if self.written.get(&cgroup) == wanted.as_ref() {
+            return None;
+        }
+        match &wanted {
+            Some(caller) => self.written.insert(cgroup, caller.clone()),
+            None => self.written.remove(&cgroup),
+        };
+        Some((cgroup, wanted))
+    }
+
+    fn wanted(&self, cgroup: u64) -> Option<Caller> {
+        if cgroup == abi::CALLER_NODE {
+            return Some(self.node.clone());
+        }
+        let uid = self.cgroups.get(&cgroup)?;
+        let pod = self.pods.get(uid).cloned();
+        // What the map says of a Pod that the cluster does not tell of just now is better than
+        // nothing: an agent that starts knows the cgroups before the API server has answered.
+        let before = || self.written.get(&cgroup).filter(|before| before.uid == *uid).cloned();
+        let bare = || Caller { uid: Arc::clone(uid), ..Caller::default() };
+        Some(pod.or_else(before).unwrap_or_else(bare))
+    }
+
+    fn touch(&mut self, uid: &str) {
+        self.touched.extend(self.by_uid.get(uid).into_iter().flatten());
+    }
+}
+
+/// The first address of each family.
+fn first_of_each(
+    addresses: &[IpAddr],
+) -> (Option<std::net::Ipv4Addr>, Option<std::net::Ipv6Addr>) {
+    let ipv4 = addresses.iter().find_map(|ip| match ip {
+        IpAddr::V4(ip) => Some(*ip),
+        IpAddr::V6(_) => None,
+    });
+    let ipv6 = addresses.iter().find_map(|ip| match ip {
+        IpAddr::V6(ip) => Some(*ip),
+        IpAddr::V4(_) => None,
+    });
+    (ipv4, ipv6)
+}

@@ -1,0 +1,158 @@
+//! The map of callers is the join of cgroups and Pods, whatever comes first.
+
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+
+use etm_model::{Caller, CallerWrite, Callers, Node, ObjectName, Pod, QosClass};
+use proptest::{collection::vec, prelude::*};
+
+#[derive(Clone, Debug)]
+enum Event {
+    Made(u64, u8),
+    Gone(u64),
+    Set(u8, Vec<IpAddr>),
+    Remove(u8),
+    Node(Vec<IpAddr>),
+    Write,
+    Restart,
+}
+
+fn addresses() -> impl Strategy<Value = Vec<IpAddr>> {
+    vec(prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u8; 16]>().prop_map(IpAddr::from)], 0..3)
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => (1..6_u64, 0..4_u8).prop_map(|(cgroup, uid)| Event::Made(cgroup, uid)),
+        2 => (1..6_u64).prop_map(Event::Gone),
+        4 => (0..4_u8, addresses()).prop_map(|(uid, ips)| Event::Set(uid, ips)),
+        2 => (0..4_u8).prop_map(Event::Remove),
+        1 => addresses().prop_map(Event::Node),
+        3 => Just(Event::Write),
+        1 => Just(Event::Restart),
+    ]
+}
+
+fn uid(number: u8) -> Arc<str> {
+    format!("uid-{number}").into()
+}
+
+fn pod(number: u8, addresses: Vec<IpAddr>) -> Pod {
+    Pod {
+        name: ObjectName::new("shop", format!("cart-{number}")),
+        uid: uid(number),
+        labels: Vec::new(),
+        service_account: "default".into(),
+        addresses,
+        qos: QosClass::Burstable,
+        host_network: false,
+    }
+}
+
+fn caller(name: &str, uid: Arc<str>, addresses: &[IpAddr]) -> Caller {
+    Caller {
+        name: name.into(),
+        uid,
+        ipv4: addresses.iter().find_map(|ip| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None }),
+        ipv6: addresses.iter().find_map(|ip| if let IpAddr::V6(ip) = ip { Some(*ip) } else { None }),
+    }
+}
+
+fn write(map: &mut BTreeMap<u64, Caller>, writes: Vec<CallerWrite>) {
+    for (cgroup, caller) in writes {
+        let before = map.get(&cgroup).cloned();
+        assert_ne!(before, caller, "a write that changes nothing");
+        match caller {
+            Some(caller) => map.insert(cgroup, caller),
+            None => map.remove(&cgroup),
+        };
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_map_is_the_join(events in vec(event(), 0..60)) {
+        let mut callers = Callers::default();
+        let mut map = BTreeMap::new();
+        let (mut cgroups, mut pods) = (BTreeMap::new(), BTreeMap::new());
+        let mut node = Vec::new();
+        for event in events {
+            match event {
+                Event::Made(cgroup, number) => {
+                    callers.cgroup_made(cgroup, uid(number));
+                    cgroups.insert(cgroup, number);
+                }
+                Event::Gone(cgroup) => {
+                    callers.cgroup_gone(cgroup);
+                    cgroups.remove(&cgroup);
+                }
+                Event::Set(number, addresses) => {
+                    callers.set_pod(&pod(number, addresses.clone()));
+                    pods.insert(number, addresses);
+                }
+                Event::Remove(number) => {
+                    callers.remove_pod(&uid(number));
+                    pods.remove(&number);
+                }
+                Event::Node(addresses) => {
+                    let told = Node { name: "n".into(), addresses: addresses.clone(), ..Node::default() };
+                    callers.set_node(&told);
+                    node = addresses;
+                }
+                Event::Write => write(&mut map, callers.writes()),
+                Event::Restart => {
+                    callers = Callers::adopt(map.clone());
+                    for (cgroup, number) in &cgroups {
+                        callers.cgroup_made(*cgroup, uid(*number));
+                    }
+                    for (number, addresses) in &pods {
+                        callers.set_pod(&pod(*number, addresses.clone()));
+                    }
+                    callers.set_node(&Node { name: "n".into(), addresses: node.clone(), ..Node::default() });
+                    write(&mut map, callers.settle());
+                }
+            }
+        }
+        write(&mut map, callers.settle());
+        let found = map.remove(&0).map(|caller| (caller.ipv4, caller.ipv6));
+        let told = caller("n", Arc::default(), &node);
+        prop_assert_eq!(found.unwrap_or_default(), (told.ipv4, told.ipv6));
+        prop_assert_eq!(map.keys().collect::<Vec<_>>(), cgroups.keys().collect::<Vec<_>>());
+        for (cgroup, number) in &cgroups {
+            prop_assert_eq!(&map[cgroup].uid, &uid(*number));
+            if let Some(addresses) = pods.get(number) {
+                let name = format!("shop/cart-{number}");
+                prop_assert_eq!(&map[cgroup], &caller(&name, uid(*number), addresses));
+            }
+        }
+        prop_assert_eq!(callers.writes(), []);
+    }
+}
+
+#[test]
+fn a_pod_that_the_cluster_does_not_tell_of_yet_is_known_by_its_cgroup() {
+    let mut callers = Callers::default();
+    callers.cgroup_made(7, uid(1));
+    assert_eq!(callers.writes(), [(7, Some(caller("", uid(1), &[])))]);
+    assert_eq!(callers.count(), (1, 1));
+    let addresses: [IpAddr; 1] = [[10, 1, 0, 1].into()];
+    callers.set_pod(&pod(1, addresses.to_vec()));
+    assert_eq!(callers.writes(), [(7, Some(caller("shop/cart-1", uid(1), &addresses)))]);
+    assert_eq!(callers.count(), (1, 0));
+}
+
+#[test]
+fn a_pod_keeps_its_name_until_its_cgroup_is_gone() {
+    let mut callers = Callers::default();
+    callers.cgroup_made(7, uid(1));
+    callers.set_pod(&pod(1, Vec::new()));
+    let known = caller("shop/cart-1", uid(1), &[]);
+    assert_eq!(callers.writes(), [(7, Some(known.clone()))]);
+    callers.remove_pod(&uid(1));
+    assert_eq!(callers.writes(), []);
+    // Also where the agent starts anew, and the API server does not answer yet.
+    let mut callers = Callers::adopt(BTreeMap::from([(7, known)]));
+    callers.cgroup_made(7, uid(1));
+    assert_eq!(callers.writes(), []);
+    callers.cgroup_gone(7);
+    assert_eq!(callers.writes(), [(7, None)]);
+}
