@@ -10,6 +10,7 @@ mod ledger;
 mod object;
 mod plan;
 mod planner;
+mod pod;
 mod problem;
 mod snapshot;
 mod step;
@@ -26,6 +27,7 @@ pub use plan::{
     BackendKey, Delta, FrontendKey, Listener, Member, Plan, PlannedFrontend, Pool, ServicePortName,
 };
 pub use planner::{Options, Planner, UnknownPort, compile};
+pub use pod::{Pod, PodChange, QosClass};
 pub use problem::Problem;
 pub use snapshot::{Affected, Change, Snapshot};
 pub use step::{Contents, Limits, Step};

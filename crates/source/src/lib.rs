@@ -1,10 +1,15 @@
-//! Where the cluster's state comes from: a directory of manifests.
+//! Where the cluster's state comes from: a directory of manifests, or the API server.
 #![forbid(unsafe_code)]
 
 pub mod convert;
 pub mod derive;
 mod directory;
 mod index;
+pub mod kubernetes;
 mod manifest;
+mod options;
+mod update;
 
-pub use directory::{Manifests, OpenError, Options, Update, WatchError};
+pub use directory::{Manifests, OpenError, WatchError};
+pub use options::Options;
+pub use update::{Arrival, Update};

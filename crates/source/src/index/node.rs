@@ -4,7 +4,7 @@ use etm_model::Node;
 
 /// The node of this agent: its interfaces' addresses, and those that its manifest adds.
 #[derive(Debug)]
-pub(super) struct ThisNode {
+pub(crate) struct ThisNode {
     name: Arc<str>,
     given: Vec<IpAddr>,
     declared: Vec<IpAddr>,
@@ -12,23 +12,23 @@ pub(super) struct ThisNode {
 }
 
 impl ThisNode {
-    pub(super) fn new(name: &str, given: Vec<IpAddr>) -> Self {
+    pub(crate) fn new(name: &str, given: Vec<IpAddr>) -> Self {
         Self { name: name.into(), given, declared: Vec::new(), told: None }
     }
 
-    pub(super) fn set_given(&mut self, addresses: Vec<IpAddr>) {
+    pub(crate) fn set_given(&mut self, addresses: Vec<IpAddr>) {
         self.given = addresses;
     }
 
     /// Takes in what a Node's manifest says; other nodes are of no interest.
-    pub(super) fn declare(&mut self, name: &str, addresses: &[IpAddr]) {
+    pub(crate) fn declare(&mut self, name: &str, addresses: &[IpAddr]) {
         if *name == *self.name {
             self.declared = addresses.to_vec();
         }
     }
 
     /// The node, where it is not what this last returned.
-    pub(super) fn changed(&mut self) -> Option<Node> {
+    pub(crate) fn changed(&mut self) -> Option<Node> {
         let all = self.given.iter().chain(&self.declared).map(IpAddr::to_canonical);
         let mut addresses: Vec<IpAddr> = all.filter(|ip| !ip.is_loopback()).collect();
         // The order in which interfaces are listed says nothing.
