@@ -1,12 +1,16 @@
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::Context as _;
 use etm_abi::Event;
 use etm_dataplane::Dataplane;
 use etm_model::{Change, Kept, Ledger, Planner, Problem, Reconciled, Report, from_abi};
+use etm_source::Arrival;
 use tracing::{debug, error, info, warn};
 
-use crate::{agent::RETRY, get::describe};
+use crate::{agent::RETRY, get::describe, metrics::Metrics};
 
 /// Brings the maps to the Plan: everything at the start and after an error, then only what changes.
 pub(super) struct Reconciler {
@@ -19,6 +23,9 @@ pub(super) struct Reconciler {
     /// What must stay; none once the state was complete.
     kept: Option<Kept>,
     first: Report,
+    metrics: Arc<Metrics>,
+    /// Where the latency of changes begins that are not in the maps yet.
+    unwritten: Vec<Arrival>,
 }
 
 impl Reconciler {
@@ -27,6 +34,7 @@ impl Reconciler {
     pub(super) fn adopt(
         dataplane: Dataplane,
         planner: Planner,
+        metrics: Arc<Metrics>,
         complete: bool,
     ) -> anyhow::Result<Self> {
         let ledger = read_back(&dataplane)?;
@@ -38,6 +46,8 @@ impl Reconciler {
             retry: None,
             kept: None,
             first: Report::default(),
+            metrics,
+            unwritten: Vec::new(),
         };
         if !complete {
             reconciler.carry_over()?;
@@ -90,8 +100,13 @@ impl Reconciler {
     }
 
     /// Takes changes of the cluster's state into the maps.
-    pub(super) fn change(&mut self, changes: impl IntoIterator<Item = Change>) {
+    pub(super) fn change(
+        &mut self,
+        changes: impl IntoIterator<Item = Change>,
+        arrivals: Vec<Arrival>,
+    ) {
         let since = Instant::now();
+        self.unwritten.extend(arrivals);
         let delta = self.planner.change(changes);
         let delta = match &mut self.kept {
             Some(kept) => kept.admit(delta),
@@ -108,9 +123,13 @@ impl Reconciler {
     }
 
     /// Takes in the changes that made the state complete: from here on nothing is kept.
-    pub(super) fn complete(&mut self, changes: impl IntoIterator<Item = Change>) {
+    pub(super) fn complete(
+        &mut self,
+        changes: impl IntoIterator<Item = Change>,
+        arrivals: Vec<Arrival>,
+    ) {
         if self.kept.take().is_none() {
-            return self.change(changes);
+            return self.change(changes, arrivals);
         }
         self.planner.change(changes);
         if self.retry.is_some() {
@@ -119,7 +138,7 @@ impl Reconciler {
         let reconciled = self.compare();
         info!(
             report = ?reconciled.report,
-            "complete: every file is mended or removed, compared the maps with all of them"
+            "complete: all that was not known is read, compared the maps with all of it"
         );
         self.attempt(&reconciled);
     }
@@ -191,6 +210,7 @@ impl Reconciler {
         self.dataplane.note_generation(self.ledger.generation());
         self.dataplane.apply(&reconciled.steps).context("could not write the maps")?;
         self.ledger.written(self.now());
+        self.metrics.written(self.unwritten.drain(..));
         Ok(())
     }
 }

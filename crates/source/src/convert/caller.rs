@@ -24,7 +24,9 @@ pub fn caller(object: &v1::Pod) -> Converted<Pod> {
     let mirrored = annotations.and_then(|annotations| annotations.get(MIRROR));
     let uid = mirrored.or(object.metadata.uid.as_ref()).map(String::as_str).unwrap_or_default();
     let mut addresses = Vec::new();
-    for (i, listed) in status.and_then(|status| status.pod_ips.as_ref()).into_iter().flatten().enumerate() {
+    for (i, listed) in
+        status.and_then(|status| status.pod_ips.as_ref()).into_iter().flatten().enumerate()
+    {
         match address::parse_endpoint(&listed.ip) {
             Ok(ip) => addresses.push(ip),
             Err(error) => report.add(
@@ -50,10 +52,8 @@ pub fn caller(object: &v1::Pod) -> Converted<Pod> {
         },
         host_network: spec.and_then(|spec| spec.host_network).unwrap_or(false),
     };
-    let finished = matches!(
-        status.and_then(|status| status.phase.as_deref()),
-        Some("Succeeded" | "Failed")
-    );
+    let finished =
+        matches!(status.and_then(|status| status.phase.as_deref()), Some("Succeeded" | "Failed"));
     Converted {
         object: (!finished).then_some(pod),
         created: identity.created,

@@ -43,9 +43,8 @@ pub(super) async fn load(options: &Options) -> Result<(Config, bool), Configurat
             .map_err(|error| ConfigurationError::Kubeconfig(error.into()))?
     };
     let agent = &options.user_agent;
-    let value = agent
-        .try_into()
-        .map_err(|error| ConfigurationError::UserAgent(agent.clone(), error))?;
+    let value =
+        agent.try_into().map_err(|error| ConfigurationError::UserAgent(agent.clone(), error))?;
     config.headers.push((USER_AGENT, value));
     Ok((config, in_cluster))
 }
@@ -56,9 +55,7 @@ async fn kubeconfig(
 ) -> Result<Config, KubeconfigError> {
     let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
     match file {
-        Some(file) => {
-            Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await
-        }
+        Some(file) => Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await,
         None => Config::from_kubeconfig(&options).await,
     }
 }

@@ -77,7 +77,8 @@ impl Kubernetes {
     pub async fn open(options: Options) -> Result<Self, ConfigurationError> {
         let (config, in_cluster) = configuration::load(&options).await?;
         // Who serves unproven names may be anyone: none but what the user names then.
-        let proven = config.cluster_url.scheme_str() == Some("https") && !config.accept_invalid_certs;
+        let proven =
+            config.cluster_url.scheme_str() == Some("https") && !config.accept_invalid_certs;
         let state = proven.then_some(&*options.state);
         let given = options.api_servers.iter().map(|server| servers::with_port(server)).collect();
         let servers = Arc::new(Servers::new(given, in_cluster, state));
@@ -92,9 +93,8 @@ impl Kubernetes {
         let services = by_label.clone().labels(&unlabelled);
         let slices = by_label.labels(&format!("{SERVICE_NAME},{unlabelled}"));
         let nodes = by_field.clone().fields(&format!("metadata.name={node}"));
-        let pods = by_field.fields(&format!(
-            "spec.nodeName={node},status.phase!=Succeeded,status.phase!=Failed"
-        ));
+        let pods = by_field
+            .fields(&format!("spec.nodeName={node},status.phase!=Succeeded,status.phase!=Failed"));
         let mut statistics = Vec::new();
         let mut opening = Opening { access: &access, proxy_name, statistics: &mut statistics };
         Ok(Self {
@@ -219,3 +219,6 @@ impl Opening<'_> {
         Ok(Watch::new(Api::all(client), config, statistics, self.proxy_name.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests;
