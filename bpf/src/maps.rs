@@ -7,8 +7,9 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use etm_abi::{
-    Backend, BackendName, Caller, Counter, Event, FLOW_SLOTS, Flow, MAX_SOURCES, Meta, ServiceCell4,
-    ServiceCell6, ServiceName, SourceKey, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
+    Backend, BackendName, Caller, Counter, Event, FLOW_SLOTS, Flow, MAX_SOURCES, Meta,
+    ServiceCell4, ServiceCell6, ServiceName, SourceKey, UdpFlow, UdpFlowKey, UdpReverse,
+    UdpReverseKey,
 };
 
 const MMAPABLE: usize = BPF_F_MMAPABLE as usize;

@@ -15,16 +15,17 @@ mod meta;
 
 pub use backend::{BACKEND_AVAILABLE, BACKEND_FREE, BACKEND_NAME_LEN, Backend, BackendName};
 pub use caller::{
-    CALLER_LEVELS, CALLER_NAME_LEN, CALLER_NODE, Caller, MAX_SOURCES, SOURCE_FRONTEND_BITS, SourceKey,
+    CALLER_LEVELS, CALLER_NAME_LEN, CALLER_NODE, Caller, MAX_SOURCES, SOURCE_FRONTEND_BITS,
+    SourceKey,
 };
 pub use event::{Counter, Event};
 pub use flow::{
     FLOW_BUSY, FLOW_CLOSED, FLOW_SLOTS, Flow, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 pub use frontend::{
-    ANY_PORT, ANY_PROTOCOL, FRONTEND_FLAGS, FRONTEND_NODE_ONLY, FRONTEND_SOURCES, Frontend, MAX_MEMBERS, Owner,
-    PROBES, SERVICE_NAME_LEN, ServiceCell4, ServiceCell6, ServiceKey4, ServiceKey6, ServiceName,
-    Target, cells,
+    ANY_PORT, ANY_PROTOCOL, FRONTEND_FLAGS, FRONTEND_NODE_ONLY, FRONTEND_SOURCES, Frontend,
+    MAX_MEMBERS, Owner, PROBES, SERVICE_NAME_LEN, ServiceCell4, ServiceCell6, ServiceKey4,
+    ServiceKey6, ServiceName, Target, cells,
 };
 pub use meta::Meta;
 

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -14,7 +14,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Keep the kernel's maps equal to a directory of manifests.
+    /// Keep the kernel's maps equal to a cluster, or to a directory of manifests.
     Agent(AgentArgs),
     /// Show what the kernel's maps hold, whether or not an agent runs.
     Get(GetArgs),
@@ -34,7 +34,10 @@ pub(crate) struct PinArgs {
 pub(crate) struct AgentArgs {
     /// Directory of Kubernetes manifests (Service, EndpointSlice, Pod, Node) to follow.
     #[arg(long, env = "ETM_MANIFESTS", value_name = "DIR")]
-    pub(crate) manifests: PathBuf,
+    pub(crate) manifests: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
 
     /// Name of this node [default: the host's name].
     #[arg(long, env = "ETM_NODE", value_name = "NAME")]
@@ -71,9 +74,39 @@ pub(crate) struct AgentArgs {
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_slots: u32,
 
+    /// Address to serve /metrics, /problems, /livez, /healthz and /readyz on [default: none].
+    #[arg(long, env = "ETM_ADMIN", value_name = "ADDR")]
+    pub(crate) admin: Option<SocketAddr>,
+
     /// YAML file with any of these options by their long names; flags and environment go first.
     #[arg(long, env = "ETM_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// The cluster to follow.
+#[derive(Args, Debug)]
+pub(crate) struct ClusterArgs {
+    /// Follow the API server instead of a directory.
+    #[arg(long, env = "ETM_KUBERNETES", num_args = 0..=1, require_equals = true)]
+    #[arg(value_name = "BOOL", default_value = "false", default_missing_value = "true")]
+    pub(crate) kubernetes: bool,
+
+    /// How to reach the API server [default: $KUBECONFIG, then a Pod's service account, then
+    /// ~/.kube/config].
+    #[arg(long, env = "ETM_KUBECONFIG", value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Context of the kubeconfig [default: its current one].
+    #[arg(long, env = "ETM_CONTEXT", value_name = "NAME")]
+    pub(crate) context: Option<String>,
+
+    /// Addresses of API servers to try before any other.
+    #[arg(long, env = "ETM_API_SERVER", value_name = "HOST:PORT,...", value_delimiter = ',')]
+    pub(crate) api_server: Vec<String>,
+
+    /// Directory where the addresses of API servers are kept for the next start.
+    #[arg(long, env = "ETM_STATE", value_name = "DIR", default_value = "/var/lib/etm")]
+    pub(crate) state: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -13,6 +13,7 @@ use crate::cli::Cli;
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Value {
+    Flag(bool),
     Number(u64),
     Text(String),
 }
@@ -64,6 +65,7 @@ fn with_file(command: Command, path: &Path) -> anyhow::Result<Command> {
     Ok(command.mut_subcommand("agent", |agent| {
         values.into_iter().fold(agent, |agent, (key, value)| {
             let text = match value {
+                Value::Flag(flag) => flag.to_string(),
                 Value::Number(number) => number.to_string(),
                 Value::Text(text) => text,
             };

@@ -2,9 +2,13 @@ use std::io::{IsTerminal as _, stderr};
 
 use tracing_subscriber::EnvFilter;
 
-/// Logs to standard error; `ETM_LOG` chooses what, `info` unless set.
+/// What is logged unless `ETM_LOG` says otherwise. That a watch fails is told as a problem, once;
+/// kube tells of each attempt.
+const DEFAULT: &str = "info,kube_client=off,kube_runtime=off";
+
+/// Logs to standard error; `ETM_LOG` chooses what.
 pub(crate) fn init() {
-    let filter = EnvFilter::try_from_env("ETM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("ETM_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     // no-color.org: whatever its value, if it has one.
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tracing_subscriber::fmt()

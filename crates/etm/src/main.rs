@@ -1,12 +1,15 @@
 //! `etm`, the eBPF Traffic Manager: sends connections to a Kubernetes Service straight to a Pod.
 #![forbid(unsafe_code)]
 
+mod admin;
 mod agent;
 mod cli;
 mod config;
 mod detach;
 mod get;
 mod logging;
+mod metrics;
+mod state;
 
 use std::process::ExitCode;
 

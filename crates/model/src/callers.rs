@@ -59,12 +59,8 @@ impl Callers {
     /// The cluster tells of a Pod of this node, or of its change.
     pub fn set_pod(&mut self, pod: &Pod) {
         let (ipv4, ipv6) = first_of_each(&pod.addresses);
-        let caller = Caller {
-            name: pod.name.to_string().into(),
-            uid: Arc::clone(&pod.uid),
-            ipv4,
-            ipv6,
-        };
+        let caller =
+            Caller { name: pod.name.to_string().into(), uid: Arc::clone(&pod.uid), ipv4, ipv6 };
         if self.pods.get(&pod.uid) != Some(&caller) {
             self.pods.insert(Arc::clone(&pod.uid), caller);
             self.touch(&pod.uid);
@@ -99,6 +95,11 @@ impl Callers {
         self.touched.extend(self.written.keys().chain(self.cgroups.keys()));
         self.touched.insert(abi::CALLER_NODE);
         self.writes()
+    }
+
+    /// Replaces what the map is believed to hold, after a write that failed.
+    pub fn correct(&mut self, written: BTreeMap<u64, Caller>) {
+        self.written = written;
     }
 
     /// How many Pods' cgroups there are, and of how many the Pod is not known.
@@ -139,9 +140,7 @@ impl Callers {
 }
 
 /// The first address of each family.
-fn first_of_each(
-    addresses: &[IpAddr],
-) -> (Option<std::net::Ipv4Addr>, Option<std::net::Ipv6Addr>) {
+fn first_of_each(addresses: &[IpAddr]) -> (Option<std::net::Ipv4Addr>, Option<std::net::Ipv6Addr>) {
     let ipv4 = addresses.iter().find_map(|ip| match ip {
         IpAddr::V4(ip) => Some(*ip),
         IpAddr::V6(_) => None,

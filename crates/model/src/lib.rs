@@ -6,11 +6,13 @@
 
 mod address;
 mod caller;
+mod callers;
 mod kept;
 mod ledger;
 mod object;
 mod plan;
 mod planner;
+mod pod;
 mod problem;
 mod snapshot;
 mod step;
@@ -18,6 +20,7 @@ pub mod testing;
 
 pub use address::{from_abi, to_abi};
 pub use caller::Caller;
+pub use callers::{CallerWrite, Callers};
 pub use ipnet::IpNet;
 pub use kept::Kept;
 pub use ledger::{GRACE, Ledger, Reconciled, Report, Usage};
@@ -30,6 +33,7 @@ pub use plan::{
     ServicePortName,
 };
 pub use planner::{Options, Planner, UnknownPort, compile};
+pub use pod::{Pod, PodChange, QosClass};
 pub use problem::Problem;
 pub use snapshot::{Affected, Change, Snapshot};
 pub use step::{Contents, Limits, Step};

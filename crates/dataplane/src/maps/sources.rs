@@ -82,4 +82,3 @@ fn net(bits: u32, source: &Address) -> Option<IpNet> {
     };
     IpNet::new(ip, u8::try_from(bits).ok()?).ok()
 }
-

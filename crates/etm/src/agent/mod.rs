@@ -1,18 +1,19 @@
 //! `etm agent`: follows the cluster's state and keeps the kernel's maps equal to it.
 
+mod callers;
 mod events;
 mod health;
 mod health_check;
 mod node;
 mod problems;
 mod reconciler;
+mod source;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use etm_dataplane::{Config, Dataplane, cgroup2_root, netns_cookie};
 use etm_model::{GRACE, Limits, Options, Planner};
-use etm_source::Manifests;
 use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -21,12 +22,15 @@ use tokio::{
 use tracing::{info, warn};
 
 use crate::{
+    admin,
     agent::{
-        events::EventStream, health_check::HealthChecks, node::AddressWatch, problems::Problems,
-        reconciler::Reconciler,
+        callers::CallerWatch, events::EventStream, health_check::HealthChecks, node::AddressWatch,
+        problems::Problems, reconciler::Reconciler, source::Source,
     },
     cli::{AgentArgs, UnknownPort},
     logging,
+    metrics::Metrics,
+    state::State,
 };
 
 /// How long after a failed write the maps are read back and written again: the ledger that is read
@@ -36,8 +40,9 @@ const RETRY: Duration = GRACE;
 /// Longest sleep; what has no deadline is looked at this often all the same.
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// How many of the files that could not be read are named in one line.
-const UNKNOWN_TOLD: usize = 8;
+/// How long the start waits for the first lists of an API server. One that is longer in coming
+/// changes nothing until it comes.
+const FIRST_LISTS: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(arguments: AgentArgs) -> anyhow::Result<()> {
     logging::init();
@@ -48,24 +53,36 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut addresses = AddressWatch::open().context("could not follow this host's addresses")?;
-    let (mut manifests, snapshot, found) =
-        Manifests::open(&arguments.manifests, source_options(&arguments)?)?;
-    let mut problems = Problems::default();
-    problems.set_source(found);
+    let state = Arc::new(State::default());
+    let (mut source, first) = tokio::select! {
+        opened = Source::open(&arguments) => opened?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
+    let metrics = Arc::new(Metrics::new(source.statistics(), Arc::clone(&state)));
+    if let Some(address) = arguments.admin {
+        admin::serve(address, Arc::clone(&metrics), Arc::clone(&state)).await?;
+    }
+    let mut problems = Problems::new(Arc::clone(&state));
+    problems.set_source(first.problems);
     let mut planner = Planner::new(options(&arguments));
-    planner.replace(snapshot);
+    planner.replace(first.snapshot);
 
-    let dataplane = Dataplane::open(dataplane_config(&arguments)?)?;
+    let config = dataplane_config(&arguments)?;
+    let cgroup = config.cgroup.clone();
+    let dataplane = Dataplane::open(config)?;
     if !dataplane.has_errno() {
         warn!("this kernel is older than 5.18: refused callers see EPERM instead of ECONNREFUSED");
     }
     let mut events = EventStream::open(&dataplane)?;
-    let complete = manifests.is_complete();
+    let complete = source.is_complete();
     if !complete {
-        warn!("{}", incomplete(&manifests));
+        warn!("{}", source.incomplete());
     }
-    let mut reconciler = Reconciler::adopt(dataplane, planner, complete)?;
+    let mut reconciler = Reconciler::adopt(dataplane, planner, metrics, complete)?;
+    let mut callers = CallerWatch::open(&cgroup, first.pods, &mut reconciler)?;
     let ready = reconciler.attach()?;
+    state.set_ready(complete);
     let mut health_checks = HealthChecks::new();
     health_checks.update(&reconciler.plan().health_checks, reconciler.health());
     problems.report(reconciler.problems().chain(health_checks.problems()));
@@ -74,48 +91,37 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
 
     loop {
         tokio::select! {
-            update = manifests.next() => {
-                let update = update.context("could not follow the manifests")?;
+            update = source.next() => {
+                let update = update?;
                 problems.set_source(update.problems);
-                if manifests.is_complete() {
-                    reconciler.complete(update.changes);
+                callers.take_pods(update.pods);
+                if source.is_complete() {
+                    reconciler.complete(update.changes, update.arrivals);
+                    state.set_ready(true);
                 } else {
-                    reconciler.change(update.changes);
+                    reconciler.change(update.changes, update.arrivals);
                 }
             }
             changed = addresses.changed() => {
                 let current = changed.context("could not follow this host's addresses")?;
-                reconciler.change(manifests.set_node_addresses(current));
+                reconciler.change(source.set_node_addresses(current), Vec::new());
             }
             () = sleep_until(Instant::now() + reconciler.next_due().unwrap_or(IDLE)) => {
                 reconciler.due();
             }
+            changes = callers.next() => callers.take_cgroups(changes?),
             () = health_checks.retried() => {}
             Some(event) = events.next() => reconciler.refused(&event),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
+        callers.write(&mut reconciler);
         health_checks.update(&reconciler.plan().health_checks, reconciler.health());
         problems.report(reconciler.problems().chain(health_checks.problems()));
     }
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     info!("stopping; the data path goes on, `etm detach` would remove it");
     Ok(())
-}
-
-/// What it means that some files are broken at the start.
-fn incomplete(manifests: &Manifests) -> String {
-    let names: Vec<_> = manifests.unknown_files().collect();
-    let mut told = names.iter().take(UNKNOWN_TOLD).copied().collect::<Vec<_>>().join(", ");
-    if names.len() > UNKNOWN_TOLD {
-        told = format!("{told}, ...");
-    }
-    let files = if names.len() == 1 { "file" } else { "files" };
-    format!(
-        "incomplete: {} {files} broken at the start: {told} (frontends in the maps stay as they \
-         were, unless other files change them, until each is mended or removed)",
-        names.len()
-    )
 }
 
 fn dataplane_config(arguments: &AgentArgs) -> anyhow::Result<Config> {
@@ -148,16 +154,4 @@ fn options(arguments: &AgentArgs) -> Options {
         },
         ..Options::default()
     }
-}
-
-fn source_options(arguments: &AgentArgs) -> anyhow::Result<etm_source::Options> {
-    let node = match &arguments.node {
-        Some(node) => node.clone(),
-        None => node::host_name().context("this host has no name: name the node with --node")?,
-    };
-    Ok(etm_source::Options {
-        node,
-        addresses: node::addresses()?,
-        proxy_name: arguments.proxy_name.clone(),
-    })
 }

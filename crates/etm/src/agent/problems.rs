@@ -1,16 +1,23 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use etm_model::Problem;
 use tracing::{info, warn};
 
+use crate::state::State;
+
 /// What cannot be honoured now; each is told once when it comes, and once when it is mended.
-#[derive(Default)]
 pub(super) struct Problems {
+    /// Where they can be looked up.
+    state: Arc<State>,
     source: Vec<Problem>,
     told: BTreeSet<Problem>,
 }
 
 impl Problems {
+    pub(super) fn new(state: Arc<State>) -> Self {
+        Self { state, source: Vec::new(), told: BTreeSet::new() }
+    }
+
     /// Takes over what the source says.
     pub(super) fn set_source(&mut self, problems: Vec<Problem>) {
         self.source = problems;
@@ -24,6 +31,9 @@ impl Problems {
         }
         for problem in self.told.difference(&current) {
             info!("mended: {}: {}", problem.object, problem.reason);
+        }
+        if current != self.told {
+            self.state.set_problems(current.iter().cloned().collect());
         }
         self.told = current;
     }

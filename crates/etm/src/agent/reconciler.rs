@@ -1,14 +1,22 @@
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::Context as _;
 use etm_abi::Event;
 use etm_dataplane::Dataplane;
-use etm_model::{Change, Kept, Ledger, Plan, Planner, Problem, Reconciled, Report, from_abi};
+use etm_model::{
+    Caller, Change, Kept, Ledger, Node, Plan, Planner, Problem, Reconciled, Report, from_abi,
+};
+use etm_source::Arrival;
 use tracing::{debug, error, info, warn};
 
 use crate::{
     agent::{RETRY, health::Health},
     get::describe,
+    metrics::Metrics,
 };
 
 /// Brings the maps to the Plan: everything at the start and after an error, then only what changes.
@@ -22,6 +30,9 @@ pub(super) struct Reconciler {
     /// What must stay; none once the state was complete.
     kept: Option<Kept>,
     first: Report,
+    metrics: Arc<Metrics>,
+    /// Where the latency of changes begins that are not in the maps yet.
+    unwritten: Vec<Arrival>,
 }
 
 impl Reconciler {
@@ -30,6 +41,7 @@ impl Reconciler {
     pub(super) fn adopt(
         dataplane: Dataplane,
         planner: Planner,
+        metrics: Arc<Metrics>,
         complete: bool,
     ) -> anyhow::Result<Self> {
         let ledger = read_back(&dataplane)?;
@@ -41,6 +53,8 @@ impl Reconciler {
             retry: None,
             kept: None,
             first: Report::default(),
+            metrics,
+            unwritten: Vec::new(),
         };
         if !complete {
             reconciler.carry_over()?;
@@ -92,6 +106,25 @@ impl Reconciler {
         self.planner.problems().iter().cloned().chain(self.ledger.problems())
     }
 
+    /// The node of this agent.
+    pub(super) fn node(&self) -> &Node {
+        &self.planner.snapshot().node
+    }
+
+    /// Every caller in the maps, by the id of its cgroup.
+    pub(super) fn callers(&self) -> anyhow::Result<BTreeMap<u64, Caller>> {
+        Ok(self.dataplane.callers()?)
+    }
+
+    /// Writes, or with none removes, the caller of a cgroup.
+    pub(super) fn set_caller(
+        &mut self,
+        cgroup: u64,
+        caller: Option<&Caller>,
+    ) -> anyhow::Result<()> {
+        Ok(self.dataplane.set_caller(cgroup, caller)?)
+    }
+
     /// What is planned at present.
     pub(super) fn plan(&self) -> &Plan {
         self.planner.plan()
@@ -106,8 +139,13 @@ impl Reconciler {
     }
 
     /// Takes changes of the cluster's state into the maps.
-    pub(super) fn change(&mut self, changes: impl IntoIterator<Item = Change>) {
+    pub(super) fn change(
+        &mut self,
+        changes: impl IntoIterator<Item = Change>,
+        arrivals: Vec<Arrival>,
+    ) {
         let since = Instant::now();
+        self.unwritten.extend(arrivals);
         let delta = self.planner.change(changes);
         let delta = match &mut self.kept {
             Some(kept) => kept.admit(delta),
@@ -124,9 +162,13 @@ impl Reconciler {
     }
 
     /// Takes in the changes that made the state complete: from here on nothing is kept.
-    pub(super) fn complete(&mut self, changes: impl IntoIterator<Item = Change>) {
+    pub(super) fn complete(
+        &mut self,
+        changes: impl IntoIterator<Item = Change>,
+        arrivals: Vec<Arrival>,
+    ) {
         if self.kept.take().is_none() {
-            return self.change(changes);
+            return self.change(changes, arrivals);
         }
         self.planner.change(changes);
         if self.retry.is_some() {
@@ -135,7 +177,7 @@ impl Reconciler {
         let reconciled = self.compare();
         info!(
             report = ?reconciled.report,
-            "complete: every file is mended or removed, compared the maps with all of them"
+            "complete: all that was not known is read, compared the maps with all of it"
         );
         self.attempt(&reconciled);
     }
@@ -207,6 +249,7 @@ impl Reconciler {
         self.dataplane.note_generation(self.ledger.generation());
         self.dataplane.apply(&reconciled.steps).context("could not write the maps")?;
         self.ledger.written(self.now());
+        self.metrics.written(self.unwritten.drain(..));
         Ok(())
     }
 }

@@ -62,21 +62,13 @@ pub(super) fn wanted(key: FrontendKey, planned: &PlannedFrontend) -> Option<BTre
 
 impl Ledger {
     /// Whether a frontend's entries are the ones that it must have.
-    pub(super) fn has_sources(
-        &self,
-        key: &FrontendKey,
-        wanted: Option<&BTreeSet<IpNet>>,
-    ) -> bool {
+    pub(super) fn has_sources(&self, key: &FrontendKey, wanted: Option<&BTreeSet<IpNet>>) -> bool {
         let held = self.sources.of(key);
         held.map_or(0, BTreeSet::len) == wanted.map_or(0, BTreeSet::len)
             && (held.is_none() || held == wanted)
     }
 
-    pub(super) fn sources_fit(
-        &self,
-        key: &FrontendKey,
-        wanted: Option<&BTreeSet<IpNet>>,
-    ) -> bool {
+    pub(super) fn sources_fit(&self, key: &FrontendKey, wanted: Option<&BTreeSet<IpNet>>) -> bool {
         wanted.is_none_or(|wanted| self.sources.fit(key, wanted))
     }
 

@@ -17,7 +17,13 @@ enum Event {
 }
 
 fn addresses() -> impl Strategy<Value = Vec<IpAddr>> {
-    vec(prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u8; 16]>().prop_map(IpAddr::from)], 0..3)
+    vec(
+        prop_oneof![
+            any::<[u8; 4]>().prop_map(IpAddr::from),
+            any::<[u8; 16]>().prop_map(IpAddr::from)
+        ],
+        0..3,
+    )
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -52,8 +58,12 @@ fn caller(name: &str, uid: Arc<str>, addresses: &[IpAddr]) -> Caller {
     Caller {
         name: name.into(),
         uid,
-        ipv4: addresses.iter().find_map(|ip| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None }),
-        ipv6: addresses.iter().find_map(|ip| if let IpAddr::V6(ip) = ip { Some(*ip) } else { None }),
+        ipv4: addresses
+            .iter()
+            .find_map(|ip| if let IpAddr::V4(ip) = ip { Some(*ip) } else { None }),
+        ipv6: addresses
+            .iter()
+            .find_map(|ip| if let IpAddr::V6(ip) = ip { Some(*ip) } else { None }),
     }
 }
 

@@ -137,10 +137,12 @@ impl Kernel {
     /// them all the time, and never for everyone.
     fn admits(&self, key: &FrontendKey, frontend: &abi::Frontend, ends: [&Maps; 2]) {
         let limited = |frontend: &abi::Frontend| frontend.flags & abi::FRONTEND_SOURCES != 0;
-        let [before, after] =
-            ends.map(|maps| maps.frontends.get(key).filter(|found| limited(found)).map(|_| {
-                maps.sources.get(key).cloned().unwrap_or_default()
-            }));
+        let [before, after] = ends.map(|maps| {
+            maps.frontends
+                .get(key)
+                .filter(|found| limited(found))
+                .map(|_| maps.sources.get(key).cloned().unwrap_or_default())
+        });
         if let (Some(before), Some(after)) = (before, after) {
             assert!(limited(frontend), "{key:?} is for everyone");
             let now = self.maps.sources.get(key).cloned().unwrap_or_default();

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use etm_model::{
     Address, AddressKind, Change, Endpoint, EndpointSlice, Family, FrontendKey, HealthCheck, IpNet,
-    Listener, Node, Options, Plan, Planner, Protocol, Service, TrafficPolicy,
-    compile,
+    Listener, Node, Options, Plan, Planner, Protocol, Service, TrafficPolicy, compile,
 };
 
 use crate::cluster::{endpoint_on, ip, service, slice, snapshot, this_node};

@@ -62,7 +62,12 @@ impl Cgroups {
         Ok(cgroups)
     }
 
-    /// Waits for changes; those found by [`Cgroups::open`] come first. Cancel safe.
+    /// What has come up by now and was not told yet.
+    pub fn found(&mut self) -> Vec<CgroupChange> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Waits for changes. Cancel safe.
     ///
     /// # Errors
     ///
@@ -76,13 +81,7 @@ impl Cgroups {
                 self.take(event?);
             }
         }
-        Ok(std::mem::take(&mut self.changes))
-    }
-
-    /// The cgroups that are known, by id, with their paths.
-    #[must_use]
-    pub fn paths(&self) -> BTreeMap<u64, PathBuf> {
-        self.known.iter().map(|(path, id)| (*id, path.clone())).collect()
+        Ok(self.found())
     }
 
     fn take(&mut self, event: EventOwned) {

@@ -42,7 +42,7 @@ async fn those_that_are_there_come_and_go() {
 
     fs::remove_dir_all(root.path().join(format!("kubepods/burstable/pod{}", UIDS[0]))).unwrap();
     assert_eq!(next(&mut cgroups).await, [CgroupChange::Gone(first)]);
-    assert_eq!(cgroups.paths().into_keys().collect::<Vec<_>>(), [second]);
+    assert_eq!(cgroups.known.into_values().collect::<Vec<_>>(), [second]);
 }
 
 #[tokio::test]

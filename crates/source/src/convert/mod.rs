@@ -3,6 +3,7 @@
 //! Pure, and the same for a directory of manifests and for a watch on an API server.
 
 mod address;
+mod caller;
 mod locality;
 mod metadata;
 mod node;
@@ -17,6 +18,7 @@ mod slice;
 
 use etm_model::{Problem, Timestamp};
 
+pub use caller::caller;
 pub use node::node;
 pub use pod::{ContainerPort, Pod, pod};
 pub use service::{ServiceObject, service};
@@ -24,6 +26,8 @@ pub use service_port::{PodSelection, Target, TargetPort};
 pub use slice::endpoint_slice;
 
 pub(crate) use address::family_name;
+pub(crate) use metadata::{HEADLESS, PROXY_NAME};
+pub(crate) use slice::{SERVICE_NAME, triggered};
 
 /// What became of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use etm_model::{Endpoint, EndpointSlice, Family, ObjectName, SlicePort};
-use k8s_openapi::api::{core::v1::ObjectReference, discovery::v1};
+use k8s_openapi::{
+    api::{core::v1::ObjectReference, discovery::v1},
+    jiff::Timestamp,
+};
 
 use super::{
     Converted, address,
@@ -11,7 +14,15 @@ use super::{
     report::Report,
 };
 
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
+/// Label of a slice: the Service that it belongs to.
+pub(crate) const SERVICE_NAME: &str = "kubernetes.io/service-name";
+/// Annotation of a slice: when that happened which made the control plane change it.
+const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+
+/// When that happened which changed a slice, where it tells.
+pub(crate) fn triggered(object: &v1::EndpointSlice) -> Option<Timestamp> {
+    object.metadata.annotations.as_ref()?.get(TRIGGERED)?.parse().ok()
+}
 
 /// Converts an EndpointSlice. Slices of addressType FQDN and those labelled as headless are left
 /// alone without a word.

@@ -16,7 +16,10 @@ use etm_model::{Change, Problem, Snapshot};
 use thiserror::Error;
 use tokio::time::sleep;
 
-use crate::index::{Index, Reading};
+use crate::{
+    Options, Update,
+    index::{Index, Reading},
+};
 use content::{Content, Digests};
 use pending::Pending;
 use watch::Watch;
@@ -26,18 +29,6 @@ use watch::Watch;
 const GRACE: Duration = Duration::from_millis(5);
 /// How often a directory that is gone is looked for.
 const RETRY: Duration = Duration::from_millis(200);
-
-/// What the agent knows that no manifest says.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Name of this node; the addresses of a Node object of this name count as its own.
-    pub node: String,
-    /// Addresses of this node's interfaces; loopback ones are dropped.
-    pub addresses: Vec<IpAddr>,
-    /// The name of this proxy in label `service.kubernetes.io/service-proxy-name`. Without one,
-    /// every Service with that label is left to others.
-    pub proxy_name: Option<String>,
-}
 
 /// Why a directory cannot be read at all.
 #[derive(Debug, Error)]
@@ -69,15 +60,6 @@ pub enum OpenError {
 #[derive(Debug, Error)]
 #[error("cannot read from inotify")]
 pub struct WatchError(#[from] io::Error);
-
-/// What a change on disk comes to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Update {
-    /// What changed; to be taken in together, since an object may go and come within it.
-    pub changes: Vec<Change>,
-    /// All that is wrong now, not only what is new, in a fixed order.
-    pub problems: Vec<Problem>,
-}
 
 /// A directory of manifests that is being followed: files `*.yaml`, `*.yml` and `*.json`, not
 /// hidden ones, without subdirectories. Links are followed; a change behind one shows when the
@@ -153,7 +135,7 @@ impl Manifests {
             let problems: Vec<_> = self.lost.iter().cloned().chain(self.index.problems()).collect();
             if !changes.is_empty() || problems != self.told {
                 self.told.clone_from(&problems);
-                return Ok(Update { changes, problems });
+                return Ok(Update { changes, problems, ..Update::default() });
             }
         }
     }

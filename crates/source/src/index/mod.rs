@@ -12,7 +12,7 @@ use etm_model::{Change, ObjectName, Problem};
 use crate::manifest::{File, Kind, Object, ObjectKey};
 use claims::Claims;
 use differences::Differences;
-use node::ThisNode;
+pub(crate) use node::ThisNode;
 use selection::Selection;
 
 /// What reading a file came to.

@@ -4,7 +4,7 @@ use etm_model::Node;
 
 /// The node of this agent: its interfaces' addresses, and what its manifest says.
 #[derive(Debug)]
-pub(super) struct ThisNode {
+pub(crate) struct ThisNode {
     name: Arc<str>,
     given: Vec<IpAddr>,
     declared: Node,
@@ -12,30 +12,30 @@ pub(super) struct ThisNode {
 }
 
 impl ThisNode {
-    pub(super) fn new(name: &str, given: Vec<IpAddr>) -> Self {
+    pub(crate) fn new(name: &str, given: Vec<IpAddr>) -> Self {
         Self { name: name.into(), given, declared: Node::default(), told: None }
     }
 
-    pub(super) fn set_given(&mut self, addresses: Vec<IpAddr>) {
+    pub(crate) fn set_given(&mut self, addresses: Vec<IpAddr>) {
         self.given = addresses;
     }
 
     /// Takes in what a Node's manifest says; other nodes are of no interest.
-    pub(super) fn declare(&mut self, node: &Node) {
+    pub(crate) fn declare(&mut self, node: &Node) {
         if node.name == self.name {
             self.declared = node.clone();
         }
     }
 
     /// A Node's manifest is gone.
-    pub(super) fn withdraw(&mut self, name: &str) {
+    pub(crate) fn withdraw(&mut self, name: &str) {
         if *name == *self.name {
             self.declared = Node::default();
         }
     }
 
     /// The node, where it is not what this last returned.
-    pub(super) fn changed(&mut self) -> Option<Node> {
+    pub(crate) fn changed(&mut self) -> Option<Node> {
         let all = self.given.iter().chain(&self.declared.addresses).map(IpAddr::to_canonical);
         let mut addresses: Vec<IpAddr> = all.filter(|ip| !ip.is_loopback()).collect();
         // The order in which interfaces are listed says nothing.

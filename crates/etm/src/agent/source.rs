@@ -1,0 +1,149 @@
+use std::{net::IpAddr, sync::Arc};
+
+use anyhow::{Context as _, bail};
+use etm_model::{Change, PodChange, Problem, Snapshot};
+use etm_source::{
+    Manifests, Update,
+    kubernetes::{self, Kubernetes, Statistics},
+};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    agent::{FIRST_LISTS, node},
+    cli::AgentArgs,
+};
+
+/// How many of the files that could not be read are named in one line.
+const UNKNOWN_TOLD: usize = 8;
+
+/// Where the cluster's state comes from.
+pub(super) enum Source {
+    Manifests(Box<Manifests>),
+    Kubernetes(Box<Kubernetes>),
+}
+
+/// What the source knows at the start.
+#[derive(Default)]
+pub(super) struct First {
+    pub(super) snapshot: Snapshot,
+    pub(super) pods: Vec<PodChange>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Source {
+    /// Opens what the arguments name, and gives what it knows at the start: of an API server that
+    /// does not answer soon, nothing.
+    pub(super) async fn open(arguments: &AgentArgs) -> anyhow::Result<(Self, First)> {
+        let options = options(arguments)?;
+        let cluster = &arguments.cluster;
+        match (&arguments.manifests, cluster.kubernetes) {
+            (Some(directory), false) => {
+                let (manifests, snapshot, problems) = Manifests::open(directory, options)?;
+                let first = First { snapshot, problems, ..First::default() };
+                Ok((Self::Manifests(Box::new(manifests)), first))
+            }
+            (None, true) => {
+                let options = kubernetes::Options {
+                    source: options,
+                    kubeconfig: cluster.kubeconfig.clone(),
+                    context: cluster.context.clone(),
+                    api_servers: cluster.api_server.clone(),
+                    state: cluster.state.clone(),
+                    user_agent: format!("etm-agent/{}", env!("CARGO_PKG_VERSION")),
+                };
+                let mut cluster = Kubernetes::open(options).await?;
+                let first = first_lists(&mut cluster).await;
+                Ok((Self::Kubernetes(Box::new(cluster)), first))
+            }
+            (Some(_), true) => bail!("--manifests and --kubernetes are two sources: give one"),
+            (None, false) => bail!("nothing to follow: give --manifests DIR or --kubernetes"),
+        }
+    }
+
+    /// Waits for the next change. Cancel safe.
+    pub(super) async fn next(&mut self) -> anyhow::Result<Update> {
+        match self {
+            Self::Manifests(manifests) => {
+                manifests.next().await.context("could not follow the manifests")
+            }
+            Self::Kubernetes(cluster) => Ok(cluster.next().await),
+        }
+    }
+
+    /// Whether all that there is was read once.
+    pub(super) fn is_complete(&self) -> bool {
+        match self {
+            Self::Manifests(manifests) => manifests.is_complete(),
+            Self::Kubernetes(cluster) => cluster.is_complete(),
+        }
+    }
+
+    pub(super) fn set_node_addresses(&mut self, addresses: Vec<IpAddr>) -> Option<Change> {
+        match self {
+            Self::Manifests(manifests) => manifests.set_node_addresses(addresses),
+            Self::Kubernetes(cluster) => cluster.set_node_addresses(addresses),
+        }
+    }
+
+    /// What there is to tell of each watch.
+    pub(super) fn statistics(&self) -> &[Arc<Statistics>] {
+        match self {
+            Self::Manifests(_) => &[],
+            Self::Kubernetes(cluster) => cluster.statistics(),
+        }
+    }
+
+    /// What it means that something was not read yet.
+    pub(super) fn incomplete(&self) -> String {
+        match self {
+            Self::Manifests(manifests) => unknown_files(manifests),
+            Self::Kubernetes(_) => "incomplete: the API server has not listed everything yet \
+                                    (frontends in the maps stay as they were until it has)"
+                .to_owned(),
+        }
+    }
+}
+
+/// Waits for an API server's first lists, but not for long: without them the programs are to be
+/// attached and what the maps hold is to be looked after all the same.
+async fn first_lists(cluster: &mut Kubernetes) -> First {
+    let deadline = Instant::now() + FIRST_LISTS;
+    let mut first = First::default();
+    while let Ok(update) = timeout_at(deadline, cluster.next()).await {
+        first.problems = update.problems;
+        first.pods.extend(update.pods);
+        for change in update.changes {
+            first.snapshot.change(change);
+        }
+        if cluster.is_complete() {
+            break;
+        }
+    }
+    first
+}
+
+fn unknown_files(manifests: &Manifests) -> String {
+    let names: Vec<_> = manifests.unknown_files().collect();
+    let mut told = names.iter().take(UNKNOWN_TOLD).copied().collect::<Vec<_>>().join(", ");
+    if names.len() > UNKNOWN_TOLD {
+        told = format!("{told}, ...");
+    }
+    let files = if names.len() == 1 { "file" } else { "files" };
+    format!(
+        "incomplete: {} {files} broken at the start: {told} (frontends in the maps stay as they \
+         were, unless other files change them, until each is mended or removed)",
+        names.len()
+    )
+}
+
+fn options(arguments: &AgentArgs) -> anyhow::Result<etm_source::Options> {
+    let node = match &arguments.node {
+        Some(node) => node.clone(),
+        None => node::host_name().context("this host has no name: name the node with --node")?,
+    };
+    Ok(etm_source::Options {
+        node,
+        addresses: node::addresses()?,
+        proxy_name: arguments.proxy_name.clone(),
+    })
+}

@@ -1,0 +1,149 @@
+//! Figures for a monitoring system.
+
+mod collect;
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use etm_source::{Arrival, kubernetes::Statistics};
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{counter::Counter, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+use self::collect::{Problems, Watches};
+use crate::state::State;
+
+/// From a change in the cluster to the maps: those of Pods are told to the second by the control
+/// plane, and an outage shows in the last ones.
+const PROGRAMMING: [f64; 14] =
+    [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0];
+/// From the receipt of an event to the maps.
+const CHANGE: [f64; 12] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0, 10.0];
+
+/// Everything that is measured.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    programming: Histogram,
+    change: Histogram,
+    skewed: Counter,
+}
+
+impl Metrics {
+    pub(crate) fn new(watches: &[Arc<Statistics>], state: Arc<State>) -> Self {
+        let mut registry = Registry::with_prefix("etm");
+        let programming = Histogram::new(PROGRAMMING);
+        registry.register_with_unit(
+            "network_programming_duration",
+            "From the change of a Service or Pod, as its EndpointSlice tells it, until the maps \
+             have it; without the first list",
+            Unit::Seconds,
+            programming.clone(),
+        );
+        let change = Histogram::new(CHANGE);
+        registry.register_with_unit(
+            "change_duration",
+            "From the receipt of an event of the API server until the maps have it; without the \
+             first list",
+            Unit::Seconds,
+            change.clone(),
+        );
+        let skewed = Counter::default();
+        registry.register(
+            "network_programming_skewed",
+            "Changes that the control plane's clock puts after they were in the maps; they are in \
+             no histogram",
+            skewed.clone(),
+        );
+        registry.register_collector(Box::new(Watches::new(watches)));
+        registry.register_collector(Box::new(Problems::new(state)));
+        Self { registry, programming, change, skewed }
+    }
+
+    /// Takes note that changes are in the maps by now.
+    pub(crate) fn written(&self, arrivals: impl Iterator<Item = Arrival>) {
+        let (now, time) = (Instant::now(), SystemTime::now());
+        for Arrival { received, triggered } in arrivals {
+            self.change.observe(now.saturating_duration_since(received).as_secs_f64());
+            match triggered.map(|triggered| time.duration_since(triggered)) {
+                Some(Ok(latency)) => self.programming.observe(latency.as_secs_f64()),
+                Some(Err(_)) => {
+                    self.skewed.inc();
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// All of it in the OpenMetrics text format.
+    pub(crate) fn render(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use etm_model::Problem;
+
+    use super::*;
+
+    fn rendered(metrics: &Metrics, line: &str) {
+        let text = metrics.render().unwrap();
+        assert!(text.lines().any(|found| found == line), "no line `{line}` in:\n{text}");
+    }
+
+    #[test]
+    fn each_change_is_measured_from_its_own_beginning() {
+        let metrics = Metrics::new(&[], Arc::default());
+        let received = Instant::now();
+        let ago = |seconds| Some(SystemTime::now() - Duration::from_secs(seconds));
+        let triggers = [ago(0), ago(3), ago(40), None];
+        metrics.written(triggers.into_iter().map(|triggered| Arrival { received, triggered }));
+        let name = "etm_network_programming_duration_seconds";
+        rendered(&metrics, &format!("{name}_count 3"));
+        rendered(&metrics, &format!("{name}_bucket{{le=\"2.0\"}} 1"));
+        rendered(&metrics, &format!("{name}_bucket{{le=\"5.0\"}} 2"));
+        rendered(&metrics, &format!("{name}_bucket{{le=\"60.0\"}} 3"));
+        rendered(&metrics, "etm_change_duration_seconds_count 4");
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_spoils_no_histogram() {
+        let metrics = Metrics::new(&[], Arc::default());
+        let triggered = Some(SystemTime::now() + Duration::from_secs(3600));
+        metrics.written([Arrival { received: Instant::now(), triggered }].into_iter());
+        rendered(&metrics, "etm_network_programming_duration_seconds_count 0");
+        rendered(&metrics, "etm_network_programming_skewed_total 1");
+    }
+
+    #[test]
+    fn problems_are_counted_by_kind_and_field() {
+        let problem = |object: &str, field: &str| Problem {
+            object: object.into(),
+            field: field.into(),
+            reason: String::new(),
+            hint: String::new(),
+        };
+        let state = Arc::new(State::default());
+        state.set_problems(Arc::new([
+            problem("Service a/b", "spec.ports[0].port"),
+            problem("Service a/c (x.yaml:7)", "spec.ports[12].port"),
+            problem("watch of services", ""),
+            problem("x.yaml:3:1", ""),
+        ]));
+        let metrics = Metrics::new(&[], state);
+        rendered(&metrics, r#"etm_problems{kind="Service",field="spec.ports[].port"} 2"#);
+        rendered(&metrics, r#"etm_problems{kind="watch",field=""} 1"#);
+        rendered(&metrics, r#"etm_problems{kind="file",field=""} 1"#);
+    }
+}

@@ -1,0 +1,183 @@
+use std::{fmt::Debug, net::SocketAddr, sync::Arc};
+
+use etm_model::{Change, EndpointSlice, Node, ObjectName, Pod, PodChange, Protocol};
+use k8s_openapi::{
+    api::{core::v1, discovery::v1 as discovery},
+    jiff::Timestamp,
+};
+use serde::de::DeserializeOwned;
+
+use super::{servers, statistics::Watched};
+use crate::{
+    Arrival,
+    convert::{self, Converted, ServiceObject},
+};
+
+/// What events come to, until it is told.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) changes: Vec<Change>,
+    pub(super) pods: Vec<PodChange>,
+    pub(super) arrivals: Vec<Arrival>,
+    /// What this Node's object says now; of one that is gone, its name.
+    pub(super) node: Option<Node>,
+    /// Slices of the API servers' own Service, by name: their addresses, none when they are gone.
+    pub(super) api_servers: Vec<(Arc<str>, Vec<SocketAddr>)>,
+}
+
+/// A kind of objects that is watched.
+pub(super) trait Kind: 'static {
+    /// Which one.
+    const WATCHED: Watched;
+    /// As the API server sends it.
+    type Object: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send;
+    /// What is needed of it.
+    type Model;
+    /// What it takes to tell that it is gone.
+    type Told: PartialEq;
+
+    fn convert(object: &Self::Object) -> Converted<Self::Model>;
+
+    fn told(model: &Self::Model) -> Self::Told;
+
+    /// Tells that an object was made or changed; `before` is what was told of it.
+    fn set(model: Self::Model, before: Option<Self::Told>, batch: &mut Batch);
+
+    /// Tells that an object is gone.
+    fn remove(name: &ObjectName, told: Self::Told, batch: &mut Batch);
+
+    /// When that happened which changed the object.
+    fn triggered(_object: &Self::Object) -> Option<Timestamp> {
+        None
+    }
+}
+
+pub(super) struct Services;
+
+impl Kind for Services {
+    const WATCHED: Watched = Watched::Services;
+    type Object = v1::Service;
+    type Model = ServiceObject;
+    type Told = ();
+
+    fn convert(object: &v1::Service) -> Converted<ServiceObject> {
+        convert::service(object)
+    }
+
+    fn told(_model: &ServiceObject) -> Self::Told {}
+
+    fn set(model: ServiceObject, _before: Option<()>, batch: &mut Batch) {
+        batch.changes.push(Change::SetService(model.service));
+    }
+
+    fn remove(name: &ObjectName, (): (), batch: &mut Batch) {
+        batch.changes.push(Change::RemoveService(name.clone()));
+    }
+}
+
+pub(super) struct EndpointSlices;
+
+impl Kind for EndpointSlices {
+    const WATCHED: Watched = Watched::EndpointSlices;
+    type Object = discovery::EndpointSlice;
+    type Model = EndpointSlice;
+    /// The Service that it names.
+    type Told = Arc<str>;
+
+    fn convert(object: &discovery::EndpointSlice) -> Converted<EndpointSlice> {
+        convert::endpoint_slice(object)
+    }
+
+    fn told(model: &EndpointSlice) -> Arc<str> {
+        Arc::clone(&model.service)
+    }
+
+    fn set(model: EndpointSlice, before: Option<Arc<str>>, batch: &mut Batch) {
+        if let Some(before) = before
+            && before != model.service
+        {
+            Self::remove(&model.name, before, batch);
+        }
+        if servers::is_own(&model.name.namespace, &model.service) {
+            batch.api_servers.push((Arc::clone(&model.name.name), addresses(&model)));
+        }
+        batch.changes.push(Change::SetSlice(model));
+    }
+
+    fn remove(name: &ObjectName, service: Arc<str>, batch: &mut Batch) {
+        if servers::is_own(&name.namespace, &service) {
+            batch.api_servers.push((Arc::clone(&name.name), Vec::new()));
+        }
+        let service = ObjectName { namespace: Arc::clone(&name.namespace), name: service };
+        batch.changes.push(Change::RemoveSlice(service, Arc::clone(&name.name)));
+    }
+
+    fn triggered(object: &discovery::EndpointSlice) -> Option<Timestamp> {
+        convert::triggered(object)
+    }
+}
+
+/// Where the API servers of a slice listen.
+fn addresses(slice: &EndpointSlice) -> Vec<SocketAddr> {
+    let tcp = || slice.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
+    let Some(port) = tcp().find(|port| &*port.name == "https").or_else(|| tcp().next()) else {
+        return Vec::new();
+    };
+    let ready = slice.endpoints.iter().filter(|endpoint| endpoint.ready);
+    ready.map(|endpoint| SocketAddr::new(endpoint.address, port.port)).collect()
+}
+
+pub(super) struct Nodes;
+
+impl Kind for Nodes {
+    const WATCHED: Watched = Watched::Node;
+    type Object = v1::Node;
+    type Model = Node;
+    type Told = ();
+
+    fn convert(object: &v1::Node) -> Converted<Node> {
+        convert::node(object)
+    }
+
+    fn told(_model: &Node) -> Self::Told {}
+
+    fn set(model: Node, _before: Option<()>, batch: &mut Batch) {
+        batch.node = Some(model);
+    }
+
+    fn remove(name: &ObjectName, (): (), batch: &mut Batch) {
+        let name = Arc::clone(&name.name);
+        batch.node = Some(Node { name, ..Node::default() });
+    }
+}
+
+pub(super) struct Pods;
+
+impl Kind for Pods {
+    const WATCHED: Watched = Watched::Pods;
+    type Object = v1::Pod;
+    type Model = Pod;
+    /// Its UID.
+    type Told = Arc<str>;
+
+    fn convert(object: &v1::Pod) -> Converted<Pod> {
+        convert::caller(object)
+    }
+
+    fn told(model: &Pod) -> Arc<str> {
+        Arc::clone(&model.uid)
+    }
+
+    fn set(model: Pod, before: Option<Arc<str>>, batch: &mut Batch) {
+        if let Some(before) = before
+            && before != model.uid
+        {
+            batch.pods.push(PodChange::Remove(model.name.clone(), before));
+        }
+        batch.pods.push(PodChange::Set(model));
+    }
+
+    fn remove(name: &ObjectName, uid: Arc<str>, batch: &mut Batch) {
+        batch.pods.push(PodChange::Remove(name.clone(), uid));
+    }
+}

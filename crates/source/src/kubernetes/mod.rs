@@ -1,0 +1,224 @@
+//! The API server, followed: Services and EndpointSlices, this Node, and the Pods of this node.
+//!
+//! What watches say is reduced and passed on; nothing but names and versions is kept here. While a
+//! list is under way, and while the API server cannot be reached, the last good state counts.
+
+mod client;
+mod configuration;
+mod connector;
+mod kind;
+mod servers;
+mod statistics;
+mod table;
+mod watch;
+
+use std::{mem, net::IpAddr, path::PathBuf, sync::Arc};
+
+use etm_model::{Change, Problem};
+use kube::{Api, runtime::watcher};
+
+pub use configuration::ConfigurationError;
+pub use statistics::{Statistics, Watched};
+
+use self::{
+    client::Access,
+    kind::{Batch, EndpointSlices, Kind, Nodes, Pods, Services},
+    servers::Servers,
+    watch::Watch,
+};
+use crate::{
+    Update,
+    convert::{HEADLESS, PROXY_NAME, SERVICE_NAME},
+    index::ThisNode,
+};
+
+/// Events that are taken in before the changes that they make are passed on, at most.
+const AT_ONCE: usize = 4096;
+
+/// How to reach the API server, and what the cluster does not say.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// What every source is told.
+    pub source: crate::Options,
+    /// A kubeconfig, instead of `$KUBECONFIG`, the service account of a Pod, or `~/.kube/config`.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig, instead of its current one.
+    pub context: Option<String>,
+    /// Addresses of API servers, `HOST` or `HOST:PORT`, which are tried first.
+    pub api_servers: Vec<String>,
+    /// Where the addresses of the API servers are kept for the next start.
+    pub state: PathBuf,
+    /// How this client calls itself.
+    pub user_agent: String,
+}
+
+/// The API server that is being followed.
+pub struct Kubernetes {
+    services: Watch<Services>,
+    slices: Watch<EndpointSlices>,
+    nodes: Watch<Nodes>,
+    pods: Watch<Pods>,
+    servers: Arc<Servers>,
+    statistics: Vec<Arc<Statistics>>,
+    node: ThisNode,
+    batch: Batch,
+    complete: bool,
+    unwritten: Option<Problem>,
+    told: Vec<Problem>,
+}
+
+impl Kubernetes {
+    /// Prepares to follow the API server; nothing is sent yet. Must be called in a tokio runtime
+    /// with I/O and time enabled.
+    ///
+    /// # Errors
+    ///
+    /// Where the configuration cannot be used; an API server that does not answer is a [`Problem`].
+    pub async fn open(options: Options) -> Result<Self, ConfigurationError> {
+        let (config, in_cluster) = configuration::load(&options).await?;
+        // Who serves unproven names may be anyone: none but what the user names then.
+        let proven =
+            config.cluster_url.scheme_str() == Some("https") && !config.accept_invalid_certs;
+        let state = proven.then_some(&*options.state);
+        let given = options.api_servers.iter().map(|server| servers::with_port(server)).collect();
+        let servers = Arc::new(Servers::new(given, in_cluster, state));
+        let access = Access::new(config, Arc::clone(&servers));
+        let crate::Options { node, addresses, proxy_name } = options.source;
+        let unlabelled = match proxy_name {
+            // Those with this proxy's own name are wanted too, which no one selector says.
+            Some(_) => format!("!{HEADLESS}"),
+            None => format!("!{PROXY_NAME},!{HEADLESS}"),
+        };
+        let (by_label, by_field) = (watcher::Config::default(), watcher::Config::default());
+        let services = by_label.clone().labels(&unlabelled);
+        let slices = by_label.labels(&format!("{SERVICE_NAME},{unlabelled}"));
+        let nodes = by_field.clone().fields(&format!("metadata.name={node}"));
+        let pods = by_field
+            .fields(&format!("spec.nodeName={node},status.phase!=Succeeded,status.phase!=Failed"));
+        let mut statistics = Vec::new();
+        let mut opening = Opening { access: &access, proxy_name, statistics: &mut statistics };
+        Ok(Self {
+            services: opening.watch(services)?,
+            slices: opening.watch(slices)?,
+            nodes: opening.watch(nodes)?,
+            pods: opening.watch(pods)?,
+            servers,
+            statistics,
+            node: ThisNode::new(&node, addresses),
+            batch: Batch::default(),
+            complete: false,
+            unwritten: None,
+            told: Vec::new(),
+        })
+    }
+
+    /// Waits for the next change. Cancel safe. What has come by then is told at once; nothing but
+    /// problems is told until every list that the Plan depends on was complete once.
+    pub async fn next(&mut self) -> Update {
+        loop {
+            tokio::select! {
+                outcome = self.services.next() => self.services.take(outcome, &mut self.batch),
+                outcome = self.slices.next() => self.slices.take(outcome, &mut self.batch),
+                outcome = self.nodes.next() => self.nodes.take(outcome, &mut self.batch),
+                outcome = self.pods.next() => self.pods.take(outcome, &mut self.batch),
+            }
+            self.take_waiting();
+            if let Some(update) = self.update() {
+                return update;
+            }
+        }
+    }
+
+    /// Whether Services, EndpointSlices and this Node were listed to the end once.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Replaces the addresses that the node's interfaces have.
+    pub fn set_node_addresses(&mut self, addresses: Vec<IpAddr>) -> Option<Change> {
+        self.node.set_given(addresses);
+        if !self.complete {
+            return None;
+        }
+        self.node.changed().map(Change::Node)
+    }
+
+    /// What became of each watch so far.
+    #[must_use]
+    pub fn statistics(&self) -> &[Arc<Statistics>] {
+        &self.statistics
+    }
+
+    fn take_waiting(&mut self) {
+        for _ in 0..AT_ONCE {
+            let batch = &mut self.batch;
+            let any = [
+                self.services.take_waiting(batch),
+                self.slices.take_waiting(batch),
+                self.nodes.take_waiting(batch),
+                self.pods.take_waiting(batch),
+            ];
+            if !any.contains(&true) {
+                return;
+            }
+        }
+    }
+
+    /// What there is to tell, if anything.
+    fn update(&mut self) -> Option<Update> {
+        let batch = &mut self.batch;
+        if let Some(node) = batch.node.take() {
+            self.node.declare(&node);
+        }
+        if !batch.api_servers.is_empty() {
+            self.unwritten = self.servers.learn(mem::take(&mut batch.api_servers)).err();
+        }
+        if !self.complete {
+            // The first list says what is, not what changed.
+            batch.arrivals.clear();
+            self.complete = self.services.table.is_complete()
+                && self.slices.table.is_complete()
+                && self.nodes.table.is_complete();
+        }
+        let problems = self.problems();
+        let news = problems != self.told;
+        self.told.clone_from(&problems);
+        if !self.complete {
+            return news.then(|| Update { problems, ..Update::default() });
+        }
+        let Batch { changes, pods, arrivals, .. } = mem::take(&mut self.batch);
+        let node = self.node.changed().map(Change::Node);
+        let changes: Vec<_> = node.into_iter().chain(changes).collect();
+        let any = news || !changes.is_empty() || !pods.is_empty();
+        any.then_some(Update { changes, pods, problems, arrivals })
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        let watches = self.services.problems().chain(self.slices.problems());
+        let watches = watches.chain(self.nodes.problems()).chain(self.pods.problems());
+        let mut problems: Vec<_> = watches.chain(self.unwritten.clone()).collect();
+        problems.sort();
+        problems
+    }
+}
+
+/// Makes the watches.
+struct Opening<'a> {
+    access: &'a Access,
+    proxy_name: Option<String>,
+    statistics: &'a mut Vec<Arc<Statistics>>,
+}
+
+impl Opening<'_> {
+    fn watch<K: Kind>(&mut self, config: watcher::Config) -> Result<Watch<K>, ConfigurationError> {
+        let statistics = Arc::new(Statistics::new(K::WATCHED));
+        self.statistics.push(Arc::clone(&statistics));
+        let client = self.access.client(Arc::clone(&statistics));
+        let client = client.map_err(|error| ConfigurationError::Client(error.into()))?;
+        Ok(Watch::new(Api::all(client), config, statistics, self.proxy_name.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

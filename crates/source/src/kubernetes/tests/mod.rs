@@ -1,0 +1,2 @@
+mod servers;
+mod table;

@@ -1,0 +1,154 @@
+use std::{
+    error::Error as _,
+    hash::{BuildHasher as _, RandomState},
+    sync::Arc,
+    time::Instant,
+};
+
+use etm_model::Problem;
+use futures_util::{
+    FutureExt as _, StreamExt as _,
+    stream::{self, BoxStream},
+};
+use kube::{
+    Api,
+    runtime::{
+        WatchStreamExt as _,
+        watcher::{self, Event, watcher},
+    },
+};
+
+use super::{
+    kind::{Batch, Kind},
+    statistics::{Statistics, status},
+    table::Table,
+};
+
+/// Seconds after which a watch is begun anew, at least and at most; kube allows for less than 295.
+/// Each has a length of its own, so that the nodes of a cluster that starts up do not stay in step.
+const LIFETIME: (u32, u32) = (200, 290);
+
+type Outcome<K> = Result<Event<<K as Kind>::Object>, watcher::Error>;
+
+/// One kind of objects, followed for ever.
+pub(super) struct Watch<K: Kind> {
+    events: BoxStream<'static, Outcome<K>>,
+    pub(super) table: Table<K>,
+    statistics: Arc<Statistics>,
+    failing: Option<Problem>,
+}
+
+impl<K: Kind> Watch<K> {
+    pub(super) fn new(
+        api: Api<K::Object>,
+        config: watcher::Config,
+        statistics: Arc<Statistics>,
+        proxy_name: Option<String>,
+    ) -> Self {
+        let events = follow(api, config.timeout(lifetime())).boxed();
+        Self { events, table: Table::new(proxy_name), statistics, failing: None }
+    }
+
+    /// Waits for what comes next. Cancel safe.
+    pub(super) async fn next(&mut self) -> Option<Outcome<K>> {
+        self.events.next().await
+    }
+
+    /// Takes in what has come already, if anything has.
+    pub(super) fn take_waiting(&mut self, batch: &mut Batch) -> bool {
+        let Some(outcome) = self.next().now_or_never() else { return false };
+        self.take(outcome, batch);
+        true
+    }
+
+    /// Takes in what came.
+    pub(super) fn take(&mut self, outcome: Option<Outcome<K>>, batch: &mut Batch) {
+        match outcome {
+            Some(Ok(event)) => {
+                self.failing = None;
+                if matches!(event, Event::Init) {
+                    self.statistics.note_list();
+                }
+                self.table.take(event, Instant::now(), batch);
+            }
+            Some(Err(error)) => {
+                self.statistics.note_error(&error);
+                // An old version is no trouble: a full list follows at once.
+                if status(&error) != Some(410) {
+                    self.failing.get_or_insert_with(|| failing(K::WATCHED, &error));
+                }
+            }
+            // A watcher has no end.
+            None => {}
+        }
+    }
+
+    /// What is wrong with the watch, and with the objects.
+    pub(super) fn problems(&self) -> impl Iterator<Item = Problem> {
+        self.failing.iter().chain(self.table.problems()).cloned()
+    }
+}
+
+/// Events without end: errors are followed by growing pauses, and a server that cannot stream lists
+/// is asked for pages.
+fn follow<K>(
+    api: Api<K>,
+    config: watcher::Config,
+) -> impl futures_util::Stream<Item = Result<Event<K>, watcher::Error>> + Send
+where
+    K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
+{
+    let begin = |api: &Api<K>, config: watcher::Config| {
+        watcher(api.clone(), config).default_backoff().boxed()
+    };
+    let streamed = begin(&api, config.clone().streaming_lists());
+    stream::unfold((streamed, Some(config)), move |(mut events, mut paged)| {
+        let api = api.clone();
+        async move {
+            loop {
+                let outcome = events.next().await?;
+                match (&outcome, paged.take()) {
+                    (Err(error), Some(config)) if cannot_stream(error) => {
+                        events = begin(&api, config);
+                    }
+                    (_, config) => return Some((outcome, (events, config))),
+                }
+            }
+        }
+    })
+}
+
+/// Where the feature `WatchList` is off, `sendInitialEvents` is refused as an invalid option.
+fn cannot_stream(error: &watcher::Error) -> bool {
+    matches!(
+        error,
+        watcher::Error::WatchStartFailed(kube::Error::Api(status))
+            if matches!(status.code, 400 | 422) && status.message.contains("sendInitialEvents")
+    )
+}
+
+/// Some seconds of the range; how random they are does not matter.
+fn lifetime() -> u32 {
+    let (least, most) = LIFETIME;
+    let random = RandomState::new().hash_one(0) % u64::from(most - least + 1);
+    least + random as u32
+}
+
+fn failing(watched: super::Watched, error: &watcher::Error) -> Problem {
+    let mut reason = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Some repeat what caused them.
+        if !reason.contains(&text) {
+            reason = format!("{reason}: {text}");
+        }
+        cause = error.source();
+    }
+    Problem {
+        object: format!("watch of {watched}"),
+        field: String::new(),
+        reason,
+        hint: "the last good state stays; it is tried again, with growing pauses".into(),
+    }
+}
