@@ -50,7 +50,7 @@ impl Mention<'_> {
         named.is_some_and(|name| *name == *node.name)
     }
 
-    fn hints(&self, hints: fn(&Locality) -> &[Box<str>]) -> &[Box<str>] {
+    fn hints(&self, hints: Hints) -> &[Box<str>] {
         self.locality.0.map(hints).unwrap_or_default()
     }
 }
@@ -99,23 +99,27 @@ fn best<'a>(mentions: impl Iterator<Item = Mention<'a>> + Clone) -> Vec<Mention<
     mentions.filter(|mention| mention.usability == best).collect()
 }
 
-/// Drops what is meant for others. A hint counts only where every endpoint has one and one is for
-/// this node, or else by zones: half a set of hints is one that is being written (KEP-3015).
+/// The names in one kind of hints.
+type Hints = fn(&Locality) -> &[Box<str>];
+
+/// Drops what is meant for other nodes or else, by zones, for others than this node's (KEP-3015).
 fn follow_hints(mentions: &mut Vec<Mention<'_>>, node: &Node) {
-    let kinds: [(fn(&Locality) -> &[Box<str>], Option<&str>); 2] = [
-        (|locality| &locality.for_nodes, Some(&node.name)),
-        (|locality| &locality.for_zones, node.zone.as_deref()),
-    ];
-    for (hints, own) in kinds {
-        let Some(own) = own else { continue };
-        let ours = |mention: &Mention<'_>| mention.hints(hints).iter().any(|name| **name == *own);
-        if mentions.iter().all(|mention| !mention.hints(hints).is_empty())
-            && mentions.iter().any(ours)
-        {
-            mentions.retain(ours);
-            return;
-        }
+    let followed = keep_hinted(mentions, |locality| &locality.for_nodes, &node.name);
+    if let (false, Some(zone)) = (followed, &node.zone) {
+        keep_hinted(mentions, |locality| &locality.for_zones, zone);
     }
+}
+
+/// Keeps those with a hint of this name; `false` where there is none, or where some have no such
+/// hint at all: they are being written, or no longer meant to count.
+fn keep_hinted(mentions: &mut Vec<Mention<'_>>, hints: Hints, name: &str) -> bool {
+    let all = mentions.iter().all(|mention| !mention.hints(hints).is_empty());
+    let is_hinted = |mention: &Mention<'_>| mention.hints(hints).iter().any(|hint| **hint == *name);
+    let followed = all && mentions.iter().any(is_hinted);
+    if followed {
+        mentions.retain(is_hinted);
+    }
+    followed
 }
 
 fn members(mentions: Vec<Mention<'_>>) -> Vec<Member> {

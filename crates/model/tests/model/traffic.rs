@@ -179,8 +179,9 @@ fn hints_of_endpoints_that_are_not_ready_do_not_count() {
     endpoints.push(draining(hinted(3, &[], &[])));
     assert_eq!(chosen(Some("east"), &endpoints), ["1"]);
     // Where nothing is ready, whoever still serves is needed.
+    endpoints.pop();
     let ending: Vec<_> = endpoints.into_iter().map(draining).collect();
-    assert_eq!(chosen(Some("east"), &ending), ["1", "2", "3"]);
+    assert_eq!(chosen(Some("east"), &ending), ["1", "2"]);
 }
 
 #[test]

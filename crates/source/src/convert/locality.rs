@@ -1,4 +1,7 @@
-use std::{cell::RefCell, collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
 
 use etm_model::Locality;
 use k8s_openapi::api::discovery::v1;
@@ -6,15 +9,15 @@ use k8s_openapi::api::discovery::v1;
 /// Localities below which it is not worth looking for those that nobody has any more.
 const FEW: usize = 1024;
 
-thread_local! {
-    /// Of each thread, so that none waits for another: there are few more localities than nodes.
-    static KNOWN: RefCell<Known> = const { RefCell::new(Known { set: None, sweep_at: FEW }) };
-}
+/// Those that endpoints have, for all threads: a directory is read on all processors, and the same
+/// nodes are everywhere in it.
+static KNOWN: LazyLock<Mutex<Known>> = LazyLock::new(Mutex::default);
 
-/// Localities that endpoints of this thread's making have, so that those that are alike share one:
-/// 100,000 endpoints with the name of their node each would take some 10 MiB.
+/// Localities, so that endpoints that are alike share one: 100,000 of them with the name of their
+/// node each would take some 10 MiB. There are hardly more localities than nodes.
+#[derive(Default)]
 struct Known {
-    set: Option<HashSet<Arc<Locality>>>,
+    set: HashSet<Arc<Locality>>,
     /// How many make it worth to look for those that nobody has any more.
     sweep_at: usize,
 }
@@ -34,7 +37,11 @@ pub(crate) fn locality(
         for_nodes: for_nodes.iter().filter_map(|node| named(Some(&node.name))).collect(),
         for_zones: for_zones.iter().filter_map(|zone| named(Some(&zone.name))).collect(),
     };
-    (locality != Locality::default()).then(|| KNOWN.with_borrow_mut(|known| known.share(locality)))
+    if locality == Locality::default() {
+        return None;
+    }
+    // After a panic the set is still a set.
+    Some(KNOWN.lock().unwrap_or_else(PoisonError::into_inner).share(locality))
 }
 
 fn named(name: Option<&str>) -> Option<Box<str>> {
@@ -43,16 +50,15 @@ fn named(name: Option<&str>) -> Option<Box<str>> {
 
 impl Known {
     fn share(&mut self, locality: Locality) -> Arc<Locality> {
-        let set = self.set.get_or_insert_default();
-        if let Some(known) = set.get(&locality) {
+        if let Some(known) = self.set.get(&locality) {
             return Arc::clone(known);
         }
-        if set.len() >= self.sweep_at {
-            set.retain(|known| Arc::strong_count(known) > 1);
-            self.sweep_at = FEW.max(set.len() * 2);
+        if self.set.len() >= self.sweep_at {
+            self.set.retain(|known| Arc::strong_count(known) > 1);
+            self.sweep_at = FEW.max(self.set.len() * 2);
         }
         let locality = Arc::new(locality);
-        set.insert(Arc::clone(&locality));
+        self.set.insert(Arc::clone(&locality));
         locality
     }
 }
@@ -70,7 +76,8 @@ mod tests {
         for i in 0..10 * FEW {
             locality(Some(&format!("gone-{i}")), None, None);
         }
-        KNOWN.with_borrow(|known| assert!(known.set.as_ref().unwrap().len() <= 2 * FEW + 1));
+        // Other tests have some as well.
+        assert!(KNOWN.lock().unwrap().set.len() <= 4 * FEW);
         let again = locality(Some("kept-7"), None, None).unwrap();
         assert!(Arc::ptr_eq(&again, kept[7].as_ref().unwrap()));
     }

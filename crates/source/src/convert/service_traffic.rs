@@ -1,6 +1,6 @@
 //! Who may reach a Service, which of its endpoints, and how load balancers hear of them.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use etm_model::{IpNet, TrafficPolicy};
 use k8s_openapi::{api::core::v1, apimachinery::pkg::apis::meta::v1::ObjectMeta};
@@ -87,7 +87,7 @@ pub(super) fn source_ranges(
 fn range(text: &str) -> Option<IpNet> {
     let net: IpNet = text.parse().ok()?;
     let mapped = match net.addr().to_canonical() {
-        std::net::IpAddr::V4(ip) if net.max_prefix_len() == 128 => {
+        IpAddr::V4(ip) if net.max_prefix_len() == 128 => {
             let length = net.prefix_len().checked_sub(96)?;
             IpNet::new(ip.into(), length).ok()?
         }

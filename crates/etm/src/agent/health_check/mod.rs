@@ -76,6 +76,7 @@ impl HealthChecks {
             Some(at) => sleep_until(at).await,
             None => pending().await,
         }
+        self.retry = None;
         let failed = std::mem::take(&mut self.failed);
         self.open(failed.into_keys().collect());
     }
@@ -113,7 +114,9 @@ impl HealthChecks {
                 }
             }
         }
-        self.retry = (!self.failed.is_empty()).then(|| Instant::now() + RETRY);
+        if !self.failed.is_empty() && self.retry.is_none() {
+            self.retry = Some(Instant::now() + RETRY);
+        }
     }
 
     fn close(&mut self, checks: &BTreeMap<u16, HealthCheck>) {
