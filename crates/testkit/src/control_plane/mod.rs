@@ -25,6 +25,7 @@ use crate::cgroup::Cgroup;
 use crate::folder::Folder;
 
 pub use api::Api;
+pub(crate) use api::{client, code};
 pub use builder::ControlPlaneBuilder;
 
 use component::Component;
