@@ -30,6 +30,7 @@ pub(crate) fn build(workspace: &Workspace, arguments: &[String]) -> Result<ExitC
 /// `test [FILTER...]`: everything the tests need, then cargo's own output.
 pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     prepare(workspace)?;
+    setup::control_plane(workspace)?;
     // Tests start the programs of other packages, which `cargo test` does not build. Asking for
     // the tests as well gives the very dependencies that they will be built with.
     run(workspace.cargo().args(["build", "--workspace", "--bins", "--tests"]))?;

@@ -64,6 +64,7 @@ fn deny(workspace: &Workspace) -> Result<()> {
         if folder == workspace.bpf() {
             // What the host's crates have to be excused for, these few do not have.
             command.args(["--allow", "unmatched-skip"]);
+            command.args(["--allow", "license-exception-not-encountered"]);
         }
         process::run(&mut command)?;
     }

@@ -18,6 +18,7 @@ const HELP: &str = "\
 cargo xtask VERB
 
   setup              get this machine ready: packages, BPF toolchain, bpf-linker, mounts
+  control-plane      build a Kubernetes control plane for the tests, once
   bpf                build the kernel programs to target/bpf/etm.o
   build [--release]  the kernel programs, then every binary
   test [FILTER...]   set up, build, then test; FILTER as `cargo test` takes it
@@ -51,6 +52,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         "setup" => setup::run(&workspace).map(|_| ExitCode::SUCCESS),
+        "control-plane" => setup::control_plane(&workspace).map(|()| ExitCode::SUCCESS),
         "bpf" => {
             let toolchain = setup::toolchain(&workspace)?;
             bpf::build(&workspace, &toolchain)?;

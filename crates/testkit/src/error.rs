@@ -67,6 +67,42 @@ pub enum Error {
         source: serde_json::Error,
     },
 
+    /// A certificate cannot be made.
+    #[error("make a certificate for {name}")]
+    Certificate {
+        /// Whose.
+        name: String,
+        /// The cause.
+        source: rcgen::Error,
+    },
+
+    /// A kubeconfig cannot be used.
+    #[error("{} cannot be used", path.display())]
+    Kubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
+    /// The API server refused a call, or could not be reached.
+    #[error("{what}")]
+    Api {
+        /// What was being done.
+        what: String,
+        /// The cause, with the server's own words.
+        source: Box<kube::Error>,
+    },
+
+    /// Something at the API server did not become what was waited for.
+    #[error("{path} never became as wanted; it was: {last}")]
+    NeverCame {
+        /// Where it was looked for.
+        path: String,
+        /// What was there last.
+        last: String,
+    },
+
     /// A node has no address left for another Pod.
     #[error("{node} has no address left for another Pod")]
     NodeFull {
@@ -92,5 +128,20 @@ impl Error {
     /// Wraps an operating system's error with what was being done.
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         |source| Self::Io { what: what.into(), source }
+    }
+
+    /// Wraps an error of making a certificate with whose it was to be.
+    pub(crate) fn certificate(name: &str) -> impl FnOnce(rcgen::Error) -> Self {
+        |source| Self::Certificate { name: name.to_owned(), source }
+    }
+
+    /// Wraps the error of a call with what was being done.
+    pub(crate) fn api(what: impl Into<String>) -> impl FnOnce(kube::Error) -> Self {
+        |source| Self::Api { what: what.into(), source: Box::new(source) }
+    }
+
+    /// Wraps the error of a call that cannot even be written down.
+    pub(crate) fn request(what: &str) -> impl FnOnce(http::Error) -> Self {
+        move |source| Self::api(what)(kube::Error::HttpError(source))
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! Nothing here is simulated: a [`Node`] and its [`Pod`]s are network namespaces joined by veth,
 //! servers and callers are processes with real sockets, a [`Cgroup`] is a scratch one in the
-//! machine's own cgroup v2, an [`Agent`] is the real binary. Everything is removed on drop, also
-//! when a test panics; names carry the process id, so tests run in parallel, and what a killed
-//! process left behind is swept by the next one.
+//! machine's own cgroup v2, an [`Agent`] is the real binary, a [`ControlPlane`] is Kubernetes
+//! itself. Everything is removed on drop, also when a test panics; names carry the process id, so
+//! tests run in parallel, and what a killed process left behind is swept by the next one.
 //!
 //! No namespace ever has a default route: an address that the kernel programs do not handle fails
 //! at once, and no packet leaves the machine.
@@ -16,13 +16,16 @@ mod bpf_dir;
 mod call;
 mod caller;
 mod cgroup;
+mod control_plane;
 mod error;
+mod folder;
 mod ip;
 mod manifests;
 mod mounts;
 mod namespace;
 mod node;
 pub mod objects;
+mod parent;
 mod place;
 mod pod;
 mod privilege;
@@ -38,6 +41,7 @@ pub use bpf_dir::BpfDir;
 pub use call::{Answer, Call};
 pub use caller::{Caller, Language, Protocol};
 pub use cgroup::Cgroup;
+pub use control_plane::{Api, ControlPlane, ControlPlaneBuilder};
 pub use error::Error;
 pub use manifests::Manifests;
 pub use namespace::Namespace;

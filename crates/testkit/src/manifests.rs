@@ -1,18 +1,18 @@
 //! A folder of manifests, as the agent follows it.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::{Error, scratch, sweep};
+use crate::Error;
+use crate::folder::Folder;
 
 /// A scratch folder of manifests, removed on drop.
 #[derive(Debug)]
 pub struct Manifests {
     /// Holds the folder itself and, beside it, the place where files are prepared.
-    scratch: PathBuf,
+    scratch: Folder,
     folder: PathBuf,
 }
 
@@ -23,10 +23,8 @@ impl Manifests {
     ///
     /// [`Error::Io`] when the folder for temporary files cannot be written.
     pub fn new() -> Result<Self, Error> {
-        sweep::sweep();
-        let scratch = root().join(scratch::name());
-        let folder = scratch.join("manifests");
-        fs::create_dir_all(&folder).map_err(Error::io(format!("create {}", folder.display())))?;
+        let scratch = Folder::new()?;
+        let folder = scratch.child("manifests")?;
         Ok(Self { scratch, folder })
     }
 
@@ -51,7 +49,7 @@ impl Manifests {
     ///
     /// [`Error::Io`].
     pub fn write(&self, file: &str, text: &str) -> Result<(), Error> {
-        let (draft, path) = (self.scratch.join(file), self.folder.join(file));
+        let (draft, path) = (self.scratch.path().join(file), self.folder.join(file));
         let done = fs::write(&draft, text).and_then(|()| fs::rename(&draft, &path));
         done.map_err(Error::io(format!("write {}", path.display())))
     }
@@ -78,17 +76,6 @@ impl Manifests {
     }
 }
 
-impl Drop for Manifests {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.scratch);
-    }
-}
-
-/// Where scratch folders are made.
-pub(crate) fn root() -> PathBuf {
-    env::temp_dir()
-}
-
 /// Several documents of one file; JSON is YAML.
 fn documents<V: Into<Value> + Clone>(objects: &[V]) -> String {
     let documents = objects.iter().cloned().map(|object| format!("{:#}\n", object.into()));
@@ -109,7 +96,7 @@ mod tests {
         manifests.write_in_place("a.yaml", "kind: C\n").expect("write");
         manifests.remove("a.yaml").expect("remove");
         assert_eq!(fs::read_dir(manifests.path()).expect("list").count(), 0);
-        let scratch = manifests.scratch.clone();
+        let scratch = manifests.scratch.path().to_owned();
         drop(manifests);
         assert!(!scratch.exists());
     }

@@ -1,6 +1,6 @@
 //! A running program: its lines as they come, its messages kept, its end waited for.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::Error;
+use crate::{Error, parent};
+
+/// How many lines of stderr an error repeats; some programs say hundreds.
+const LAST_WORDS: usize = 40;
 
 /// A child process, killed on drop.
 #[derive(Debug)]
@@ -28,14 +31,26 @@ impl Program {
     ///
     /// Its stdin stays open until this is dropped: the testkit's programs end at the end of
     /// their input, and so not even SIGKILL of this process leaves them behind.
-    pub(crate) fn start(name: &str, mut command: Command) -> Result<Self, Error> {
-        let mut child = command
+    pub(crate) fn start(name: &str, command: Command) -> Result<Self, Error> {
+        Self::start_by(name, command, |mut command| command.spawn())
+    }
+
+    /// Starts one that does not watch its input; it is killed as soon as this process is gone.
+    pub(crate) fn start_bound(name: &str, command: Command) -> Result<Self, Error> {
+        Self::start_by(name, command, parent::spawn)
+    }
+
+    fn start_by(
+        name: &str,
+        mut command: Command,
+        spawn_child: impl FnOnce(Command) -> io::Result<Child>,
+    ) -> Result<Self, Error> {
+        command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(Error::io(format!("start {name}")))?;
+            .process_group(0);
+        let mut child = spawn_child(command).map_err(Error::io(format!("start {name}")))?;
         let (lines, stdout) = channel();
         let stderr = Arc::new(Mutex::new(String::new()));
         if let Some(stream) = child.stdout.take() {
@@ -78,7 +93,7 @@ impl Program {
     pub(crate) fn tell(&mut self, line: &str) -> Result<(), Error> {
         let said = match &mut self.child.stdin {
             Some(stdin) => stdin.write_all(format!("{line}\n").as_bytes()),
-            None => Err(std::io::ErrorKind::BrokenPipe.into()),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
         };
         said.map_err(Error::io(format!("write to {}", self.name)))
     }
@@ -100,7 +115,7 @@ impl Program {
                     return Ok(status);
                 }
                 None if Instant::now() >= deadline => {
-                    return Err(what()(std::io::ErrorKind::TimedOut.into()));
+                    return Err(what()(io::ErrorKind::TimedOut.into()));
                 }
                 None => sleep(Duration::from_millis(1)),
             }
@@ -129,7 +144,10 @@ impl Program {
 
     /// The error of a program that did not do what it was started for.
     pub(crate) fn not_ready(&self, why: String) -> Error {
-        Error::NotReady { program: self.name.clone(), why, stderr: self.stderr().trim().to_owned() }
+        let said = self.stderr();
+        let lines: Vec<&str> = said.trim().lines().collect();
+        let last = lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n");
+        Error::NotReady { program: self.name.clone(), why, stderr: last }
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use crate::scratch::is_orphaned;
-use crate::{bpf_dir, cgroup, ip, manifests, mounts};
+use crate::{bpf_dir, cgroup, folder, ip, mounts};
 
 /// Called before anything is made. What cannot be removed is left for the next process.
 pub(crate) fn sweep() {
@@ -23,7 +23,7 @@ pub(crate) fn sweep() {
         if let Ok(root) = mounts::bpffs() {
             orphans(&root).for_each(|path| bpf_dir::remove(&path));
         }
-        orphans(&manifests::root()).for_each(|path| drop(fs::remove_dir_all(path)));
+        orphans(&folder::root()).for_each(|path| drop(fs::remove_dir_all(path)));
     });
 }
 

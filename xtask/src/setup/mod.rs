@@ -1,5 +1,7 @@
 //! Gets a Debian or Ubuntu machine ready, step by step; what is in place is left alone.
 
+mod control_plane;
+mod go;
 mod linker;
 mod lint_tools;
 mod mounts;
@@ -11,6 +13,7 @@ use anyhow::{Result, bail};
 use crate::step::{Outcome, step};
 use crate::workspace::Workspace;
 
+pub(crate) use control_plane::control_plane;
 pub(crate) use lint_tools::lint_tools;
 pub(crate) use toolchain::Toolchain;
 
@@ -21,6 +24,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("iptables", "iptables"),
     ("conntrack", "conntrack"),
     ("nsenter", "util-linux"),
+    ("setpriv", "util-linux"),
     ("python3", "python3"),
 ];
 
