@@ -2,8 +2,8 @@
 #![allow(clippy::expect_used, reason = "a test fails by panicking, in its scene as well")]
 
 mod callers;
-mod clock;
 mod faults;
+mod forward;
 mod metrics;
 mod objects;
 mod outage;

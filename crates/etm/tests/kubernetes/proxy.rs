@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Instant;
 
 use futures_util::{StreamExt as _, stream};
-use http_body_util::{BodyExt as _, Full, StreamBody, combinators::BoxBody};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::header::USER_AGENT;
 use hyper::server::conn::http1;
@@ -22,7 +22,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-type Answer = BoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+type Answer = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 
 /// What becomes of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,8 +78,9 @@ impl Proxy {
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (shared, listener) = runtime.block_on(async {
             let config = Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
-            let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default());
-            let mut config = config.await.expect("a configuration");
+            let options = KubeConfigOptions::default();
+            let config = Config::from_custom_kubeconfig(config, &options).await;
+            let mut config = config.expect("a configuration");
             // Its answers are passed on as they are.
             config.default_retry = false;
             let shared = Shared {
@@ -208,7 +209,7 @@ fn until_cut(body: Body, mut cut: watch::Receiver<u64>, limit: usize) -> Answer 
             _ = cut.changed() => Some((Err("cut off".into()), None)),
         }
     });
-    BodyExt::boxed(StreamBody::new(frames))
+    BodyExt::boxed_unsync(StreamBody::new(frames))
 }
 
 fn status_of(code: u16, message: &str) -> serde_json::Value {
@@ -224,7 +225,7 @@ fn refusal(code: u16, message: &str) -> Response<Answer> {
 
 fn plain(status: StatusCode, text: String) -> Response<Answer> {
     let body = Full::new(Bytes::from(text)).map_err(|never| match never {});
-    let mut response = Response::new(BodyExt::boxed(body));
+    let mut response = Response::new(BodyExt::boxed_unsync(body));
     *response.status_mut() = status;
     response
 }

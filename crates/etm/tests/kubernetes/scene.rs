@@ -165,9 +165,7 @@ impl Scene {
     /// Waits until a Service leads to so many backends, or with none is gone.
     #[track_caller]
     pub(crate) fn until_members(&self, address: SocketAddr, members: Option<u32>) {
-        until(&format!("{address} has {members:?} backends"), || {
-            self.members(address) == members
-        });
+        until(&format!("{address} has {members:?} backends"), || self.members(address) == members);
     }
 }
 
