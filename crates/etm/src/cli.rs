@@ -15,7 +15,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Keep the kernel's maps equal to a cluster, or to a directory of manifests.
-    Agent(AgentArgs),
+    Agent(Box<AgentArgs>),
     /// Show what the kernel's maps hold, whether or not an agent runs.
     Get(GetArgs),
     /// Take the programs off their hooks and remove everything pinned.

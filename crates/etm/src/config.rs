@@ -108,6 +108,29 @@ mod tests {
     }
 
     #[test]
+    fn a_cluster_in_the_file() {
+        let file = env::temp_dir().join(format!("etm-config-cluster-{}.yaml", std::process::id()));
+        let text = "kubernetes: true\napi-server: a:6443,b\nadmin: 127.0.0.1:9440\n";
+        fs::write(&file, text).unwrap();
+        let matches = |line: &[&str]| {
+            let command = with_file(Cli::command(), &file).unwrap();
+            let matches = command.get_matches_from(arguments(line));
+            matches.subcommand_matches("agent").unwrap().clone()
+        };
+        let agent = matches(&["etm", "agent"]);
+        assert_eq!(agent.get_one::<bool>("kubernetes"), Some(&true));
+        let servers: Vec<&String> = agent.get_many("api_server").unwrap().collect();
+        assert_eq!(servers, ["a:6443", "b"]);
+        let agent = matches(&["etm", "agent", "--kubernetes=false", "--api-server", "c,d"]);
+        assert_eq!(agent.get_one::<bool>("kubernetes"), Some(&false));
+        let servers: Vec<&String> = agent.get_many("api_server").unwrap().collect();
+        assert_eq!(servers, ["c", "d"]);
+        let agent = matches(&["etm", "agent", "--kubernetes"]);
+        assert_eq!(agent.get_one::<bool>("kubernetes"), Some(&true));
+        fs::remove_file(file).unwrap();
+    }
+
+    #[test]
     fn an_unknown_option_is_named() {
         let file = env::temp_dir().join(format!("etm-config-bad-{}.yaml", std::process::id()));
         fs::write(&file, "manifest: /etc/etm\n").unwrap();

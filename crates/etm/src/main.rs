@@ -31,7 +31,7 @@ fn run() -> anyhow::Result<()> {
     let matches = config::command()?.get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match cli.verb {
-        Verb::Agent(arguments) => agent::run(arguments),
+        Verb::Agent(arguments) => agent::run(*arguments),
         Verb::Get(arguments) => get::run(&arguments),
         Verb::Detach(arguments) => detach::run(&arguments),
     }

@@ -34,7 +34,7 @@ pub(super) trait Kind: 'static {
     /// What is needed of it.
     type Model;
     /// What it takes to tell that it is gone.
-    type Told: PartialEq;
+    type Told;
 
     fn convert(object: &Self::Object) -> Converted<Self::Model>;
 
@@ -157,27 +157,29 @@ impl Kind for Pods {
     const WATCHED: Watched = Watched::Pods;
     type Object = v1::Pod;
     type Model = Pod;
-    /// Its UID.
-    type Told = Arc<str>;
+    /// All of it: a Pod's status changes often, and mostly in what is not needed here.
+    type Told = Pod;
 
     fn convert(object: &v1::Pod) -> Converted<Pod> {
         convert::caller(object)
     }
 
-    fn told(model: &Pod) -> Arc<str> {
-        Arc::clone(&model.uid)
+    fn told(model: &Pod) -> Pod {
+        model.clone()
     }
 
-    fn set(model: Pod, before: Option<Arc<str>>, batch: &mut Batch) {
-        if let Some(before) = before
-            && before != model.uid
-        {
-            batch.pods.push(PodChange::Remove(model.name.clone(), before));
+    fn set(model: Pod, before: Option<Pod>, batch: &mut Batch) {
+        match before {
+            Some(before) if before == model => return,
+            Some(before) if before.uid != model.uid => {
+                batch.pods.push(PodChange::Remove(before.name, before.uid));
+            }
+            _ => {}
         }
         batch.pods.push(PodChange::Set(model));
     }
 
-    fn remove(name: &ObjectName, uid: Arc<str>, batch: &mut Batch) {
-        batch.pods.push(PodChange::Remove(name.clone(), uid));
+    fn remove(_name: &ObjectName, told: Pod, batch: &mut Batch) {
+        batch.pods.push(PodChange::Remove(told.name, told.uid));
     }
 }

@@ -138,8 +138,8 @@ fn is_decoding(error: &watcher::Error) -> bool {
 /// The HTTP status with which the API server refused.
 pub(super) fn status(error: &watcher::Error) -> Option<u16> {
     match error {
-        watcher::Error::WatchError(status) => Some(status.code),
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        watcher::Error::WatchError(status)
+        | watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))
         | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status.code),
         _ => None,

@@ -1,5 +1,6 @@
 use std::{
     error::Error as _,
+    fmt::Debug,
     hash::{BuildHasher as _, RandomState},
     sync::Arc,
     time::Instant,
@@ -7,16 +8,18 @@ use std::{
 
 use etm_model::Problem;
 use futures_util::{
-    FutureExt as _, StreamExt as _,
+    FutureExt as _, Stream, StreamExt as _,
     stream::{self, BoxStream},
 };
 use kube::{
-    Api,
+    Api, Resource,
     runtime::{
         WatchStreamExt as _,
         watcher::{self, Event, watcher},
     },
 };
+
+use serde::de::DeserializeOwned;
 
 use super::{
     kind::{Batch, Kind},
@@ -94,25 +97,31 @@ impl<K: Kind> Watch<K> {
 fn follow<K>(
     api: Api<K>,
     config: watcher::Config,
-) -> impl futures_util::Stream<Item = Result<Event<K>, watcher::Error>> + Send
+) -> impl Stream<Item = Result<Event<K>, watcher::Error>> + Send
 where
-    K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let begin = |api: &Api<K>, config: watcher::Config| {
-        watcher(api.clone(), config).default_backoff().boxed()
+    let begin = |api: &Api<K>, config: &watcher::Config| {
+        watcher(api.clone(), config.clone()).default_backoff().boxed()
     };
-    let streamed = begin(&api, config.clone().streaming_lists());
-    stream::unfold((streamed, Some(config)), move |(mut events, mut paged)| {
-        let api = api.clone();
+    let streamed = config.clone().streaming_lists();
+    let events = begin(&api, &streamed);
+    stream::unfold((events, streamed), move |(mut events, mut strategy)| {
+        let (api, paged) = (api.clone(), config.clone());
         async move {
             loop {
                 let outcome = events.next().await?;
-                match (&outcome, paged.take()) {
-                    (Err(error), Some(config)) if cannot_stream(error) => {
-                        events = begin(&api, config);
+                if let Err(error) = &outcome {
+                    if strategy != paged && cannot_stream(error) {
+                        strategy = paged.clone();
+                        events = begin(&api, &strategy);
+                        continue;
                     }
-                    (_, config) => return Some((outcome, (events, config))),
+                    if is_refused_as_gone(error) {
+                        events = begin(&api, &strategy);
+                    }
                 }
+                return Some((outcome, (events, strategy)));
             }
         }
     })
@@ -125,6 +134,12 @@ fn cannot_stream(error: &watcher::Error) -> bool {
         watcher::Error::WatchStartFailed(kube::Error::Api(status))
             if matches!(status.code, 400 | 422) && status.message.contains("sendInitialEvents")
     )
+}
+
+/// An old version is mostly told within a watch, and kube begins with a list again. Where a watch is
+/// refused for it, kube would ask for the same version for ever.
+fn is_refused_as_gone(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchStartFailed(_)) && status(error) == Some(410)
 }
 
 /// Some seconds of the range; how random they are does not matter.

@@ -1,0 +1,16 @@
+//! The real binary following a real API server, through every fault that it is to survive.
+#![allow(clippy::expect_used, reason = "a test fails by panicking, in its scene as well")]
+
+mod callers;
+mod faults;
+mod forward;
+mod metrics;
+mod objects;
+mod outage;
+mod proxy;
+mod reach;
+mod relist;
+mod scene;
+mod token;
+#[path = "../e2e/wait.rs"]
+mod wait;

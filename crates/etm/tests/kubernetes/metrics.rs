@@ -1,0 +1,124 @@
+//! What the agent says of itself.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use crate::scene::{Scene, addresses, slice};
+use crate::wait::until;
+
+/// The answer to a request of the admin server, head and body.
+fn request(scene: &Scene, path: &str) -> String {
+    let mut stream = TcpStream::connect(scene.admin).expect("an admin server");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+/// A page of the admin server.
+pub(crate) fn page(scene: &Scene, path: &str) -> String {
+    let answer = request(scene, path);
+    answer.split_once("\r\n\r\n").expect("a body").1.to_owned()
+}
+
+/// The HTTP status of a page.
+pub(crate) fn status(scene: &Scene, path: &str) -> u16 {
+    let answer = request(scene, path);
+    answer.split(' ').nth(1).expect("a status").parse().expect("a number")
+}
+
+/// The value of a metric with its labels.
+pub(crate) fn value(scene: &Scene, metric: &str) -> Option<f64> {
+    let page = page(scene, "/metrics");
+    let line = page.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' '))?;
+    Some(line.parse().expect("a number"))
+}
+
+const PROGRAMMED: &str = "etm_network_programming_duration_seconds_count";
+const CHANGED: &str = "etm_change_duration_seconds_count";
+
+#[test]
+fn probes_and_pages() {
+    let scene = Scene::new();
+    let _agent = scene.agent().start().expect("an agent");
+    for path in ["/livez", "/healthz", "/readyz", "/metrics", "/problems"] {
+        assert_eq!(status(&scene, path), 200, "{path}");
+    }
+    assert_eq!(status(&scene, "/"), 404);
+    assert!(page(&scene, "/metrics").ends_with("# EOF\n"));
+}
+
+#[test]
+fn the_latency_of_changes_without_the_first_list() {
+    const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+    let scene = Scene::alone();
+    let web = scene.service("web");
+    let at = |time: &str, count: u8| {
+        let mut object: serde_json::Value = slice("web-1", "web", &addresses(count)).into();
+        object["metadata"]["annotations"][TRIGGERED] = time.into();
+        scene.apply(object);
+    };
+    let now = || k8s_openapi::jiff::Timestamp::now();
+    at(&now().to_string(), 1);
+    let _agent = scene.agent().start().expect("an agent");
+    scene.until_members(web, Some(1));
+    assert_eq!(value(&scene, PROGRAMMED), Some(0.0));
+    assert_eq!(value(&scene, CHANGED), Some(0.0));
+
+    let trigger = now();
+    at(&trigger.to_string(), 2);
+    until("it is measured", || value(&scene, PROGRAMMED) == Some(1.0));
+    let sum = value(&scene, "etm_network_programming_duration_seconds_sum").expect("a sum");
+    let most = now().duration_since(trigger).as_secs_f64();
+    assert!(sum > 0.0 && sum <= most, "{sum} of at most {most}");
+
+    // A change of something else leaves the trigger as it was.
+    at(&trigger.to_string(), 3);
+    until("it is measured", || value(&scene, CHANGED) == Some(2.0));
+    assert_eq!(value(&scene, PROGRAMMED), Some(1.0));
+    scene.delete("endpointslices", "web-1");
+    until("it is measured", || value(&scene, CHANGED) == Some(3.0));
+    assert_eq!(value(&scene, PROGRAMMED), Some(1.0));
+}
+
+#[test]
+fn a_clock_that_is_wrong() {
+    const TRIGGERED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+    let scene = Scene::alone();
+    let web = scene.service("web");
+    scene.slice("web-1", "web", &addresses(1));
+    let _agent = scene.agent().start().expect("an agent");
+    scene.until_members(web, Some(1));
+    let at = |time: &str, count: u8| {
+        let mut object: serde_json::Value = slice("web-1", "web", &addresses(count)).into();
+        object["metadata"]["annotations"][TRIGGERED] = time.into();
+        scene.apply(object);
+        scene.until_members(web, Some(count.into()));
+    };
+    // The control plane's clock is ahead, then it is far behind, then it tells nonsense.
+    at("2126-01-01T00:00:00Z", 2);
+    until("it is counted", || value(&scene, "etm_network_programming_skewed_total") == Some(1.0));
+    assert_eq!(value(&scene, PROGRAMMED), Some(0.0));
+    at("1996-01-01T00:00:00Z", 3);
+    until("it is measured", || value(&scene, PROGRAMMED) == Some(1.0));
+    at("half past nine", 4);
+    until("it is counted", || value(&scene, CHANGED) == Some(3.0));
+    assert_eq!(value(&scene, PROGRAMMED), Some(1.0));
+    let age = value(&scene, r#"etm_watch_last_event_age_seconds{watch="endpointslices"}"#);
+    assert!(age.is_some_and(|age| age >= 0.0), "{age:?}");
+}
+
+#[test]
+fn what_the_watches_cost() {
+    let scene = Scene::new();
+    let web = scene.service("web");
+    let _agent = scene.agent().start().expect("an agent");
+    scene.until_members(web, Some(0));
+    for watch in ["services", "endpointslices", "node"] {
+        let of = |metric: &str| value(&scene, &format!("{metric}{{watch=\"{watch}\"}}"));
+        assert_eq!(of("etm_watch_lists_total"), Some(1.0), "{watch}");
+        assert!(of("etm_watch_received_bytes_total") > Some(0.0), "{watch}");
+        assert!(of("etm_watch_last_event_age_seconds") >= Some(0.0), "{watch}");
+    }
+}
