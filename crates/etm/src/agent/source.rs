@@ -38,8 +38,8 @@ impl Source {
         let cluster = &arguments.cluster;
         match (&arguments.manifests, cluster.kubernetes) {
             (Some(directory), false) => {
-                let (manifests, snapshot, problems) = Manifests::open(directory, options)?;
-                let first = First { snapshot, problems, ..First::default() };
+                let (mut manifests, snapshot, problems) = Manifests::open(directory, options)?;
+                let first = First { snapshot, pods: manifests.found_pods(), problems };
                 Ok((Self::Manifests(Box::new(manifests)), first))
             }
             (None, true) => {

@@ -1,4 +1,4 @@
-use etm_abi::FRONTEND_NODE_ONLY;
+use etm_abi::{FRONTEND_NODE_ONLY, FRONTEND_SOURCES};
 use etm_model::{Contents, FrontendKey, Listener};
 use serde::Serialize;
 
@@ -13,8 +13,9 @@ pub(super) struct ServiceRow {
     address: String,
     /// Backends to choose from; 0 refuses.
     backends: u32,
-    /// `everyone`, or `node` where only sockets of the node's network namespace reach it.
-    callers: &'static str,
+    /// `everyone`; `node` where only sockets of the node's network namespace reach it; or ranges of
+    /// addresses with commas between, `none` where there is no range.
+    callers: String,
     /// The errno of a refusal.
     errno: u16,
 }
@@ -27,7 +28,7 @@ impl Row for ServiceRow {
             self.service.clone(),
             self.address.clone(),
             self.backends.to_string(),
-            self.callers.to_owned(),
+            self.callers.clone(),
             self.errno.to_string(),
         ]
     }
@@ -42,13 +43,22 @@ pub(super) fn rows(contents: &Contents, filter: &str) -> Vec<ServiceRow> {
             service: service_name(contents, frontend.service),
             address: address(key),
             backends: frontend.members,
-            callers: if frontend.flags & FRONTEND_NODE_ONLY == 0 { "everyone" } else { "node" },
+            callers: callers(contents, key, frontend.flags),
             errno: frontend.errno,
         })
         .filter(|row| row.service.starts_with(filter))
         .collect();
     rows.sort();
     rows
+}
+
+fn callers(contents: &Contents, key: &FrontendKey, flags: u16) -> String {
+    if flags & FRONTEND_SOURCES != 0 {
+        let ranges = contents.sources.get(key).into_iter().flatten();
+        let ranges: Vec<_> = ranges.map(ToString::to_string).collect();
+        return if ranges.is_empty() { "none".to_owned() } else { ranges.join(", ") };
+    }
+    if flags & FRONTEND_NODE_ONLY == 0 { "everyone" } else { "node" }.to_owned()
 }
 
 /// `10.96.0.1:80`, `[fd00::1]:80`, or with `*` for every other port.

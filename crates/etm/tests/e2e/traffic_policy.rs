@@ -7,8 +7,8 @@ use etm_model::Protocol as Transport;
 use etm_testkit::{Agent, Caller, Pod, Protocol, objects};
 use serde_json::{Value, json};
 
-use crate::scene::{Backend, POD_PORT, PORT, REFUSED, Scene, UNHANDLED, VIP4, web_pod};
-use crate::wait::{until, until_logged};
+use crate::scene::{Backend, POD_PORT, PORT, REFUSED, Scene, VIP4, web_pod};
+use crate::wait::until;
 
 const NODE_PORT: u16 = 30080;
 const EXTERNAL: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));
@@ -35,7 +35,7 @@ struct Served {
     scene: Scene,
     client: Pod,
     pods: [Backend; 2],
-    agent: Agent,
+    _agent: Agent,
 }
 
 impl Served {
@@ -61,7 +61,7 @@ impl Served {
         scene.manifests.apply("slice.yaml", &[slice(&pods, near, far)]).expect("a manifest");
         let client = scene.client();
         let agent = scene.start();
-        Self { scene, client, pods, agent }
+        Self { scene, client, pods, _agent: agent }
     }
 
     /// Says otherwise where the Pods are, and waits until an address has so many of them.
@@ -207,22 +207,6 @@ fn terminating_endpoints_are_the_fallback_of_each_policy_by_itself() {
     served.declare(ending("node-a"), ending("node-b"), place(VIP4), 2);
     served.reaches(place(VIP4), &BOTH);
     served.reaches(served.node_port(), &["near"]);
-}
-
-#[test]
-fn load_balancer_source_ranges_leave_the_address_to_others() {
-    let spec = [("loadBalancerSourceRanges", json!(["192.0.2.0/24"]))];
-    let served = Served::new(&spec, Some(on("node-a")), Some(on("node-b")));
-    let reason = "limits who may call 203.0.113.1, which is not enforced yet";
-    let told = ["WARN", "Service default/web: spec.loadBalancerSourceRanges: ", reason];
-    until_logged(&served.agent, &told);
-    for caller in served.callers() {
-        let call = caller.call(place(BALANCED)).expect("a call");
-        assert_eq!(call.errno, UNHANDLED, "{call:?}");
-    }
-    for other in [place(VIP4), place(EXTERNAL), served.node_port()] {
-        served.reaches(other, &BOTH);
-    }
 }
 
 #[test]

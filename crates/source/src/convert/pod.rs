@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1;
 
 use super::{
     Converted, address,
+    caller::caller,
     locality::locality,
     metadata::{Identity, pairs},
     port,
@@ -40,6 +41,8 @@ pub struct Pod {
     pub locality: Option<Arc<Locality>>,
     /// Named ports of its containers, in their order.
     pub ports: Vec<ContainerPort>,
+    /// The Pod as a caller; none where it has no UID, by which cgroups are named, or has finished.
+    pub caller: Option<Arc<etm_model::Pod>>,
 }
 
 impl Pod {
@@ -72,6 +75,7 @@ pub fn pod(object: &v1::Pod) -> Converted<Pod> {
             None,
         ),
         ports: object.spec.as_ref().map(|spec| ports(spec, &mut report)).unwrap_or_default(),
+        caller: object.metadata.uid.as_ref().and_then(|_| caller(object).object).map(Arc::new),
     };
     Converted {
         object: Some(pod),

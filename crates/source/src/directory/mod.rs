@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use etm_model::{Change, Problem, Snapshot};
+use etm_model::{Change, PodChange, Problem, Snapshot};
 use thiserror::Error;
 use tokio::time::sleep;
 
@@ -133,11 +133,17 @@ impl Manifests {
             }
             let changes = self.take_in()?;
             let problems: Vec<_> = self.lost.iter().cloned().chain(self.index.problems()).collect();
-            if !changes.is_empty() || problems != self.told {
+            let pods = self.index.take_pods();
+            if !changes.is_empty() || !pods.is_empty() || problems != self.told {
                 self.told.clone_from(&problems);
-                return Ok(Update { changes, problems, ..Update::default() });
+                return Ok(Update { changes, pods, problems, ..Update::default() });
             }
         }
+    }
+
+    /// This node's Pods that were found at the start.
+    pub fn found_pods(&mut self) -> Vec<PodChange> {
+        self.index.take_pods()
     }
 
     /// Files that there are, but that were broken whenever they were read since the start: what

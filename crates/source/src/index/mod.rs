@@ -7,8 +7,9 @@ mod selection;
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-use etm_model::{Change, ObjectName, Problem};
+use etm_model::{Change, ObjectName, PodChange, Problem};
 
+use crate::convert::Pod;
 use crate::manifest::{File, Kind, Object, ObjectKey};
 use claims::Claims;
 use differences::Differences;
@@ -33,6 +34,7 @@ pub(crate) struct Index {
     claims: Claims,
     selection: Selection,
     node: ThisNode,
+    pods: Vec<PodChange>,
 }
 
 /// What a file declared when it was last whole.
@@ -56,6 +58,7 @@ impl Index {
             claims: Claims::default(),
             selection: Selection::default(),
             node: ThisNode::new(node, addresses),
+            pods: Vec::new(),
         }
     }
 
@@ -96,6 +99,11 @@ impl Index {
         self.selection.rederive(&mut differences);
         differences.node = self.node.changed();
         differences.into_changes()
+    }
+
+    /// What became of this node's Pods since the last call.
+    pub(crate) fn take_pods(&mut self) -> Vec<PodChange> {
+        std::mem::take(&mut self.pods)
     }
 
     /// Takes in the addresses that the node's interfaces have.
@@ -151,6 +159,20 @@ impl Index {
         }
     }
 
+    /// A Pod is another caller now.
+    fn turn_caller(&mut self, before: Option<&Arc<Pod>>, after: Option<&Arc<Pod>>) {
+        let (before, after) = (caller(before, &self.node), caller(after, &self.node));
+        if before == after {
+            return;
+        }
+        if let Some(gone) =
+            before.filter(|before| after.is_none_or(|after| after.uid != before.uid))
+        {
+            self.pods.push(PodChange::Remove(gone.name.clone(), Arc::clone(&gone.uid)));
+        }
+        self.pods.extend(after.map(|pod| PodChange::Set((**pod).clone())));
+    }
+
     /// One object is another now, or there is one, or there is none any more.
     fn turn(
         &mut self,
@@ -187,9 +209,11 @@ impl Index {
             (Some(Object::EndpointSlice(before)), _) => differences.remove_slice(before),
             (before, Some(Object::Pod(pod))) => {
                 let before = before.and_then(pod_of);
+                self.turn_caller(before, Some(pod));
                 self.selection.set_pod(&key.name, before, Some(Arc::clone(pod)));
             }
             (Some(Object::Pod(before)), _) => {
+                self.turn_caller(Some(before), None);
                 self.selection.set_pod(&key.name, Some(before), None);
             }
             (_, Some(Object::Node(node))) => self.node.declare(node),
@@ -199,7 +223,15 @@ impl Index {
     }
 }
 
-fn pod_of(object: &Object) -> Option<&Arc<crate::convert::Pod>> {
+/// A Pod as a caller of this node.
+fn caller<'a>(pod: Option<&'a Arc<Pod>>, node: &ThisNode) -> Option<&'a Arc<etm_model::Pod>> {
+    let pod = pod?;
+    let named = pod.locality.as_ref().and_then(|locality| locality.node.as_deref());
+    let here = named.is_none_or(|name| name == node.name());
+    pod.caller.as_ref().filter(|_| here)
+}
+
+fn pod_of(object: &Object) -> Option<&Arc<Pod>> {
     match object {
         Object::Pod(pod) => Some(pod),
         Object::Service(_) | Object::EndpointSlice(_) | Object::Node(_) => None,

@@ -16,6 +16,10 @@ impl ThisNode {
         Self { name: name.into(), given, declared: Node::default(), told: None }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     pub(crate) fn set_given(&mut self, addresses: Vec<IpAddr>) {
         self.given = addresses;
     }
