@@ -76,7 +76,7 @@ fn built(workspace: &Workspace, progress: &Progress<'_>) -> Result<(PathBuf, boo
     // What a build that was cut short has compiled is used by the next one.
     let scratch = place.join("building");
     let go = go::provide(&scratch.join("go"), progress)?;
-    progress.say(&format!("building Kubernetes {}, once, about 10 minutes", recipe.version));
+    progress.say(&format!("building Kubernetes {}, once, about 7 minutes", recipe.version));
     let programs = scratch.join("bin");
     let _ = fs::remove_dir_all(&programs);
     recipe.build(&go, &scratch, &programs)?;
