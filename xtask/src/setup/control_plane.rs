@@ -17,7 +17,7 @@ use crate::step::{Progress, step};
 use crate::workspace::Workspace;
 
 /// A folder of programs that a user has already, named as other Kubernetes projects name it.
-const ASSETS: &str = "KUBEBUILDER_ASSETS";
+pub(crate) const ASSETS: &str = "KUBEBUILDER_ASSETS";
 
 /// What `hack/control-plane/go.mod` lists as tools; etcd's program has its module's name.
 const PROGRAMS: &[&str] = &[
@@ -32,15 +32,17 @@ const PROGRAMS: &[&str] = &[
 /// The packages whose variables say which version this is.
 const STAMPED: &[&str] = &["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"];
 
-/// Makes sure of the programs, and puts a link to their folder where the tests look.
-pub(crate) fn control_plane(workspace: &Workspace) -> Result<()> {
+/// Makes sure of the programs and returns their folder; a link to it is put where tests look that
+/// were not started from here.
+pub(crate) fn control_plane(workspace: &Workspace) -> Result<PathBuf> {
     step("control plane", |progress| {
         let (folder, installed) = match env::var_os(ASSETS) {
             Some(assets) => (from_user(&env::current_dir()?.join(assets))?, false),
             None => built(workspace, progress)?,
         };
         link(&folder, &workspace.target.join("control-plane"))?;
-        Ok(((), outcome(installed), folder.display().to_string()))
+        let detail = folder.display().to_string();
+        Ok((folder, outcome(installed), detail))
     })
 }
 
@@ -74,7 +76,7 @@ fn built(workspace: &Workspace, progress: &Progress<'_>) -> Result<(PathBuf, boo
     // What a build that was cut short has compiled is used by the next one.
     let scratch = place.join("building");
     let go = go::provide(&scratch.join("go"), progress)?;
-    progress.say(&format!("building Kubernetes {}, once, about 10 minutes", recipe.version));
+    progress.say(&format!("building Kubernetes {}, once, about 7 minutes", recipe.version));
     let programs = scratch.join("bin");
     let _ = fs::remove_dir_all(&programs);
     recipe.build(&go, &scratch, &programs)?;

@@ -11,18 +11,21 @@ const ASSETS: &str = "KUBEBUILDER_ASSETS";
 /// A program of the folder that the user names, else of the one that `cargo xtask test` links
 /// beside the build.
 pub(super) fn program(name: &str) -> Result<PathBuf, Error> {
-    let folder = match env::var_os(ASSETS) {
-        Some(folder) => PathBuf::from(folder),
-        None => linked()?,
+    let folders = match env::var_os(ASSETS) {
+        Some(folder) => vec![PathBuf::from(folder)],
+        None => links()?,
     };
-    let path = folder.join(name);
-    if path.is_file() { Ok(path) } else { Err(Error::MissingBinary { path }) }
+    let paths: Vec<PathBuf> = folders.iter().map(|folder| folder.join(name)).collect();
+    let found = paths.iter().find(|path| path.is_file()).cloned();
+    found.ok_or_else(|| Error::MissingBinary {
+        path: paths.into_iter().next_back().unwrap_or_default(),
+    })
 }
 
 /// `target/control-plane`, wherever below `target` this program is.
-fn linked() -> Result<PathBuf, Error> {
+fn links() -> Result<Vec<PathBuf>, Error> {
     let this = env::current_exe().map_err(Error::io("find this program's own path"))?;
-    let mut links = this.ancestors().skip(1).map(|folder| folder.join("control-plane"));
-    let beside = this.with_file_name("control-plane");
-    Ok(links.find(|link| link.is_dir()).unwrap_or(beside))
+    // target/PROFILE/{deps,examples}/NAME, or target/PROFILE/NAME for a program.
+    let above = this.ancestors().skip(2).take(2);
+    Ok(above.map(|folder| folder.join("control-plane")).collect())
 }

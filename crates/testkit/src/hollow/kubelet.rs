@@ -1,24 +1,21 @@
 //! The loop of a hollow node: takes Pods, tells of them, ends them, and says that it is alive.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1 as core;
-use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client};
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::layout::Layout;
+use super::orders::{Key, Order};
 use super::pod::Pod;
 use super::registration::renew;
 use super::watch::{News, follow};
 use super::{Board, HollowPod, status};
-use crate::Error;
-use crate::control_plane::code;
 use crate::node::Node;
 
 /// How often a node says that it is alive, as kubelet does.
@@ -30,45 +27,22 @@ const ENDING: Duration = Duration::from_millis(10);
 /// How soon what the API server did not take is said again.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// A Pod's Kubernetes namespace and its name.
-pub(super) type Key = (String, String);
-
-/// What a test asks of a node, and who waits for the answer.
-#[derive(Debug)]
-pub(super) struct Order {
-    pub(super) what: What,
-    pub(super) done: Sender<Result<(), Error>>,
-}
-
-/// What a test can ask.
-#[derive(Debug)]
-pub(super) enum What {
-    /// The containers of a Pod are ready, or are not.
-    Ready(Key, bool),
-    /// Containers of this name are not started with their Pods from now on.
-    Hold(String),
-    /// They are, and those held back start now.
-    Release(String),
-    /// A container of a Pod ends and another one starts in its place.
-    Restart(Key, String),
-}
-
 /// What the loop knows.
 pub(super) struct Kubelet {
     name: String,
-    node: Arc<Node>,
-    layout: Arc<Layout>,
+    pub(super) node: Arc<Node>,
+    pub(super) layout: Arc<Layout>,
     /// Where the test reads what runs.
     board: Board,
     /// Whether containers are ready as soon as they run.
     ready: bool,
-    client: Client,
-    pods: BTreeMap<String, Pod>,
-    held: BTreeSet<String>,
+    pub(super) client: Client,
+    pub(super) pods: BTreeMap<String, Pod>,
+    pub(super) held: BTreeSet<String>,
     /// What has still to be told of which Pod; without text its status is made then.
-    untold: BTreeMap<String, Option<(Key, Value)>>,
+    pub(super) untold: BTreeMap<String, Option<(Key, Value)>>,
     /// Pods that have ended here and have to go.
-    leaving: BTreeMap<String, Key>,
+    pub(super) leaving: BTreeMap<String, Key>,
 }
 
 impl Kubelet {
@@ -178,34 +152,6 @@ impl Kubelet {
         self.untold.insert(uid, told);
     }
 
-    fn obey(&mut self, what: &What) -> Result<(), Error> {
-        match what {
-            What::Ready(key, ready) => {
-                let (uid, pod) = find(&mut self.pods, key)?;
-                pod.ready = *ready;
-                self.untold.insert(uid, None);
-            }
-            What::Hold(name) => drop(self.held.insert(name.clone())),
-            What::Release(name) => {
-                self.held.remove(name);
-                for (uid, pod) in &mut self.pods {
-                    if pod.release(name, &self.layout)? {
-                        self.untold.insert(uid.clone(), None);
-                    }
-                }
-            }
-            What::Restart(key, name) => {
-                let (uid, pod) = find(&mut self.pods, key)?;
-                if !pod.restart(name, &self.layout)? {
-                    return Err(no_such(key, Some(name)));
-                }
-                self.untold.insert(uid, None);
-            }
-        }
-        self.publish();
-        Ok(())
-    }
-
     /// Goes on with the Pods on their way out; those that have ended leave.
     fn advance(&mut self) {
         let ended: Vec<String> = self
@@ -224,61 +170,12 @@ impl Kubelet {
         }
     }
 
-    /// Tells the API server what it does not know yet; what it does not take stays for later.
-    async fn tell(&mut self) {
-        for (uid, told) in std::mem::take(&mut self.untold) {
-            let said = match (&told, self.pods.get_mut(&uid)) {
-                (Some((key, status)), _) => Some((key.clone(), status.clone())),
-                (None, Some(pod)) => Some((pod.key(), status::of(pod, &self.node))),
-                (None, None) => None,
-            };
-            let Some(((namespace, name), status)) = said else { continue };
-            let how = PatchParams::default();
-            let done =
-                self.api(&namespace).patch_status(&name, &how, &Patch::Strategic(status)).await;
-            if done.is_err_and(|error| code(&error) != Some(404)) {
-                self.untold.insert(uid, told);
-            }
-        }
-        for (uid, (namespace, name)) in self.leaving.clone() {
-            if self.untold.contains_key(&uid) {
-                continue;
-            }
-            let same = Preconditions { uid: Some(uid.clone()), resource_version: None };
-            let how = DeleteParams::default().grace_period(0).preconditions(same);
-            match self.api(&namespace).delete(&name, &how).await {
-                Err(error) if !matches!(code(&error), Some(404 | 409)) => {}
-                _ => drop(self.leaving.remove(&uid)),
-            }
-        }
-    }
-
-    fn api(&self, namespace: &str) -> Api<core::Pod> {
-        Api::namespaced(self.client.clone(), namespace)
-    }
-
     /// Shows the test what runs.
-    fn publish(&self) {
+    pub(super) fn publish(&self) {
         let pods = self.pods.values().map(|pod| (pod.key(), HollowPod::of(pod)));
         let shown = pods.collect();
         *self.board.lock().unwrap_or_else(PoisonError::into_inner) = shown;
     }
-}
-
-/// The error of a test that means what is not there.
-pub(super) fn no_such(key: &Key, container: Option<&str>) -> Error {
-    let (namespace, name) = key;
-    let container = container.map(|container| format!("/{container}")).unwrap_or_default();
-    Error::NoSuchPod { pod: format!("{namespace}/{name}{container}") }
-}
-
-fn find<'a>(
-    pods: &'a mut BTreeMap<String, Pod>,
-    key: &Key,
-) -> Result<(String, &'a mut Pod), Error> {
-    let mut pods = pods.iter_mut();
-    let found = pods.find(|(_, pod)| pod.key() == *key);
-    found.map(|(uid, pod)| (uid.clone(), pod)).ok_or_else(|| no_such(key, None))
 }
 
 fn key(object: &core::Pod) -> Key {

@@ -6,8 +6,10 @@ mod container;
 mod door;
 mod kubelet;
 mod layout;
+mod orders;
 mod pod;
 mod registration;
+mod report;
 mod status;
 mod watch;
 
@@ -29,8 +31,8 @@ use crate::{Api, Error};
 pub use builder::HollowNodeBuilder;
 pub use layout::CgroupDriver;
 
-use kubelet::{Key, Order, What};
 use layout::Layout;
+use orders::{Key, Order, What};
 
 /// What runs on a node, as the test may see it.
 type Board = Arc<Mutex<BTreeMap<Key, HollowPod>>>;
@@ -89,7 +91,7 @@ impl HollowNode {
             let board = self.board.lock().unwrap_or_else(PoisonError::into_inner);
             match board.get(&key) {
                 Some(pod) => return Ok(pod.clone()),
-                None if Instant::now() >= deadline => return Err(kubelet::no_such(&key, None)),
+                None if Instant::now() >= deadline => return Err(orders::no_such(&key, None)),
                 None => drop(board),
             }
             sleep(Duration::from_millis(5));
