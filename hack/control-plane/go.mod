@@ -1,3 +1,4 @@
+// What tests run as their Kubernetes: `cargo xtask control-plane` builds the tools listed here.
 module etm/control-plane
 
 go 1.26.0
@@ -201,6 +202,8 @@ require (
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
 
+// Kubernetes itself is released without the numbers of the modules that it consists of: v1.X.Y goes
+// with v0.X.Y of each.
 replace (
 	k8s.io/api => k8s.io/api v0.37.2
 	k8s.io/apiextensions-apiserver => k8s.io/apiextensions-apiserver v0.37.2

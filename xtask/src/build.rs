@@ -30,12 +30,16 @@ pub(crate) fn build(workspace: &Workspace, arguments: &[String]) -> Result<ExitC
 /// `test [FILTER...]`: everything the tests need, then cargo's own output.
 pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     prepare(workspace)?;
-    setup::control_plane(workspace)?;
+    let assets = setup::control_plane(workspace)?;
     // Tests start the programs of other packages, which `cargo test` does not build. Asking for
     // the tests as well gives the very dependencies that they will be built with.
     run(workspace.cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
     let mut cargo = workspace.cargo();
-    cargo.args(["test", "--workspace"]).args(arguments).env("PATH", search_path());
+    cargo
+        .args(["test", "--workspace"])
+        .args(arguments)
+        .env("PATH", search_path())
+        .env(setup::ASSETS, assets);
     if std::env::var_os("RUST_TEST_THREADS").is_none() && !arguments.iter().any(|a| a == "--") {
         cargo.env("RUST_TEST_THREADS", test_threads().to_string());
     }

@@ -52,7 +52,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         "setup" => setup::run(&workspace).map(|_| ExitCode::SUCCESS),
-        "control-plane" => setup::control_plane(&workspace).map(|()| ExitCode::SUCCESS),
+        "control-plane" => setup::control_plane(&workspace).map(|_| ExitCode::SUCCESS),
         "bpf" => {
             let toolchain = setup::toolchain(&workspace)?;
             bpf::build(&workspace, &toolchain)?;

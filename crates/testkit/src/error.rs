@@ -103,6 +103,13 @@ pub enum Error {
         last: String,
     },
 
+    /// A Pod or a container that a test means is not on the node.
+    #[error("{pod} is not on this node")]
+    NoSuchPod {
+        /// Namespace, name and, where it is about a container, that one's name.
+        pod: String,
+    },
+
     /// A node has no address left for another Pod.
     #[error("{node} has no address left for another Pod")]
     NodeFull {

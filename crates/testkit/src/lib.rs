@@ -3,8 +3,9 @@
 //! Nothing here is simulated: a [`Node`] and its [`Pod`]s are network namespaces joined by veth,
 //! servers and callers are processes with real sockets, a [`Cgroup`] is a scratch one in the
 //! machine's own cgroup v2, an [`Agent`] is the real binary, a [`ControlPlane`] is Kubernetes
-//! itself. Everything is removed on drop, also when a test panics; names carry the process id, so
-//! tests run in parallel, and what a killed process left behind is swept by the next one.
+//! itself, whose Pods a [`HollowNode`] turns into such namespaces and processes. Everything is
+//! removed on drop, also when a test panics; names carry the process id, so tests run in parallel,
+//! and what a killed process left behind is swept by the next one.
 //!
 //! No namespace ever has a default route: an address that the kernel programs do not handle fails
 //! at once, and no packet leaves the machine.
@@ -18,7 +19,9 @@ mod caller;
 mod cgroup;
 mod control_plane;
 mod error;
+mod fabric;
 mod folder;
+mod hollow;
 mod ip;
 mod manifests;
 mod mounts;
@@ -43,6 +46,8 @@ pub use caller::{Caller, Language, Protocol};
 pub use cgroup::Cgroup;
 pub use control_plane::{Api, ControlPlane, ControlPlaneBuilder};
 pub use error::Error;
+pub use fabric::Fabric;
+pub use hollow::{CgroupDriver, HollowContainer, HollowNode, HollowNodeBuilder, HollowPod};
 pub use manifests::Manifests;
 pub use namespace::Namespace;
 pub use node::Node;

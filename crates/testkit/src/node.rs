@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::namespace::Namespace;
@@ -12,13 +13,19 @@ use crate::{Error, Server};
 
 /// A node of a cluster: its host network, the Pod network's bridge, and room for Pods.
 ///
-/// Addresses repeat from node to node; they cannot meet, since nothing joins the namespaces.
+/// Addresses repeat from node to node; they cannot meet unless a [`Fabric`](crate::Fabric) joins
+/// their namespaces.
 #[derive(Debug)]
 pub struct Node {
     namespace: Namespace,
-    subnet: u8,
+    /// The first address of its `/24`.
+    subnet4: Ipv4Addr,
+    /// The first address of its `/64`.
+    subnet6: Ipv6Addr,
     /// The last byte of the next Pod's addresses.
     next: AtomicU8,
+    /// What its Pods need to reach those of other nodes.
+    pod_routes: OnceLock<String>,
 }
 
 impl Node {
@@ -37,7 +44,19 @@ impl Node {
     ///
     /// [`Error::Command`] with the words of `ip`.
     pub fn numbered(subnet: u8) -> Result<Self, Error> {
-        let node = Self { namespace: Namespace::new()?, subnet, next: AtomicU8::new(2) };
+        let (subnet4, subnet6) =
+            (Ipv4Addr::new(10, 244, subnet, 0), [0xfd00, 0x10, 0x244, subnet.into(), 0, 0, 0, 0]);
+        Self::with_subnets(subnet4, subnet6.into())
+    }
+
+    /// A node with these Pod networks, a `/24` and a `/64`, given by their first addresses.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Command`] with the words of `ip`.
+    pub fn with_subnets(subnet4: Ipv4Addr, subnet6: Ipv6Addr) -> Result<Self, Error> {
+        let (namespace, next) = (Namespace::new()?, AtomicU8::new(2));
+        let node = Self { namespace, subnet4, subnet6, next, pod_routes: OnceLock::new() };
         // Without a wait for duplicate addresses, which takes IPv6 more than a second.
         node.namespace.ip(&format!(
             "link add {BRIDGE} type bridge\n\
@@ -48,6 +67,15 @@ impl Node {
             node.ipv6(),
         ))?;
         Ok(node)
+    }
+
+    /// Lines of `ip -batch` that each Pod from now on runs in its namespace.
+    pub(crate) fn route_pods(&self, lines: String) {
+        let _ = self.pod_routes.set(lines);
+    }
+
+    pub(crate) fn pod_routes(&self) -> &str {
+        self.pod_routes.get().map_or("", String::as_str)
     }
 
     /// Adds a Pod with a namespace and addresses of its own.
@@ -104,11 +132,11 @@ impl Node {
     }
 
     fn ipv4_of(&self, number: u8) -> Ipv4Addr {
-        Ipv4Addr::new(10, 244, self.subnet, number)
+        Ipv4Addr::from_bits(self.subnet4.to_bits() | u32::from(number))
     }
 
     fn ipv6_of(&self, number: u8) -> Ipv6Addr {
-        Ipv6Addr::new(0xfd00, 0x10, 0x244, self.subnet.into(), 0, 0, 0, number.into())
+        Ipv6Addr::from_bits(self.subnet6.to_bits() | u128::from(number))
     }
 }
 

@@ -37,7 +37,8 @@ impl Pod {
         namespace.ip(&format!(
             "addr add {ipv4}/24 dev eth0\n\
              addr add {ipv6}/64 dev eth0 nodad\n\
-             link set eth0 up\n",
+             link set eth0 up\n{}",
+            node.pod_routes(),
         ))?;
         Ok(Self { name: name.to_owned(), namespace, ipv4, ipv6 })
     }

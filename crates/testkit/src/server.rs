@@ -1,6 +1,9 @@
 //! Servers: what a Pod answers with.
 
+use std::process::ExitStatus;
 use std::time::Duration;
+
+use rustix::process::Signal;
 
 use crate::place::Place;
 use crate::program::Program;
@@ -34,6 +37,16 @@ impl Server {
         let mut program = Program::start("testkit-pod", command)?;
         program.ready(PATIENCE)?;
         Ok(Self { program })
+    }
+
+    /// Asks it to end, as a container runtime does first.
+    pub(crate) fn terminate(&self) -> Result<(), Error> {
+        self.program.signal(Signal::TERM)
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.program.wait(Duration::ZERO).ok()
     }
 
     /// Its process id.

@@ -53,6 +53,11 @@ fn is_alive(pid: u32) -> bool {
     Path::new("/proc").join(pid.to_string()).exists()
 }
 
+/// Where its data are.
+fn folder(cluster: &ControlPlane) -> PathBuf {
+    cluster.kubeconfig().parent().expect("a folder").to_owned()
+}
+
 #[test]
 fn a_deployment_goes_through_the_real_controllers() {
     let cluster = shared();
@@ -134,7 +139,7 @@ fn users_have_the_rights_that_they_are_given() {
 }
 
 #[test]
-fn objects_outlive_the_api_server_and_etcd() {
+fn objects_outlive_the_api_server_and_etcd_but_nothing_outlives_the_handle() {
     let cluster = ControlPlane::builder().start().expect("a control plane");
     cluster.api().apply("default", &[service("lasting")]).expect("apply");
     let path = "/api/v1/namespaces/default/services/lasting";
@@ -150,6 +155,11 @@ fn objects_outlive_the_api_server_and_etcd() {
     cluster.start_etcd().expect("etcd");
     cluster.start_api_server().expect("a start");
     assert_eq!(cluster.api().get(path).expect("a call"), Some(before));
+
+    let (pid, folder) = (cluster.api_server_id().expect("it runs"), folder(&cluster));
+    assert!(is_alive(pid) && folder.exists());
+    drop(cluster);
+    assert!(!is_alive(pid) && !folder.exists());
 }
 
 #[test]
@@ -167,20 +177,6 @@ fn what_etcd_has_forgotten_is_gone() {
     cluster.compact().expect("a compaction");
     let error = format!("{:?}", cluster.api().get(&exact).expect_err("forgotten"));
     assert!(error.contains("Expired"), "{error}");
-}
-
-/// Where its data are.
-fn folder(cluster: &ControlPlane) -> PathBuf {
-    cluster.kubeconfig().parent().expect("a folder").to_owned()
-}
-
-#[test]
-fn nothing_is_left_of_it() {
-    let cluster = ControlPlane::builder().start().expect("a control plane");
-    let (pid, folder) = (cluster.api_server_id().expect("it runs"), folder(&cluster));
-    assert!(is_alive(pid) && folder.exists());
-    drop(cluster);
-    assert!(!is_alive(pid) && !folder.exists());
 }
 
 /// Not a test by itself: it is run by the one below, in a process that is killed.
@@ -213,10 +209,8 @@ fn it_ends_with_a_test_that_is_killed() {
     child.kill().expect("a kill");
     child.wait().expect("an end");
     let deadline = Instant::now() + Duration::from_secs(10);
-    while is_alive(pid) {
-        assert!(Instant::now() < deadline, "the API server outlived its test");
+    while is_alive(pid) || Path::new(folder).exists() {
+        assert!(Instant::now() < deadline, "the API server or its data outlived their test");
         sleep(Duration::from_millis(5));
     }
-    // The data are swept by the next process that makes something.
-    assert!(Path::new(folder).exists());
 }

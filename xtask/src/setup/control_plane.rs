@@ -17,7 +17,7 @@ use crate::step::{Progress, step};
 use crate::workspace::Workspace;
 
 /// A folder of programs that a user has already, named as other Kubernetes projects name it.
-const ASSETS: &str = "KUBEBUILDER_ASSETS";
+pub(crate) const ASSETS: &str = "KUBEBUILDER_ASSETS";
 
 /// What `hack/control-plane/go.mod` lists as tools; etcd's program has its module's name.
 const PROGRAMS: &[&str] = &[
@@ -32,15 +32,17 @@ const PROGRAMS: &[&str] = &[
 /// The packages whose variables say which version this is.
 const STAMPED: &[&str] = &["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"];
 
-/// Makes sure of the programs, and puts a link to their folder where the tests look.
-pub(crate) fn control_plane(workspace: &Workspace) -> Result<()> {
+/// Makes sure of the programs and returns their folder; a link to it is put where tests look that
+/// were not started from here.
+pub(crate) fn control_plane(workspace: &Workspace) -> Result<PathBuf> {
     step("control plane", |progress| {
         let (folder, installed) = match env::var_os(ASSETS) {
             Some(assets) => (from_user(&env::current_dir()?.join(assets))?, false),
             None => built(workspace, progress)?,
         };
         link(&folder, &workspace.target.join("control-plane"))?;
-        Ok(((), outcome(installed), folder.display().to_string()))
+        let detail = folder.display().to_string();
+        Ok((folder, outcome(installed), detail))
     })
 }
 

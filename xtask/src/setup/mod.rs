@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 use crate::step::{Outcome, step};
 use crate::workspace::Workspace;
 
-pub(crate) use control_plane::control_plane;
+pub(crate) use control_plane::{ASSETS, control_plane};
 pub(crate) use lint_tools::lint_tools;
 pub(crate) use toolchain::Toolchain;
 

@@ -74,6 +74,15 @@ impl Api {
         self.request(Method::POST, path, Some(object))
     }
 
+    /// Changes the fields that are named here of what is at a path (JSON merge patch).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Api`] with the server's words.
+    pub fn merge(&self, path: &str, fields: &Value) -> Result<Value, Error> {
+        self.request(Method::PATCH, path, Some(fields))
+    }
+
     /// Deletes what is at a path.
     ///
     /// # Errors
@@ -121,11 +130,12 @@ impl Api {
 
     fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Error> {
         let what = format!("{method} {path}");
+        let kind = if method == Method::PATCH { "merge-patch+json" } else { "json" };
         let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header("content-type", "application/json")
+            .header("content-type", format!("application/{kind}"))
             .body(body)
             .map_err(Error::request(&what))?;
         self.runtime.block_on(self.client.request(request)).map_err(Error::api(what))

@@ -54,6 +54,8 @@ pub(super) fn api_server(address: SocketAddr, etcd: &Path, files: &Files<'_>) ->
         flag("--service-account-issuer", "https://kubernetes.default.svc"),
         flag("--service-account-key-file", &files.tokens.certificate),
         flag("--service-account-signing-key-file", &files.tokens.key),
+        // Without it a stop waits a minute for watches, which do not end by themselves.
+        flag("--shutdown-watch-termination-grace-period", "1s"),
         // An address of loopback is refused as an endpoint of the Service `kubernetes`.
         flag("--endpoint-reconciler-type", "none"),
     ]
@@ -69,6 +71,9 @@ pub(super) fn controller_manager(kubeconfig: &Path, files: &Files<'_>) -> Vec<Os
         flag("--allocate-node-cidrs", "true"),
         flag("--cluster-cidr", PODS),
         flag("--service-cluster-ip-range", SERVICES),
+        // Each asks for an account of its own at its start; by default they wait for their turn.
+        flag("--kube-api-qps", "1000"),
+        flag("--kube-api-burst", "1000"),
         // Nobody asks for their metrics, and a port is one more thing that can be taken.
         flag("--secure-port", "0"),
         flag("--leader-elect", "false"),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::arguments::{self, Files};
 use super::component::Component;
 use super::credentials::Authority;
+use super::remains::remove_after_death;
 use super::{Api, ControlPlane, address, kubeconfig};
 use crate::cgroup::Cgroup;
 use crate::folder::Folder;
@@ -54,6 +55,7 @@ impl ControlPlaneBuilder {
         require_root()?;
         let scratch = Folder::new()?;
         let cgroup = Cgroup::new()?;
+        let remains = remove_after_death(&cgroup, &scratch)?;
         let authority = Authority::new(&scratch)?;
         let address = address::free()?;
         let serving = authority.server("kube-apiserver", address.ip())?;
@@ -99,6 +101,7 @@ impl ControlPlaneBuilder {
             address,
             authority,
             admin,
+            _remains: remains,
             _cgroup: cgroup,
             scratch,
         };

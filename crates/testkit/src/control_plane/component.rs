@@ -12,8 +12,8 @@ use crate::place::Place;
 use crate::program::Program;
 use crate::{Cgroup, Error};
 
-/// How long a program may take to end when asked to: an API server answers open requests first.
-const STOP: Duration = Duration::from_secs(60);
+/// How long a program may take to end when asked to: an API server gives requests a minute.
+const STOP: Duration = Duration::from_secs(90);
 
 /// What to run, and the running program if there is one.
 #[derive(Debug)]

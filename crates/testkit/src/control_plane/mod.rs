@@ -10,6 +10,7 @@ mod credentials;
 mod etcd;
 mod kubeconfig;
 mod programs;
+mod remains;
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -23,8 +24,10 @@ use serde_json::json;
 use crate::Error;
 use crate::cgroup::Cgroup;
 use crate::folder::Folder;
+use crate::program::Program;
 
 pub use api::Api;
+pub(crate) use api::{client, code};
 pub use builder::ControlPlaneBuilder;
 
 use component::Component;
@@ -44,6 +47,7 @@ pub struct ControlPlane {
     address: SocketAddr,
     authority: Authority,
     admin: PathBuf,
+    _remains: Program,
     _cgroup: Cgroup,
     scratch: Folder,
 }
