@@ -1,9 +1,12 @@
 //! Objects as users change them.
 
+use std::net::SocketAddr;
 use std::thread;
 
+use etm_testkit::{Agent, Api};
 use serde_json::{Value, json};
 
+use crate::metrics;
 use crate::scene::{POD_PORT, PORT, Scene, address_of, addresses, service, slice};
 use crate::wait::{until, until_logged};
 
@@ -27,7 +30,7 @@ fn a_service_changes_its_type_four_ways() {
 
     let made = of_type("NodePort");
     let node_port = made["spec"]["ports"][0]["nodePort"].as_u64().expect("a node port") as u16;
-    let on_node = std::net::SocketAddr::from(([127, 0, 0, 1], node_port));
+    let on_node = SocketAddr::from(([127, 0, 0, 1], node_port));
     scene.until_members(on_node, Some(2));
     scene.until_members(cluster, Some(2));
 
@@ -37,7 +40,7 @@ fn a_service_changes_its_type_four_ways() {
     let status = status.to_string();
     let words: Vec<&str> = patch.into_iter().chain(["--type", "merge", "-p", &status]).collect();
     scene.cluster.kubectl(&words).expect("a status");
-    let balanced = std::net::SocketAddr::from(([192, 0, 2, 7], PORT));
+    let balanced = SocketAddr::from(([192, 0, 2, 7], PORT));
     scene.until_members(balanced, Some(2));
 
     let external = json!({"type": "ExternalName", "externalName": "web.example"});
@@ -83,30 +86,30 @@ fn deleted_and_made_again_under_the_same_name() {
     }
 }
 
-#[test]
-fn a_thousand_changes_in_a_row() {
-    let scene = Scene::new();
+/// Ten Services with a slice each, and an agent that has them.
+fn ten_services(scene: &Scene) -> (Vec<SocketAddr>, Agent) {
     let services: Vec<_> = (0..10).map(|i| scene.service(&format!("web-{i}"))).collect();
-    let name = |i| (format!("slice-{i}"), format!("web-{i}"));
     for i in 0..10 {
-        let (slice, service) = name(i);
-        scene.slice(&slice, &service, &addresses(1));
+        scene.slice(&format!("slice-{i}"), &format!("web-{i}"), &addresses(1));
     }
     let agent = scene.agent().start().expect("an agent");
     for service in &services {
         scene.until_members(*service, Some(1));
     }
-    // As fast as the API server takes them, on several connections.
+    (services, agent)
+}
+
+/// Changes each slice a hundred times, as fast as the API server takes it.
+fn thousand_changes(scene: &Scene) {
     thread::scope(|scope| {
         for part in 0..5 {
-            let (scene, name) = (&scene, &name);
             scope.spawn(move || {
-                let api = etm_testkit::Api::new(scene.cluster.kubeconfig()).expect("a client");
+                let api = Api::new(scene.cluster.kubeconfig()).expect("a client");
                 for change in 0..100_u8 {
                     for i in [2 * part, 2 * part + 1] {
-                        let (object, service) = name(i);
-                        let mut object: Value =
-                            slice(&object, &service, &addresses(1 + change % 50)).into();
+                        let endpoints = addresses(1 + change % 50);
+                        let object = slice(&format!("slice-{i}"), &format!("web-{i}"), &endpoints);
+                        let mut object: Value = object.into();
                         object["metadata"]["namespace"] = json!(scene.namespace);
                         api.apply(&scene.namespace, &[object]).expect("a change");
                     }
@@ -114,12 +117,33 @@ fn a_thousand_changes_in_a_row() {
             });
         }
     });
+}
+
+#[test]
+fn a_thousand_changes_one_after_the_other() {
+    let scene = Scene::new();
+    let (services, agent) = ten_services(&scene);
+    thousand_changes(&scene);
     for service in &services {
         scene.until_members(*service, Some(50));
     }
     until("every change was counted", || {
-        crate::metrics::value(&scene, "etm_change_duration_seconds_count") >= Some(1000.0)
+        metrics::value(&scene, "etm_change_duration_seconds_count") >= Some(1000.0)
     });
+    assert!(!agent.stderr().contains("ERROR"), "{}", agent.stderr());
+}
+
+#[test]
+fn a_thousand_changes_at_once() {
+    let scene = Scene::new();
+    let (services, agent) = ten_services(&scene);
+    agent.pause().expect("a stop");
+    thousand_changes(&scene);
+    assert_eq!(scene.members(services[0]), Some(1));
+    agent.resume().expect("a continuation");
+    for service in &services {
+        scene.until_members(*service, Some(50));
+    }
     assert!(!agent.stderr().contains("ERROR"), "{}", agent.stderr());
 }
 
@@ -133,7 +157,7 @@ fn what_cannot_be_programmed_is_told_until_it_is_mended() {
     let agent = scene.agent().start().expect("an agent");
     let named = format!("Service {}/bad", scene.namespace);
     until_logged(&agent, &["WARN", &named, "SCTP"]);
-    let told = |scene: &Scene| crate::metrics::page(scene, "/problems").contains(&named);
+    let told = |scene: &Scene| metrics::page(scene, "/problems").contains(&named);
     assert!(told(&scene));
     scene.delete("services", "bad");
     until_logged(&agent, &["mended", &named]);

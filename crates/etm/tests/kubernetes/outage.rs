@@ -1,14 +1,16 @@
 //! The API server goes away and comes back; the data path does not notice.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use etm_testkit::{Call, Caller};
 
+use crate::metrics;
+use crate::proxy::{Fault, Proxy};
 use crate::scene::{Scene, addresses, slice};
 use crate::wait::until_logged;
 
 #[track_caller]
-fn served(caller: &Caller, target: std::net::SocketAddr) {
+fn served(caller: &Caller, target: SocketAddr) {
     let call: Call = caller.call(target).expect("a call");
     assert!(call.answered() && call.error.is_none(), "{call:?}");
 }
@@ -48,23 +50,23 @@ fn it_comes_back_without_its_history() {
     let gone = scene.service("gone");
     scene.slice("web-1", "web", &addresses(2));
     scene.slice("web-2", "web", &addresses(3));
-    let proxy = crate::proxy::Proxy::start(scene.cluster.kubeconfig());
+    let proxy = Proxy::start(scene.cluster.kubeconfig());
     let agent = scene.agent_with(&proxy.kubeconfig(scene.state.path())).start().expect("an agent");
     scene.until_members(web, Some(3));
     assert_eq!(scene.members(gone), Some(0));
     // What happens now is compacted away before the agent can ask for it.
-    proxy.cut(crate::proxy::Fault::Status(503));
+    proxy.cut(Fault::Status(503));
     until_logged(&agent, &["WARN", "watch of endpointslices"]);
     scene.delete("endpointslices", "web-2");
     scene.delete("services", "gone");
     scene.cluster.kill_api_server().expect("an end");
     scene.cluster.compact().expect("a compaction");
     scene.cluster.start_api_server().expect("a start");
-    proxy.fault(crate::proxy::Fault::None);
+    proxy.fault(Fault::None);
     scene.until_members(web, Some(2));
     scene.until_members(gone, None);
     let refused = r#"etm_watch_errors_total{watch="endpointslices",cause="410"}"#;
-    assert!(crate::metrics::value(&scene, refused) >= Some(1.0));
+    assert!(metrics::value(&scene, refused) >= Some(1.0));
     scene.apply(slice("web-1", "web", &addresses(1)).into());
     scene.until_members(web, Some(1));
 }
@@ -86,8 +88,8 @@ fn an_agent_starts_while_it_is_down() {
     let agent = scene.agent().start().expect("an agent");
     assert!(agent.ready_line().contains("0 removed"), "{}", agent.ready_line());
     assert!(agent.stderr().contains("incomplete: the API server"), "{}", agent.stderr());
-    assert_eq!(crate::metrics::status(&scene, "/readyz"), 503);
-    assert_eq!(crate::metrics::status(&scene, "/livez"), 200);
+    assert_eq!(metrics::status(&scene, "/readyz"), 503);
+    assert_eq!(metrics::status(&scene, "/livez"), 200);
     served(&caller, web);
     assert_eq!(scene.members(gone), Some(0));
 
@@ -95,5 +97,5 @@ fn an_agent_starts_while_it_is_down() {
     scene.until_members(gone, None);
     served(&caller, web);
     until_logged(&agent, &["INFO", "complete: "]);
-    assert_eq!(crate::metrics::status(&scene, "/readyz"), 200);
+    assert_eq!(metrics::status(&scene, "/readyz"), 200);
 }

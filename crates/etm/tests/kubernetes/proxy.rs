@@ -38,6 +38,8 @@ pub(crate) enum Fault {
     NoStreams,
     /// Answered, and cut off after so many bytes, in the midst of an object.
     Cut(usize),
+    /// As [`Fault::GoneLater`], and the list that follows is cut off after so many bytes.
+    GoneAndCut(usize),
     /// Answered with nothing, and ended in good order.
     Ended,
 }
@@ -161,7 +163,7 @@ impl Shared {
         match fault {
             Fault::Status(status) => refusal(status, "by the proxy"),
             Fault::GoneAtOnce if resumes => refusal(410, "too old"),
-            Fault::GoneLater if resumes => {
+            Fault::GoneLater | Fault::GoneAndCut(_) if resumes => {
                 let event = json!({"type": "ERROR", "object": status_of(410, "too old")});
                 plain(StatusCode::OK, format!("{event}\n"))
             }
@@ -169,7 +171,7 @@ impl Shared {
                 refusal(422, "sendInitialEvents: Forbidden: the feature is off")
             }
             Fault::Ended => plain(StatusCode::OK, String::new()),
-            Fault::Cut(bytes) => self.pass_on(request, bytes).await,
+            Fault::Cut(bytes) | Fault::GoneAndCut(bytes) => self.pass_on(request, bytes).await,
             _ => self.pass_on(request, usize::MAX).await,
         }
     }

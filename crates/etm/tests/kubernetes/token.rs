@@ -4,8 +4,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use crate::metrics;
 use crate::scene::{Scene, addresses, slice};
-use crate::wait::until_logged;
+use crate::wait::{until, until_logged};
 
 /// A token of a ServiceAccount that may read what an agent reads, which ends with a Secret.
 fn token(scene: &Scene, secret: &str) -> String {
@@ -78,7 +79,7 @@ fn a_token_that_ends_is_replaced_by_the_one_in_its_file() {
     scene.cluster.start_api_server().expect("a start");
     until_logged(&agent, &["WARN", "watch of endpointslices"]);
     let refused = r#"etm_watch_errors_total{watch="endpointslices",cause="401"}"#;
-    crate::wait::until("it is refused", || crate::metrics::value(&scene, refused) >= Some(1.0));
+    until("it is refused", || metrics::value(&scene, refused) >= Some(1.0));
     scene.apply(slice("web-1", "web", &addresses(2)).into());
     assert_eq!(scene.members(web), Some(1));
     fs::write(&file, token(&scene, "two")).expect("a token");

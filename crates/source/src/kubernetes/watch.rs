@@ -1,6 +1,7 @@
 use std::{
     error::Error as _,
     fmt::Debug,
+    future,
     hash::{BuildHasher as _, RandomState},
     sync::Arc,
     time::Instant,
@@ -18,7 +19,6 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -53,8 +53,12 @@ impl<K: Kind> Watch<K> {
     }
 
     /// Waits for what comes next. Cancel safe.
-    pub(super) async fn next(&mut self) -> Option<Outcome<K>> {
-        self.events.next().await
+    pub(super) async fn next(&mut self) -> Outcome<K> {
+        match self.events.next().await {
+            Some(outcome) => outcome,
+            // A watcher has no end.
+            None => future::pending().await,
+        }
     }
 
     /// Takes in what has come already, if anything has.
@@ -65,24 +69,22 @@ impl<K: Kind> Watch<K> {
     }
 
     /// Takes in what came.
-    pub(super) fn take(&mut self, outcome: Option<Outcome<K>>, batch: &mut Batch) {
+    pub(super) fn take(&mut self, outcome: Outcome<K>, batch: &mut Batch) {
         match outcome {
-            Some(Ok(event)) => {
+            Ok(event) => {
                 self.failing = None;
                 if matches!(event, Event::Init) {
                     self.statistics.note_list();
                 }
                 self.table.take(event, Instant::now(), batch);
             }
-            Some(Err(error)) => {
+            Err(error) => {
                 self.statistics.note_error(&error);
                 // An old version is no trouble: a full list follows at once.
                 if status(&error) != Some(410) {
                     self.failing.get_or_insert_with(|| failing(K::WATCHED, &error));
                 }
             }
-            // A watcher has no end.
-            None => {}
         }
     }
 
