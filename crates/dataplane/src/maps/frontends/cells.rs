@@ -49,8 +49,14 @@ impl<M: Memory, const KEY: usize> Cells<M, KEY> {
         Self { memory, resting: None }
     }
 
+    #[cfg(test)]
     pub(super) const fn memory(&self) -> &M {
         &self.memory
+    }
+
+    /// Whether no cell has ever had a frontend.
+    pub(super) fn is_unused(&self) -> bool {
+        (0..self.memory.len()).all(|index| self.is_empty(index))
     }
 
     /// Writes a frontend; `false` where every cell in which it could be is taken.

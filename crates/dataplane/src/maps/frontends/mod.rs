@@ -1,6 +1,7 @@
 //! `SERVICES4` and `SERVICES6` as one map.
 
 mod cells;
+mod family;
 mod resting;
 #[cfg(test)]
 mod tests;
@@ -10,19 +11,16 @@ use std::{collections::BTreeMap, path::Path, time::Instant};
 use etm_abi::{Frontend, ServiceCell4, ServiceCell6, ServiceKey4, ServiceKey6};
 use etm_model::FrontendKey;
 
-use self::cells::Cells;
+use self::family::Family;
 use crate::{
     error::MapError,
-    maps::{
-        Mapped,
-        encode::{Key, frontend4, frontend6, key},
-    },
+    maps::encode::{Key, frontend4, frontend6, key},
 };
 
 /// Every frontend of both families.
 pub(crate) struct Frontends {
-    v4: Cells<Mapped<ServiceCell4>, 1>,
-    v6: Cells<Mapped<ServiceCell6>, 3>,
+    v4: Family<ServiceCell4, 1>,
+    v6: Family<ServiceCell6, 3>,
 }
 
 const V4: &str = "SERVICES4";
@@ -30,23 +28,20 @@ const V6: &str = "SERVICES6";
 
 impl Frontends {
     pub(crate) fn open(directory: &Path) -> Result<Self, MapError> {
-        Ok(Self {
-            v4: Cells::new(Mapped::open(directory, V4)?),
-            v6: Cells::new(Mapped::open(directory, V6)?),
-        })
+        Ok(Self { v4: Family::open(directory, V4)?, v6: Family::open(directory, V6)? })
     }
 
     /// How many frontends each family can hold; the arrays have two cells for each.
     pub(crate) const fn limit(&self) -> u32 {
-        self.v4.memory().len() / 2
+        self.v4.len() / 2
     }
 
     /// Replaces a frontend as a whole: callers are led by the old one or by the new one.
     pub(crate) fn set(&mut self, frontend: &FrontendKey, value: &Frontend) -> Result<(), MapError> {
         let now = Instant::now();
         let (done, name) = match key(frontend) {
-            Some(Key::V4(key)) => (self.v4.set(key.hash(), key.0, value, now), V4),
-            Some(Key::V6(key)) => (self.v6.set(key.hash(), key.0, value, now), V6),
+            Some(Key::V4(key)) => (self.v4.set(key.hash(), key.0, value, now)?, V4),
+            Some(Key::V6(key)) => (self.v6.set(key.hash(), key.0, value, now)?, V6),
             None => return Ok(()),
         };
         if done { Ok(()) } else { Err(MapError::Crowded { name, key: *frontend }) }
