@@ -96,7 +96,7 @@ impl Killed {
     }
 }
 
-const COMPARED: [&str; 2] = ["INFO", "complete: every file is mended or removed"];
+const COMPARED: [&str; 2] = ["INFO", "complete: all that was not known is read"];
 
 #[test]
 fn a_service_whose_file_is_broken_serves_on_and_follows_it_once_mended() {
