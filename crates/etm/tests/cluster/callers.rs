@@ -88,8 +88,8 @@ fn in_every_class_with_either_driver() {
         let node = Caller::new(&covered.own(), Protocol::Tcp);
         let callers: Vec<_> = pods.iter().map(|pod| caller(pod, "main")).collect();
         let address = balanced();
-        for allowed in 0..3 {
-            balance(&scene, covered, address, &pods[allowed].addresses[..1]);
+        for (allowed, pod) in pods.iter().enumerate().take(3) {
+            balance(&scene, covered, address, &pod.addresses[..1]);
             let served: Vec<_> = callers.iter().map(|caller| is_served(caller, address)).collect();
             let expected: Vec<_> = (0..4).map(|at| at == allowed).collect();
             assert_eq!(served, expected, "{driver:?}");
