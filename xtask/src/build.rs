@@ -50,8 +50,13 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
 /// that whoever pressed Ctrl-C waits until it has removed what it made.
 pub(crate) fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     prepare(workspace)?;
+    let cluster = arguments.iter().any(|argument| argument.contains("cluster"));
+    let assets = cluster.then(|| setup::control_plane(workspace)).transpose()?;
     optimized(workspace, "demo", "--examples")?;
     let mut cargo = workspace.cargo();
+    if let Some(assets) = assets {
+        cargo.env(setup::ASSETS, assets);
+    }
     cargo
         .args(["run", "--quiet", "--profile", "demo", "-p", "etm", "--example", "demo", "--"])
         .args(arguments)
