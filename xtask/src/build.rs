@@ -64,6 +64,19 @@ pub(crate) fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
     Err(cargo.exec()).context("run the demo")
 }
 
+/// `practice`: a cluster to practise on. It takes the place of this process, as the demo does.
+pub(crate) fn practice(workspace: &Workspace) -> Result<ExitCode> {
+    prepare(workspace)?;
+    let assets = setup::control_plane(workspace)?;
+    optimized(workspace, "demo", "--examples")?;
+    let mut cargo = workspace.cargo();
+    cargo
+        .args(["run", "--quiet", "--profile", "demo", "-p", "etm", "--example", "practice"])
+        .env("PATH", search_path())
+        .env(setup::ASSETS, assets);
+    Err(cargo.exec()).context("run the cluster")
+}
+
 /// `bench [ARGS...]`: the datapath bench; it writes `target/bench/datapath.json`.
 pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     prepare(workspace)?;

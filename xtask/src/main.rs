@@ -23,6 +23,7 @@ cargo xtask VERB
   build [--release]  the kernel programs, then every binary
   test [FILTER...]   set up, build, then test; FILTER as `cargo test` takes it
   demo [ARGS...]     set up, build, then run the demo
+  practice           set up, build, then run a cluster to practise on
   bench [ARGS...]    set up, build, then run the datapath bench
   lint               formatting, clippy with warnings denied, licences and duplicates
   ci                 lint, then test
@@ -61,6 +62,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "build" => build::build(&workspace, rest),
         "test" => build::test(&workspace, rest),
         "demo" => build::demo(&workspace, rest),
+        "practice" => build::practice(&workspace),
         "bench" => build::bench(&workspace, rest),
         "lint" => lint::run(&workspace).map(|()| ExitCode::SUCCESS),
         "ci" => {
