@@ -126,7 +126,7 @@ const fn mix(word: u64) -> u32 {
 pub struct ServiceCell4 {
     /// [`ServiceKey4`].
     pub key: [u64; 1],
-    /// [`Target`].
+    /// [`crate::Target`].
     pub target: u64,
     /// The rest.
     pub owner: Owner,
@@ -139,7 +139,7 @@ pod!(ServiceCell4, 32, 32);
 pub struct ServiceCell6 {
     /// [`ServiceKey6`].
     pub key: [u64; 3],
-    /// [`Target`].
+    /// [`crate::Target`].
     pub target: u64,
     /// The rest.
     pub owner: Owner,
