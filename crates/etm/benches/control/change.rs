@@ -15,6 +15,9 @@ use crate::{cluster::Change, writers};
 /// A change that has not come by then, counted from the last one that has, never will.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// For the writers to connect.
+const LEAD: Duration = Duration::from_millis(500);
+
 /// What became of a change.
 pub(crate) struct Sample {
     pub(crate) sent: Instant,
@@ -44,7 +47,7 @@ pub(crate) fn make(
     pace: Duration,
     watch: impl FnOnce(&AtomicUsize) -> anyhow::Result<Vec<Option<Instant>>>,
 ) -> anyhow::Result<Vec<Sample>> {
-    let begun = Instant::now();
+    let begun = Instant::now() + LEAD;
     let started = AtomicUsize::new(0);
     let (times, seen) = thread::scope(|scope| {
         let writers = scope.spawn(|| {

@@ -77,6 +77,7 @@ pub(crate) fn measure(
     let programming = quick.mean() * 1e3;
     results.tell(format!("{name}: cause to kernel, mean, 100/s"), programming, "ms");
     tell_seen(name, &samples, "100/s", results);
+    sleep(PAUSE);
     let (samples, single) = changes(proxy, kubeconfig, cluster.changes(size.single), PAUSE)?;
     let single = single.mean() * 1e3;
     results.tell(format!("{name}: cause to kernel, mean, single changes"), single, "ms");
