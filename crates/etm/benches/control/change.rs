@@ -33,6 +33,11 @@ impl Sample {
         Some(self.seen?.saturating_duration_since(self.answered).as_secs_f64() * 1e3)
     }
 
+    /// Milliseconds from before it is sent until the kernel has it.
+    pub(crate) fn after_cause(&self) -> Option<f64> {
+        Some(self.seen?.saturating_duration_since(self.sent).as_secs_f64() * 1e3)
+    }
+
     /// Milliseconds until the API server's answer.
     pub(crate) fn answer(&self) -> f64 {
         self.answered.duration_since(self.sent).as_secs_f64() * 1e3

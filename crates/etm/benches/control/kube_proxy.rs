@@ -15,11 +15,20 @@ use crate::{
     cluster::{Change, Cluster, PODS},
     metrics::Metrics,
     proxy::{self, Outcome, Proxy},
-    results::Results,
+    results::{Budget, Results},
     rules::Rules,
 };
 
 const SYNC: &str = "kubeproxy_sync_proxy_rules_duration_seconds";
+
+/// Those of its writes that were of all rules, not of the changed ones.
+const WHOLE: &str = "kubeproxy_sync_full_proxy_rules_duration_seconds_count";
+
+/// Writes that the kernel refused.
+const FAILURES: [&str; 2] = [
+    "kubeproxy_sync_proxy_rules_nftables_sync_failures_total",
+    "kubeproxy_sync_proxy_rules_iptables_restore_failures_total",
+];
 
 /// For its first rules; with iptables they take it minutes.
 const START: Duration = Duration::from_secs(600);
@@ -56,11 +65,23 @@ pub(crate) fn measure(
     let what = format!("{}: cold start, from exec to its first rules", follower.name);
     results.tell(what, started.elapsed().as_secs_f64(), "s");
     sleep(SETTLED);
-    let before = follower.metrics()?.histogram(SYNC)?;
+    let before = follower.metrics()?;
     let outcome = proxy::measure(&follower, control_plane.kubeconfig(), cluster, size, results)?;
-    let syncs = follower.metrics()?.histogram(SYNC)?.since(&before);
+    let after = follower.metrics()?;
+    let syncs = after.histogram(SYNC)?.since(&before.histogram(SYNC)?);
     let what = format!("{}: one write of rules, mean", follower.name);
     results.tell(what, syncs.mean() * 1e3, "ms");
+    results.tell(format!("{}: writes of rules", follower.name), syncs.count, "times");
+    // Where there are any, the figures are those of something that is broken.
+    let failed: f64 = FAILURES.iter().map(|name| after.value(name)).sum();
+    results.judge(
+        format!("{}: writes that failed", follower.name),
+        failed,
+        "times",
+        Budget::AtMost(0.0),
+    );
+    let whole = after.value(WHOLE) - before.value(WHOLE);
+    results.tell(format!("{}: writes of all rules", follower.name), whole, "times");
     results.tell(format!("{}: memory, peak", follower.name), outcome.peak, "MiB");
     Ok(outcome)
 }

@@ -16,7 +16,7 @@ use crate::{
     cpu, memory,
     metrics::{Histogram, Metrics},
     results::Results,
-    statistics::{median, quantile},
+    statistics::{mean, median, quantile},
 };
 
 /// Changes in quick succession come this far apart: 100 a second.
@@ -72,13 +72,13 @@ pub(crate) fn measure(
 ) -> anyhow::Result<Outcome> {
     let name = proxy.name();
     let before = cpu::seconds(proxy.process())?;
-    let (samples, quick) = changes(proxy, kubeconfig, cluster.changes(size.changes), PACE)?;
+    let (samples, quick) = changes(proxy, kubeconfig, &cluster.changes(size.changes), PACE)?;
     let spent = cpu::seconds(proxy.process())? - before;
     let programming = quick.mean() * 1e3;
     results.tell(format!("{name}: cause to kernel, mean, 100/s"), programming, "ms");
     tell_seen(name, &samples, "100/s", results);
     sleep(PAUSE);
-    let (samples, single) = changes(proxy, kubeconfig, cluster.changes(size.single), PAUSE)?;
+    let (samples, single) = changes(proxy, kubeconfig, &cluster.changes(size.single), PAUSE)?;
     let single = single.mean() * 1e3;
     results.tell(format!("{name}: cause to kernel, mean, single changes"), single, "ms");
     tell_seen(name, &samples, "single changes", results);
@@ -93,13 +93,13 @@ pub(crate) fn measure(
 fn changes(
     proxy: &dyn Proxy,
     kubeconfig: &Path,
-    changes: Vec<Change>,
+    changes: &[Change],
     pace: Duration,
 ) -> anyhow::Result<(Vec<Sample>, Histogram)> {
     let told = || proxy.metrics()?.histogram(proxy.programming());
     let before = told()?;
-    let watch = |started: &AtomicUsize| proxy.watch(&changes, started);
-    let samples = change::make(kubeconfig, &changes, pace, watch)?;
+    let watch = |started: &AtomicUsize| proxy.watch(changes, started);
+    let samples = change::make(kubeconfig, changes, pace, watch)?;
     let begun = Instant::now();
     loop {
         let since = told()?.since(&before);
@@ -115,10 +115,12 @@ fn changes(
 fn tell_seen(name: &str, samples: &[Sample], pace: &str, results: &mut Results) {
     let answer = median(samples.iter().map(Sample::answer));
     results.tell(format!("{name}: the API server's answer, p50, {pace}"), answer, "ms");
+    let whole: Vec<f64> = samples.iter().filter_map(Sample::after_cause).collect();
     let seen: Vec<f64> = samples.iter().filter_map(Sample::after_answer).collect();
     if seen.is_empty() {
         return;
     }
+    results.tell(format!("{name}: cause to kernel, mean as seen, {pace}"), mean(&whole), "ms");
     for (word, share) in [("p50", 0.5), ("p99", 0.99), ("longest", 1.0)] {
         let value = quantile(seen.iter().copied(), share);
         results.tell(format!("{name}: answer to kernel, {word}, {pace}"), value, "ms");
