@@ -24,7 +24,8 @@ cargo xtask VERB
   test [FILTER...]   set up, build, then test; FILTER as `cargo test` takes it
   demo [ARGS...]     set up, build, then run the demo
   practice           set up, build, then run a cluster to practise on
-  bench [ARGS...]    set up, build, then run the datapath bench
+  bench [NAME] [ARGS...]
+                     set up, build, then run the benches, or one: datapath, control
   lint               formatting, clippy with warnings denied, licences and duplicates
   ci                 lint, then test
   clean              remove what was built

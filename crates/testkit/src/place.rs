@@ -1,8 +1,14 @@
 //! Where a process runs: in which network namespace, in which cgroup.
 
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::cgroup::Cgroup;
 use crate::ip;
@@ -53,6 +59,28 @@ impl Place {
         let mut command = Command::new(words[0]);
         command.args(&words[1..]);
         command
+    }
+
+    /// Makes something in this place's network: a socket stays in the network that it was made in.
+    ///
+    /// # Errors
+    ///
+    /// Where the network cannot be entered, and those of the work itself.
+    pub fn in_network<T: Send>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send,
+    ) -> io::Result<T> {
+        let path = self.namespace_path();
+        // The thread that goes there does not come back.
+        let there = move || {
+            if let Some(path) = path {
+                let network = File::open(path)?;
+                move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
+            }
+            work()
+        };
+        thread::scope(|scope| scope.spawn(there).join())
+            .unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))
     }
 
     /// The path of the network namespace, for what enters it by itself.

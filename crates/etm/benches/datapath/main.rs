@@ -7,18 +7,18 @@
 
 mod client;
 mod cluster;
+#[path = "../results/memory.rs"]
+mod memory;
 mod netfilter;
+#[path = "../results/mod.rs"]
 mod results;
 mod sections;
 mod server;
 mod stage;
+#[path = "../results/statistics.rs"]
 mod statistics;
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Instant,
-};
+use std::{process::ExitCode, time::Instant};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -93,13 +93,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     drop(stage);
 
     results.print();
-    let path = output();
-    results.write(&path)?;
+    let path = results.write("datapath")?;
     println!("{} in {:.0} s", path.display(), started.elapsed().as_secs_f64());
     Ok(if results.hold() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// In the tree, wherever cargo's target directory may be.
-fn output() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench/datapath.json")
 }

@@ -29,6 +29,7 @@ use crate::program::Program;
 pub use api::Api;
 pub(crate) use api::{client, code};
 pub use builder::ControlPlaneBuilder;
+pub(crate) use programs::program;
 
 use component::Component;
 use credentials::Authority;
@@ -146,7 +147,7 @@ impl ControlPlane {
     ///
     /// [`Error::Command`] with the words of kubectl.
     pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> Result<String, Error> {
-        let mut command = Command::new(programs::program("kubectl")?);
+        let mut command = Command::new(program("kubectl")?);
         command
             .args(arguments)
             .env("KUBECONFIG", &self.admin)

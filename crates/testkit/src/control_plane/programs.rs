@@ -10,7 +10,7 @@ const ASSETS: &str = "KUBEBUILDER_ASSETS";
 
 /// A program of the folder that the user names, else of the one that `cargo xtask test` links
 /// beside the build.
-pub(super) fn program(name: &str) -> Result<PathBuf, Error> {
+pub(crate) fn program(name: &str) -> Result<PathBuf, Error> {
     let folders = match env::var_os(ASSETS) {
         Some(folder) => vec![PathBuf::from(folder)],
         None => links()?,

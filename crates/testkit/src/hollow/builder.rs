@@ -9,10 +9,10 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::kubelet::Kubelet;
 use super::layout::Layout;
-use super::{Board, CgroupDriver, HollowNode, door, registration};
+use super::{Board, CgroupDriver, HollowNode, registration};
 use crate::control_plane::client;
 use crate::node::Node;
-use crate::{Api, ControlPlane, Error, Fabric};
+use crate::{Api, ControlPlane, Error, Fabric, door};
 
 /// Describes a hollow node; [`start`](HollowNodeBuilder::start) runs it.
 #[derive(Debug)]

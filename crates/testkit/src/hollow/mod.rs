@@ -3,7 +3,6 @@
 
 mod builder;
 mod container;
-mod door;
 mod kubelet;
 mod layout;
 mod orders;

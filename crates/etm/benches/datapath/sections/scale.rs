@@ -1,19 +1,19 @@
 //! 10,000 Services with 10 endpoints each: cold start, changes, memory.
 
 use std::{
-    fs,
     net::SocketAddr,
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use etm_dataplane::View;
 use etm_model::{FrontendKey, Listener, Protocol};
 use etm_testkit::{Agent, BpfDir, Cgroup, Manifests, binary};
 
 use crate::{
     cluster::{Cluster, Service},
+    memory,
     results::{Budget, Results},
     statistics::quantile,
 };
@@ -59,10 +59,10 @@ pub(super) fn measure(results: &mut Results) -> anyhow::Result<()> {
     let what = format!("file written to map, longest of {CHANGES}, {at}");
     results.judge(what, quantile(1.0), "ms", Budget::AtMost(20.0));
 
-    let peak = resident(&agent, "VmHWM:")? / MEBIBYTE;
+    let peak = memory::peak(agent.id())?;
     let what = format!("agent memory, peak, {at}");
     results.judge(what, peak, "MiB", Budget::AtMost(150.0));
-    let now = resident(&agent, "VmRSS:")? / MEBIBYTE;
+    let now = memory::now(agent.id())?;
     results.tell(format!("agent memory, {at}"), now, "MiB");
     let maps: u64 = view.map_usage()?.iter().map(|map| map.bytes).sum();
     let what = "kernel maps at their default sizes";
@@ -118,12 +118,4 @@ fn changes(cluster: &Cluster, manifests: &Manifests, view: &View) -> anyhow::Res
 
 fn key(address: SocketAddr) -> FrontendKey {
     FrontendKey { ip: address.ip(), listener: Listener::Port(address.port(), Protocol::Tcp) }
-}
-
-/// A figure of the agent's memory, in bytes.
-fn resident(agent: &Agent, field: &str) -> anyhow::Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", agent.id()))?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field));
-    let kibibytes: f64 = line.context("no such field")?.trim().trim_end_matches(" kB").parse()?;
-    Ok(kibibytes * 1024.0)
 }

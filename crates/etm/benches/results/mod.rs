@@ -1,6 +1,10 @@
 //! What was measured, against its budget: a table for people, JSON for machines.
 
-use std::{fs, io::IsTerminal as _, path::Path};
+use std::{
+    fs,
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use comfy_table::{Cell, CellAlignment, Color, Table, presets};
@@ -49,7 +53,7 @@ struct Machine {
 
 #[derive(Debug, Serialize)]
 struct Document<'a> {
-    name: &'static str,
+    name: &'a str,
     machine: Machine,
     results: &'a [Figure],
 }
@@ -110,16 +114,21 @@ impl Results {
         println!("{table}");
     }
 
-    /// Writes the JSON.
-    pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
+    /// Writes the JSON of a bench to the tree, wherever cargo's target directory may be, and says
+    /// where.
+    pub(crate) fn write(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../target/bench")
+            .join(format!("{name}.json"));
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
         let cpus = std::thread::available_parallelism()?.get();
         let machine = Machine { kernel, cpus };
-        let document = Document { name: "datapath", machine, results: &self.0 };
+        let document = Document { name, machine, results: &self.0 };
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
         }
         let text = serde_json::to_string_pretty(&document)?;
-        fs::write(path, text + "\n").with_context(|| format!("write {}", path.display()))
+        fs::write(&path, text + "\n").with_context(|| format!("write {}", path.display()))?;
+        Ok(path)
     }
 }
