@@ -2,11 +2,29 @@
 
 use anyhow::Context as _;
 use etm_dataplane::OpenError;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::DetachArgs;
 
 pub(crate) fn run(arguments: &DetachArgs) -> anyhow::Result<()> {
+    if !arguments.stay {
+        return detach(arguments);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // From here on it ends as it should whenever it is told to.
+        let mut terminate = ending(SignalKind::terminate())?;
+        let mut interrupt = ending(SignalKind::interrupt())?;
+        detach(arguments)?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        Ok(())
+    })
+}
+
+fn detach(arguments: &DetachArgs) -> anyhow::Result<()> {
     let pin = &arguments.pin.pin;
     match etm_dataplane::detach(pin) {
         Ok(detached) => println!(
@@ -21,23 +39,9 @@ pub(crate) fn run(arguments: &DetachArgs) -> anyhow::Result<()> {
         }
         Err(error) => return Err(error.into()),
     }
-    if arguments.stay { stay() } else { Ok(()) }
+    Ok(())
 }
 
-/// Waits for SIGTERM or SIGINT.
-fn stay() -> anyhow::Result<()> {
-    let wait = async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        anyhow::Ok(())
-    };
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .and_then(|runtime| Ok(runtime.block_on(wait)))
-        .context("could not wait")?
+fn ending(kind: SignalKind) -> anyhow::Result<Signal> {
+    signal(kind).context("could not wait for signals")
 }

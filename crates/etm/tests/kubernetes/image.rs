@@ -16,13 +16,10 @@ pub(crate) struct Image {
     container: String,
 }
 
-/// `target/image`, where `cargo xtask test` puts a static `etm`.
+/// The folder with a static `etm` alone.
 fn context() -> PathBuf {
-    let this = std::env::current_exe().expect("this program's path");
-    // target/PROFILE/deps/NAME
-    let folder = this.ancestors().nth(3).expect("a target folder").join("image");
-    assert!(folder.join("etm").is_file(), "no static etm: `cargo xtask test` builds it");
-    folder
+    let folder = shipped::beside_build("image/etm");
+    folder.parent().expect("a folder").to_owned()
 }
 
 impl Image {

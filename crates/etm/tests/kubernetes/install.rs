@@ -11,7 +11,7 @@ use crate::shipped;
 
 const DAEMON_SET: &str = "daemonset/etm-agent";
 
-fn etm(arguments: &[&str], kubeconfig: Option<&Path>) -> Output {
+pub(crate) fn etm(arguments: &[&str], kubeconfig: Option<&Path>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_etm"));
     command.arg("install").args(arguments).env_remove("KUBECONFIG");
     if let Some(kubeconfig) = kubeconfig {
@@ -20,7 +20,7 @@ fn etm(arguments: &[&str], kubeconfig: Option<&Path>) -> Output {
     command.output().expect("etm runs")
 }
 
-fn printed(output: &Output) -> String {
+pub(crate) fn printed(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, reason = "a test fails by panicking, in its scene as well")]
 
 mod callers;
+mod chart;
 mod container;
 mod faults;
 mod forward;

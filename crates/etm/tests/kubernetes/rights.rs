@@ -127,11 +127,11 @@ fn misses(rights: &[(Value, String, Vec<String>)], verb: &str, resource: &str) {
     let watch = watch_of(resource);
     until(&format!("{verb} of {resource} is missed"), || !refused(&scene).is_empty());
     assert_eq!(refused(&scene), [watch], "without {verb} of {resource}");
-    let problems = metrics::page(&scene, "/problems");
-    assert!(
-        problems.contains(&format!("watch of {watch}")) || problems.contains("403"),
-        "{problems}"
-    );
+    let told = format!("watch of {watch}");
+    until(&told, || {
+        let problems = metrics::page(&scene, "/problems");
+        problems.contains(&told) && problems.contains("403")
+    });
 }
 
 #[test]

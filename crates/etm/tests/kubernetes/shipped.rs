@@ -16,6 +16,15 @@ pub(crate) fn folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(name)
 }
 
+/// What `cargo xtask test` puts beside the build.
+pub(crate) fn beside_build(name: &str) -> PathBuf {
+    let this = std::env::current_exe().expect("this program's path");
+    // target/PROFILE/deps/NAME
+    let path = this.ancestors().nth(3).expect("a target folder").join(name);
+    assert!(path.is_file(), "no {}: `cargo xtask test` makes it", path.display());
+    path
+}
+
 /// The objects of `deploy/kustomize`.
 pub(crate) fn objects(cluster: &ControlPlane) -> Vec<Value> {
     let folder = folder("kustomize");
