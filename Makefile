@@ -2,7 +2,7 @@
 # sure that there is a cargo to run it with. ARGS passes further arguments.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo practice bench lint clean
+.PHONY: help setup build image test demo practice bench lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,6 +12,9 @@ setup: ## get this machine ready: packages, BPF toolchain, mounts
 
 build: ## the kernel programs and the etm binary
 	@hack/bootstrap build $(ARGS)
+
+image: ## a container image with nothing but a static etm, to target/image/etm.tar
+	@hack/bootstrap image $(ARGS)
 
 test: ## set up, build and test on the real kernel
 	@hack/bootstrap test $(ARGS)

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 
 use crate::bpf;
+use crate::image::static_binary;
 use crate::process::{exit_code, run, search_path};
 use crate::setup;
 use crate::workspace::Workspace;
@@ -33,7 +34,9 @@ pub(crate) fn build(workspace: &Workspace, arguments: &[String]) -> Result<ExitC
 /// `test [FILTER...]`: everything the tests need, then cargo's own output.
 pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     prepare(workspace)?;
-    let assets = setup::control_plane(workspace)?;
+    let assets = setup::for_tests(workspace)?;
+    // Before the others, since it leaves its `etm` where theirs belongs.
+    static_binary(workspace, "dev")?;
     // Tests start the programs of other packages, which `cargo test` does not build. Asking for
     // the tests as well gives the very dependencies that they will be built with.
     run(workspace.cargo().args(["build", "--workspace", "--bins", "--tests"]))?;

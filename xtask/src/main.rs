@@ -3,6 +3,7 @@
 
 mod bpf;
 mod build;
+mod image;
 mod lint;
 mod process;
 mod setup;
@@ -19,8 +20,10 @@ cargo xtask VERB
 
   setup              get this machine ready: packages, BPF toolchain, bpf-linker, mounts
   control-plane      build a Kubernetes control plane for the tests, once
+  helm               build Helm for the tests, once
   bpf                build the kernel programs to target/bpf/etm.o
   build [--release]  the kernel programs, then every binary
+  image [PROFILE]    an image with nothing but a static etm, to target/image/etm.tar
   test [FILTER...]   set up, build, then test; FILTER as `cargo test` takes it
   demo [ARGS...]     set up, build, then run the demo
   practice           set up, build, then run a cluster to practise on
@@ -55,12 +58,14 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         }
         "setup" => setup::run(&workspace).map(|_| ExitCode::SUCCESS),
         "control-plane" => setup::control_plane(&workspace).map(|_| ExitCode::SUCCESS),
+        "helm" => setup::helm(&workspace).map(|()| ExitCode::SUCCESS),
         "bpf" => {
             let toolchain = setup::toolchain(&workspace)?;
             bpf::build(&workspace, &toolchain)?;
             Ok(ExitCode::SUCCESS)
         }
         "build" => build::build(&workspace, rest),
+        "image" => image::image(&workspace, rest),
         "test" => build::test(&workspace, rest),
         "demo" => build::demo(&workspace, rest),
         "practice" => build::practice(&workspace),

@@ -20,6 +20,8 @@ pub(crate) enum Verb {
     Get(GetArgs),
     /// Take the programs off their hooks and remove everything pinned.
     Detach(DetachArgs),
+    /// Print what a cluster needs to run the agent on each node, or apply it.
+    Install(InstallArgs),
 }
 
 /// Where the data path is pinned.
@@ -157,4 +159,49 @@ pub(crate) enum Output {
 pub(crate) struct DetachArgs {
     #[command(flatten)]
     pub(crate) pin: PinArgs,
+
+    /// Stay until told to stop, and take it that nothing may be pinned: as a Pod of a DaemonSet.
+    #[arg(long)]
+    pub(crate) stay: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct InstallArgs {
+    /// Put the objects into the cluster, instead of printing them.
+    #[arg(long)]
+    pub(crate) apply: bool,
+
+    /// Remove the objects from the cluster, but for the namespace; what is pinned on the nodes
+    /// stays and works until --detach.
+    #[arg(long, conflicts_with_all = ["apply", "detach"])]
+    pub(crate) remove: bool,
+
+    /// Detach on each node, instead of running the agent: to be applied before --remove.
+    #[arg(long)]
+    pub(crate) detach: bool,
+
+    /// Namespace of the agent [default: etm-system].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+
+    /// Image with this program [default: localhost/etm with this version].
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) image: Option<String>,
+
+    /// Addresses of API servers that each agent tries before any other.
+    #[arg(long, value_name = "HOST:PORT,...", value_delimiter = ',')]
+    pub(crate) api_server: Vec<String>,
+
+    /// What becomes of a connection to a Service's address on a port that it does not have.
+    #[arg(long, value_name = "WHAT", default_value = "pass")]
+    pub(crate) unknown_port: UnknownPort,
+
+    /// How to reach the cluster [default: $KUBECONFIG, then ~/.kube/config, then a Pod's service
+    /// account].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Context of the kubeconfig [default: its current one].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
 }

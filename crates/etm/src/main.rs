@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod detach;
 mod get;
+mod install;
 mod logging;
 mod metrics;
 mod state;
@@ -34,5 +35,6 @@ fn run() -> anyhow::Result<()> {
         Verb::Agent(arguments) => agent::run(*arguments),
         Verb::Get(arguments) => get::run(&arguments),
         Verb::Detach(arguments) => detach::run(&arguments),
+        Verb::Install(arguments) => install::run(arguments),
     }
 }

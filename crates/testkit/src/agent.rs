@@ -24,6 +24,7 @@ const STOP: Duration = Duration::from_secs(60);
 pub struct AgentBuilder {
     etm: PathBuf,
     place: Place,
+    through: Vec<OsString>,
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
 }
@@ -73,6 +74,13 @@ impl AgentBuilder {
         Self { place: place.clone(), ..self }
     }
 
+    /// Starts it by way of another program, which is given its path and its arguments after these
+    /// words and becomes it in the end.
+    #[must_use]
+    pub fn through<W: Into<OsString>>(self, words: impl IntoIterator<Item = W>) -> Self {
+        Self { through: words.into_iter().map(Into::into).collect(), ..self }
+    }
+
     /// Starts it and waits for its ready line.
     ///
     /// # Errors
@@ -81,7 +89,15 @@ impl AgentBuilder {
     pub fn start(&self) -> Result<Agent, Error> {
         // A cgroup of its own, so that an agent left behind by a killed test is swept.
         let own = Cgroup::new()?;
-        let mut command = self.place.within(&own).command(&self.etm);
+        let place = self.place.within(&own);
+        let mut command = match self.through.split_first() {
+            None => place.command(&self.etm),
+            Some((program, words)) => {
+                let mut command = place.command(program);
+                command.args(words).arg(&self.etm);
+                command
+            }
+        };
         command.arg("agent").args(&self.arguments).envs(self.environment.iter().cloned());
         let mut program = Program::start("etm agent", command)?;
         let ready = program.ready(START)?;
@@ -104,6 +120,7 @@ impl Agent {
         AgentBuilder {
             etm: etm.into(),
             place: Place::host(),
+            through: Vec::new(),
             arguments: Vec::new(),
             environment: Vec::new(),
         }

@@ -2,11 +2,15 @@
 
 mod control_plane;
 mod go;
+mod go_tools;
+mod helm;
 mod linker;
 mod lint_tools;
 mod mounts;
 mod packages;
 mod toolchain;
+
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
@@ -14,6 +18,7 @@ use crate::step::{Outcome, step};
 use crate::workspace::Workspace;
 
 pub(crate) use control_plane::{ASSETS, control_plane};
+pub(crate) use helm::helm;
 pub(crate) use lint_tools::lint_tools;
 pub(crate) use toolchain::Toolchain;
 
@@ -27,6 +32,12 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("setpriv", "util-linux"),
     ("python3", "python3"),
 ];
+
+/// Programs that only tests start.
+const TEST_PROGRAMS: &[(&str, &str)] = &[("buildah", "buildah"), ("capsh", "libcap2-bin")];
+
+/// What builds images.
+const IMAGE_PROGRAMS: &[(&str, &str)] = &[("buildah", "buildah")];
 
 /// The whole set-up; returns the toolchain for the kernel programs.
 pub(crate) fn run(workspace: &Workspace) -> Result<Toolchain> {
@@ -49,6 +60,18 @@ pub(crate) fn toolchain(workspace: &Workspace) -> Result<Toolchain> {
         Ok(((), outcome, detail))
     })?;
     Ok(toolchain)
+}
+
+/// What tests need beyond the set-up; returns the folder of the control plane's programs.
+pub(crate) fn for_tests(workspace: &Workspace) -> Result<PathBuf> {
+    step("test packages", |progress| packages::provide_programs(TEST_PROGRAMS, progress))?;
+    helm(workspace)?;
+    control_plane(workspace)
+}
+
+/// What it takes to build an image.
+pub(crate) fn for_images() -> Result<()> {
+    step("image packages", |progress| packages::provide_programs(IMAGE_PROGRAMS, progress))
 }
 
 /// The outcome of a step that may have had something to do.

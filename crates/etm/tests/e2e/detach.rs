@@ -1,10 +1,13 @@
 //! `etm detach` removes everything, and only when no agent runs.
 
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 
 use etm_testkit::Protocol;
+use rustix::process::{Pid, Signal, kill_process};
 
-use crate::scene::{PORT, Scene, UNHANDLED, VIP4, assert_served};
+use crate::scene::{ETM, PORT, Scene, UNHANDLED, VIP4, assert_served};
 
 fn said(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
@@ -80,4 +83,26 @@ fn what_others_pinned_stays() {
     let expected = format!("error: no etm data path is pinned in {}: ", scene.pin().display());
     assert!(said(&nothing).starts_with(&expected), "{}", said(&nothing));
     assert!(others.exists());
+}
+
+#[test]
+fn as_a_pod_it_stays_and_may_be_started_again() {
+    let scene = Scene::new();
+    let _pods = scene.web(&["web-0"]);
+    scene.start().stop().expect("an end");
+    for first in ["detached 9 hooks", "nothing is pinned in"] {
+        let mut child = Command::new(ETM)
+            .args(["detach", "--stay", "--pin"])
+            .arg(scene.pin())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("etm runs");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        assert!(line.starts_with(first), "{line}");
+        assert_eq!(child.try_wait().expect("a child"), None);
+        kill_process(Pid::from_child(&child), Signal::TERM).expect("a signal");
+        assert!(child.wait().expect("an end").success());
+    }
 }

@@ -14,16 +14,8 @@ pub(crate) struct Forward {
 
 impl Forward {
     pub(crate) fn start(node: &Node, to: SocketAddr) -> Self {
-        let path = node.place().namespace_path().expect("a namespace");
         let address = (node.ipv4(), 0);
-        // A socket belongs to the network of the thread that makes it.
-        let listener = thread::spawn(move || {
-            let namespace = std::fs::File::open(path).expect("a namespace");
-            let kind = Some(LinkNameSpaceType::Network);
-            move_into_link_name_space(std::os::fd::AsFd::as_fd(&namespace), kind).expect("entry");
-            TcpListener::bind(address).expect("a port")
-        });
-        let listener = listener.join().expect("a listener");
+        let listener = within(node, move || TcpListener::bind(address).expect("a port"));
         let address = listener.local_addr().expect("an address");
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -39,6 +31,21 @@ impl Forward {
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
+}
+
+/// Makes a socket in the network of a node: it belongs to that of the thread that makes it.
+pub(crate) fn within<T: Send + 'static>(
+    node: &Node,
+    make: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let path = node.place().namespace_path().expect("a namespace");
+    let made = thread::spawn(move || {
+        let namespace = std::fs::File::open(path).expect("a namespace");
+        let kind = Some(LinkNameSpaceType::Network);
+        move_into_link_name_space(std::os::fd::AsFd::as_fd(&namespace), kind).expect("entry");
+        make()
+    });
+    made.join().expect("a socket")
 }
 
 /// Carries what comes from one to the other, until the end.

@@ -2,15 +2,21 @@
 #![allow(clippy::expect_used, reason = "a test fails by panicking, in its scene as well")]
 
 mod callers;
+mod chart;
+mod container;
 mod faults;
 mod forward;
+mod image;
+mod install;
 mod metrics;
 mod objects;
 mod outage;
 mod proxy;
 mod reach;
 mod relist;
+mod rights;
 mod scene;
+mod shipped;
 mod token;
 #[path = "../e2e/wait.rs"]
 mod wait;

@@ -8,7 +8,11 @@ use crate::wait::until;
 
 /// The answer to a request of the admin server, head and body.
 fn request(scene: &Scene, path: &str) -> String {
-    let mut stream = TcpStream::connect(scene.admin).expect("an admin server");
+    ask(TcpStream::connect(scene.admin).expect("an admin server"), path)
+}
+
+/// The answer of who is connected.
+pub(crate) fn ask(mut stream: TcpStream, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("a request");
     let mut answer = String::new();

@@ -23,6 +23,12 @@ pub(crate) const POD_PORT: u16 = 8080;
 static CLUSTER: LazyLock<ControlPlane> =
     LazyLock::new(|| ControlPlane::builder().start().expect("a control plane"));
 
+/// Without lists that are streamed, as servers before Kubernetes 1.34 have it by default.
+static PAGING: LazyLock<ControlPlane> = LazyLock::new(|| {
+    let gate = "--feature-gates=WatchList=false";
+    ControlPlane::builder().api_server_arg(gate).start().expect("a control plane")
+});
+
 /// Held to write by those who stop the API server that the others use.
 static QUIET: RwLock<()> = RwLock::new(());
 
@@ -59,9 +65,18 @@ impl Scene {
         Self::with(Peace::Alone(QUIET.write().unwrap_or_else(PoisonError::into_inner)))
     }
 
+    /// With an API server of its own that is asked for pages.
+    pub(crate) fn paging() -> Self {
+        let peace = Peace::Shared(QUIET.read().unwrap_or_else(PoisonError::into_inner));
+        Self::of(&PAGING, peace)
+    }
+
     fn with(peace: Peace) -> Self {
+        Self::of(&CLUSTER, peace)
+    }
+
+    fn of(cluster: &'static ControlPlane, peace: Peace) -> Self {
         require_root().expect("privileges");
-        let cluster = &*CLUSTER;
         Self {
             cluster,
             namespace: cluster.namespace().expect("a namespace"),

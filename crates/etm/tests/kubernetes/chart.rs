@@ -1,0 +1,91 @@
+//! The Helm chart says what kustomize and `etm install` say.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::install::{etm, printed};
+use crate::scene::Scene;
+use crate::shipped::{self, NAMESPACE};
+
+fn helm(arguments: &[&str]) -> String {
+    let home = tempfile::tempdir().expect("a folder");
+    let output = Command::new(shipped::beside_build("helm/helm"))
+        .args(arguments)
+        .env("HOME", home.path())
+        .output();
+    let output = output.expect("helm runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Its objects with some values, by kind.
+fn rendered(values: &[&str]) -> Vec<Value> {
+    let chart = shipped::folder("helm/etm");
+    let chart = chart.to_str().expect("a path");
+    let values = values.iter().flat_map(|value| ["--set", value]);
+    let words = ["template", "etm", chart, "--namespace", NAMESPACE].into_iter().chain(values);
+    sorted(shipped::documents(&helm(&words.collect::<Vec<_>>())))
+}
+
+/// By kind, without what Helm leaves to its user.
+fn sorted(objects: Vec<Value>) -> Vec<Value> {
+    let mut objects = objects;
+    objects.retain(|object| object["kind"] != "Namespace");
+    objects.sort_by_key(|object| object["kind"].to_string());
+    objects
+}
+
+#[test]
+fn it_is_well_formed() {
+    let chart = shipped::folder("helm/etm");
+    helm(&["lint", "--strict", chart.to_str().expect("a path")]);
+    let text = std::fs::read_to_string(chart.join("Chart.yaml")).expect("a chart");
+    let chart: Value = serde_saphyr::from_str(&text).expect("YAML");
+    assert_eq!(chart["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn it_gives_what_kustomize_gives() {
+    let scene = Scene::new();
+    assert_eq!(rendered(&[]), sorted(shipped::objects(scene.cluster)));
+}
+
+#[test]
+fn its_values_do_what_the_options_of_install_do() {
+    let image = ["image.repository=mine/etm", "image.tag=x"];
+    let more = ["apiServers={10.0.0.1:6443,10.0.0.2}", "unknownPort=refuse"];
+    let options = [
+        "--image",
+        "mine/etm:x",
+        "--api-server",
+        "10.0.0.1:6443,10.0.0.2",
+        "--unknown-port",
+        "refuse",
+    ];
+    let installed = |options: &[&str]| sorted(shipped::documents(&printed(&etm(options, None))));
+    assert_eq!(rendered(&[image, more].concat()), installed(&options));
+    assert_eq!(rendered(&["detach=true"]), installed(&["--detach"]));
+}
+
+#[test]
+fn probes_go_where_the_admin_server_is() {
+    for (address, variable, probed) in [
+        ("0.0.0.0", "0.0.0.0:9441", "127.0.0.1"),
+        ("::", "[::]:9441", "127.0.0.1"),
+        ("10.0.0.7", "10.0.0.7:9441", "10.0.0.7"),
+    ] {
+        let address = format!("admin.address={address}");
+        let objects = rendered(&[&address, "admin.port=9441"]);
+        let daemon_set = shipped::object(&objects, "DaemonSet");
+        let container = &daemon_set["spec"]["template"]["spec"]["containers"][0];
+        let env = container["env"].as_array().expect("variables");
+        let admin = env.iter().find(|one| one["name"] == "ETM_ADMIN").expect("a variable");
+        assert_eq!(admin["value"], variable);
+        for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+            let get = &container[probe]["httpGet"];
+            assert_eq!((&get["host"], &get["port"]), (&probed.into(), &9441.into()), "{probe}");
+        }
+    }
+}

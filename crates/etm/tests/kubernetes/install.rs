@@ -1,0 +1,74 @@
+//! `etm install`.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use etm_testkit::ControlPlane;
+use serde_json::Value;
+
+use crate::scene::Scene;
+use crate::shipped;
+
+const DAEMON_SET: &str = "daemonset/etm-agent";
+
+pub(crate) fn etm(arguments: &[&str], kubeconfig: Option<&Path>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_etm"));
+    command.arg("install").args(arguments).env_remove("KUBECONFIG");
+    if let Some(kubeconfig) = kubeconfig {
+        command.arg("--kubeconfig").arg(kubeconfig);
+    }
+    command.output().expect("etm runs")
+}
+
+pub(crate) fn printed(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn it_prints_what_kustomize_does() {
+    let scene = Scene::new();
+    let printed = shipped::documents(&printed(&etm(&[], None)));
+    assert_eq!(printed, shipped::objects(scene.cluster));
+}
+
+#[test]
+fn it_applies_what_it_prints_and_removes_it() {
+    // One of its own: some of the objects are the whole cluster's.
+    let cluster = ControlPlane::builder().start().expect("a control plane");
+    let arguments = ["--namespace", "net", "--api-server", "10.0.0.1:6443", "--image", "etm:x"];
+    let run = |verb: &str| etm(&[&[verb], &arguments[..]].concat(), Some(cluster.kubeconfig()));
+    let objects = [
+        "namespace/net",
+        "serviceaccount/etm-agent",
+        "clusterrole/etm-agent",
+        "clusterrolebinding/etm-agent",
+        DAEMON_SET,
+    ];
+    for outcome in ["created", "unchanged"] {
+        let expected = objects.map(|object| format!("{object} {outcome}\n")).concat();
+        assert_eq!(printed(&run("--apply")), expected);
+    }
+    let path = "/apis/apps/v1/namespaces/net/daemonsets/etm-agent";
+    let made = cluster.api().get(path).expect("an answer").expect("a DaemonSet");
+    let container = &made["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["image"], "etm:x");
+    let given = container["env"].as_array().expect("variables");
+    let given = given.iter().find(|variable| variable["name"] == "ETM_API_SERVER");
+    assert_eq!(given.map(|variable| &variable["value"]), Some(&Value::from("10.0.0.1:6443")));
+
+    // What others have set is theirs.
+    let image = ["set", "image", DAEMON_SET, "agent=mine:1", "--namespace", "net"];
+    cluster.kubectl(&image).expect("another image");
+    let output = run("--apply");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.starts_with(&format!("error: could not apply {DAEMON_SET}: others")), "{error}");
+    assert!(error.contains("kubectl-set"), "{error}");
+
+    let removed = printed(&run("--remove"));
+    assert_eq!(removed.lines().filter(|line| line.ends_with(" deleted")).count(), 4, "{removed}");
+    assert_eq!(cluster.api().get(path).expect("an answer"), None);
+    let removed = printed(&run("--remove"));
+    assert_eq!(removed.lines().filter(|line| line.ends_with(" absent")).count(), 4, "{removed}");
+}

@@ -1,0 +1,66 @@
+//! What `deploy/` holds, as kubectl renders it.
+
+use std::path::PathBuf;
+
+use etm_testkit::ControlPlane;
+use serde_json::Value;
+
+use crate::wait::until;
+
+/// Where the shipped objects put the agent, and as whom.
+pub(crate) const NAMESPACE: &str = "etm-system";
+pub(crate) const ACCOUNT: &str = "etm-agent";
+
+/// A folder of `deploy/`.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../deploy").join(name)
+}
+
+/// What `cargo xtask test` puts beside the build.
+pub(crate) fn beside_build(name: &str) -> PathBuf {
+    let this = std::env::current_exe().expect("this program's path");
+    // target/PROFILE/deps/NAME
+    let path = this.ancestors().nth(3).expect("a target folder").join(name);
+    assert!(path.is_file(), "no {}: `cargo xtask test` makes it", path.display());
+    path
+}
+
+/// The objects of `deploy/kustomize`.
+pub(crate) fn objects(cluster: &ControlPlane) -> Vec<Value> {
+    let folder = folder("kustomize");
+    let text = cluster.kubectl(&["kustomize", folder.to_str().expect("a path")]);
+    documents(&text.expect("YAML"))
+}
+
+pub(crate) fn documents(text: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(text).expect("objects")
+}
+
+/// The one object of a kind.
+pub(crate) fn object<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
+    let found: Vec<&Value> = objects.iter().filter(|object| object["kind"] == kind).collect();
+    assert_eq!(found.len(), 1, "{kind}");
+    found[0]
+}
+
+/// Applies them as a user would, and waits until the API server knows the rights.
+pub(crate) fn apply(cluster: &ControlPlane) {
+    let folder = folder("kustomize");
+    let folder = folder.to_str().expect("a path");
+    cluster.kubectl(&["apply", "--server-side", "-k", folder]).expect("objects");
+    until_allowed(cluster, NAMESPACE, ACCOUNT, "list", "pods");
+}
+
+/// Waits until the API server has heard of a right of an account.
+pub(crate) fn until_allowed(
+    cluster: &ControlPlane,
+    namespace: &str,
+    account: &str,
+    verb: &str,
+    resource: &str,
+) {
+    let user = format!("--as=system:serviceaccount:{namespace}:{account}");
+    until(&format!("{account} may {verb} {resource}"), || {
+        cluster.kubectl(&["auth", "can-i", verb, resource, "--all-namespaces", &user]).is_ok()
+    });
+}

@@ -1,0 +1,166 @@
+//! The objects, typed.
+
+use k8s_openapi::api::{
+    apps::v1::DaemonSet,
+    core::v1::{Container, EnvVar, Namespace, ServiceAccount},
+    rbac::v1::{ClusterRole, ClusterRoleBinding},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{ObjectsError, Parameters};
+
+/// A file of `deploy/kustomize`: its name and its text.
+macro_rules! shipped {
+    ($file:literal) => {
+        read($file, include_str!(concat!("../../../deploy/kustomize/", $file)))
+    };
+}
+
+/// All that is installed, in the order in which it is made.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Objects {
+    /// The agent's namespace, in which Pods may be privileged.
+    pub namespace: Namespace,
+    /// Who the agent is to the API server.
+    pub service_account: ServiceAccount,
+    /// What the agent may read.
+    pub cluster_role: ClusterRole,
+    /// That it may.
+    pub cluster_role_binding: ClusterRoleBinding,
+    /// The agent, on each node.
+    pub daemon_set: DaemonSet,
+}
+
+impl Objects {
+    /// The shipped objects, changed as the parameters say.
+    ///
+    /// # Errors
+    ///
+    /// [`ObjectsError::Read`] and [`ObjectsError::NoContainer`] where the shipped files are not
+    /// what this program was written for.
+    pub fn new(parameters: &Parameters) -> Result<Self, ObjectsError> {
+        let mut objects = Self {
+            namespace: shipped!("namespace.yaml")?,
+            service_account: shipped!("service-account.yaml")?,
+            cluster_role: shipped!("cluster-role.yaml")?,
+            cluster_role_binding: shipped!("cluster-role-binding.yaml")?,
+            daemon_set: shipped!("daemon-set.yaml")?,
+        };
+        if let Some(namespace) = &parameters.namespace {
+            objects.move_to(namespace);
+        }
+        let container = objects.container()?;
+        if let Some(image) = &parameters.image {
+            container.image = Some(image.clone());
+        }
+        for (name, value) in &parameters.environment {
+            set(container.env.get_or_insert_default(), name, value);
+        }
+        if let Some(arguments) = &parameters.arguments {
+            container.args = Some(arguments.clone());
+            container.startup_probe = None;
+            container.liveness_probe = None;
+            container.readiness_probe = None;
+        }
+        Ok(objects)
+    }
+
+    /// One YAML document an object.
+    ///
+    /// # Errors
+    ///
+    /// [`ObjectsError::Write`].
+    pub fn to_yaml(&self) -> Result<String, ObjectsError> {
+        let documents = [
+            yaml(&self.namespace)?,
+            yaml(&self.service_account)?,
+            yaml(&self.cluster_role)?,
+            yaml(&self.cluster_role_binding)?,
+            yaml(&self.daemon_set)?,
+        ];
+        Ok(documents.join("---\n"))
+    }
+
+    fn move_to(&mut self, namespace: &str) {
+        let namespace = Some(namespace.to_owned());
+        self.namespace.metadata.name.clone_from(&namespace);
+        self.service_account.metadata.namespace.clone_from(&namespace);
+        self.daemon_set.metadata.namespace.clone_from(&namespace);
+        for subject in self.cluster_role_binding.subjects.iter_mut().flatten() {
+            subject.namespace.clone_from(&namespace);
+        }
+    }
+
+    fn container(&mut self) -> Result<&mut Container, ObjectsError> {
+        let spec = self.daemon_set.spec.template.spec.as_mut();
+        spec.and_then(|spec| spec.containers.first_mut()).ok_or(ObjectsError::NoContainer)
+    }
+}
+
+fn set(environment: &mut Vec<EnvVar>, name: &str, value: &str) {
+    let variable =
+        EnvVar { name: name.to_owned(), value: Some(value.to_owned()), ..EnvVar::default() };
+    match environment.iter_mut().find(|variable| variable.name == name) {
+        Some(there) => *there = variable,
+        None => environment.push(variable),
+    }
+}
+
+fn read<T: DeserializeOwned>(file: &'static str, text: &str) -> Result<T, ObjectsError> {
+    serde_saphyr::from_str(text)
+        .map_err(|error| ObjectsError::Read { file, source: Box::new(error) })
+}
+
+fn yaml<T: Serialize>(object: &T) -> Result<String, ObjectsError> {
+    // By way of JSON, which leaves out what is not set.
+    let value = serde_json::to_value(object).map_err(|error| ObjectsError::Write(error.into()))?;
+    serde_saphyr::to_string(&value).map_err(|error| ObjectsError::Write(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn objects(parameters: &Parameters) -> Objects {
+        Objects::new(parameters).expect("objects")
+    }
+
+    #[test]
+    fn nothing_asked_for_changes_nothing() {
+        let shipped = objects(&Parameters::default());
+        let yaml = shipped.to_yaml().expect("YAML");
+        let documents: Vec<serde_json::Value> =
+            serde_saphyr::from_multiple(&yaml).expect("documents");
+        assert_eq!(documents.len(), 5);
+        assert_eq!(documents[4], serde_json::to_value(&shipped.daemon_set).expect("JSON"));
+    }
+
+    #[test]
+    fn the_image_is_of_this_version() {
+        let mut shipped = objects(&Parameters::default());
+        let image = format!("localhost/etm:{}", env!("CARGO_PKG_VERSION"));
+        assert_eq!(shipped.container().expect("a container").image, Some(image));
+    }
+
+    #[test]
+    fn a_namespace_is_changed_wherever_it_is_named() {
+        let moved = objects(&Parameters { namespace: Some("net".into()), ..Parameters::default() });
+        let yaml = moved.to_yaml().expect("YAML");
+        assert!(!yaml.contains("etm-system"), "{yaml}");
+        assert_eq!(yaml.matches("namespace: net\n").count(), 3, "{yaml}");
+    }
+
+    #[test]
+    fn a_variable_is_replaced_or_added() {
+        let pairs = [("ETM_ADMIN", "127.0.0.1:9"), ("ETM_UNKNOWN_PORT", "refuse")];
+        let environment = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let mut changed = objects(&Parameters { environment, ..Parameters::default() });
+        let variables = changed.container().expect("a container").env.clone().expect("variables");
+        for (name, value) in pairs {
+            let found: Vec<_> = variables.iter().filter(|variable| variable.name == name).collect();
+            assert_eq!(found.len(), 1, "{name}");
+            assert_eq!(found[0].value.as_deref(), Some(value));
+        }
+    }
+}
