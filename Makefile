@@ -2,7 +2,7 @@
 # sure that there is a cargo to run it with. ARGS passes further arguments.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo bench lint clean
+.PHONY: help setup build test demo practice bench lint clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ test: ## set up, build and test on the real kernel
 
 demo: ## set up, build and show it on this machine
 	@hack/bootstrap demo $(ARGS)
+
+practice: ## set up, build and run a real cluster to practise on, until Ctrl-C
+	@hack/bootstrap practice $(ARGS)
 
 bench: ## set up, build and measure; results in target/bench
 	@hack/bootstrap bench $(ARGS)

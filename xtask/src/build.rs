@@ -53,13 +53,31 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
 /// that whoever pressed Ctrl-C waits until it has removed what it made.
 pub(crate) fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     prepare(workspace)?;
+    let cluster = arguments.iter().any(|argument| argument.contains("cluster"));
+    let assets = cluster.then(|| setup::control_plane(workspace)).transpose()?;
     optimized(workspace, "demo", "--examples")?;
     let mut cargo = workspace.cargo();
+    if let Some(assets) = assets {
+        cargo.env(setup::ASSETS, assets);
+    }
     cargo
         .args(["run", "--quiet", "--profile", "demo", "-p", "etm", "--example", "demo", "--"])
         .args(arguments)
         .env("PATH", search_path());
     Err(cargo.exec()).context("run the demo")
+}
+
+/// `practice`: a cluster to practise on. It takes the place of this process, as the demo does.
+pub(crate) fn practice(workspace: &Workspace) -> Result<ExitCode> {
+    prepare(workspace)?;
+    let assets = setup::control_plane(workspace)?;
+    optimized(workspace, "demo", "--examples")?;
+    let mut cargo = workspace.cargo();
+    cargo
+        .args(["run", "--quiet", "--profile", "demo", "-p", "etm", "--example", "practice"])
+        .env("PATH", search_path())
+        .env(setup::ASSETS, assets);
+    Err(cargo.exec()).context("run the cluster")
 }
 
 /// `bench [NAME] [ARGS...]`: one bench or all; each writes `target/bench/NAME.json`.
@@ -69,7 +87,8 @@ pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Result<ExitC
         _ => (BENCHES.to_vec(), arguments),
     };
     prepare(workspace)?;
-    let assets = setup::control_plane(workspace)?;
+    let cluster = names.contains(&"control");
+    let assets = cluster.then(|| setup::control_plane(workspace)).transpose()?;
     optimized(workspace, "release", "--benches")?;
     let mut code = ExitCode::SUCCESS;
     for name in names {
@@ -78,7 +97,7 @@ pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Result<ExitC
             .args(["bench", "-p", "etm", "--bench", name, "--"])
             .args(arguments)
             .env("PATH", search_path())
-            .env(setup::ASSETS, &assets);
+            .envs(assets.iter().map(|folder| (setup::ASSETS, folder)));
         let ended = exit_code(&mut cargo)?;
         // One that misses a budget keeps none of the others from being run.
         if ended != ExitCode::SUCCESS {

@@ -23,6 +23,7 @@ cargo xtask VERB
   build [--release]  the kernel programs, then every binary
   test [FILTER...]   set up, build, then test; FILTER as `cargo test` takes it
   demo [ARGS...]     set up, build, then run the demo
+  practice           set up, build, then run a cluster to practise on
   bench [NAME] [ARGS...]
                      set up, build, then run the benches, or one: datapath, control
   lint               formatting, clippy with warnings denied, licences and duplicates
@@ -62,6 +63,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "build" => build::build(&workspace, rest),
         "test" => build::test(&workspace, rest),
         "demo" => build::demo(&workspace, rest),
+        "practice" => build::practice(&workspace),
         "bench" => build::bench(&workspace, rest),
         "lint" => lint::run(&workspace).map(|()| ExitCode::SUCCESS),
         "ci" => {

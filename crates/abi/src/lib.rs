@@ -8,6 +8,7 @@
 
 mod backend;
 mod caller;
+mod cell;
 mod event;
 mod flow;
 mod frontend;
@@ -18,14 +19,16 @@ pub use caller::{
     CALLER_LEVELS, CALLER_NAME_LEN, CALLER_NODE, Caller, MAX_SOURCES, SOURCE_FRONTEND_BITS,
     SourceKey,
 };
+pub use cell::{
+    ANY_PORT, ANY_PROTOCOL, PROBES, ServiceCell4, ServiceCell6, ServiceKey4, ServiceKey6, cells,
+};
 pub use event::{Counter, Event};
 pub use flow::{
     FLOW_BUSY, FLOW_CLOSED, FLOW_SLOTS, Flow, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 pub use frontend::{
-    ANY_PORT, ANY_PROTOCOL, FRONTEND_FLAGS, FRONTEND_NODE_ONLY, FRONTEND_SOURCES, Frontend,
-    MAX_MEMBERS, Owner, PROBES, SERVICE_NAME_LEN, ServiceCell4, ServiceCell6, ServiceKey4,
-    ServiceKey6, ServiceName, Target, cells,
+    FRONTEND_FLAGS, FRONTEND_NODE_ONLY, FRONTEND_SOURCES, Frontend, MAX_MEMBERS, Owner,
+    SERVICE_NAME_LEN, ServiceName, Target,
 };
 pub use meta::Meta;
 

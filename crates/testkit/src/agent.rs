@@ -16,7 +16,7 @@ use crate::program::Program;
 const START: Duration = Duration::from_secs(30);
 
 /// How long it may take to end when asked to.
-const STOP: Duration = Duration::from_secs(10);
+const STOP: Duration = Duration::from_secs(60);
 
 /// Describes an agent; [`start`](AgentBuilder::start) runs it. Copies start further agents with
 /// the same pins, as an upgrade or a restart does.

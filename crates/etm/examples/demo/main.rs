@@ -9,6 +9,7 @@ mod files;
 mod interrupt;
 mod leftovers;
 mod measure;
+mod member;
 mod report;
 mod scenes;
 mod screen;
@@ -32,6 +33,10 @@ struct Arguments {
     #[arg(long = "scene", value_name = "NAME", value_parser = names())]
     scenes: Vec<String>,
 
+    /// Play the scene with a real Kubernetes too; `make demo` builds one for it first.
+    #[arg(long)]
+    cluster: bool,
+
     /// List the scenes and end.
     #[arg(long)]
     list: bool,
@@ -48,7 +53,12 @@ enum Part {
 }
 
 fn names() -> clap::builder::PossibleValuesParser {
-    scenes::ALL.iter().map(|scene| scene.name).collect::<Vec<_>>().into()
+    all(true).map(|scene| scene.name).collect::<Vec<_>>().into()
+}
+
+/// Every scene, or those that need no Kubernetes.
+fn all(cluster: bool) -> impl Iterator<Item = &'static Scene> {
+    scenes::ALL.iter().chain(cluster.then_some(&scenes::CLUSTER))
 }
 
 fn main() -> ExitCode {
@@ -67,7 +77,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         return measure::run(arguments).map(|()| ExitCode::SUCCESS);
     }
     if arguments.list {
-        for scene in scenes::ALL {
+        for scene in all(true) {
             println!("{:<12} {}", scene.name, scene.title);
         }
         return Ok(ExitCode::SUCCESS);
@@ -77,7 +87,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let wanted = |scene: &&Scene| {
         arguments.scenes.is_empty() || arguments.scenes.iter().any(|name| name == scene.name)
     };
-    let scenes: Vec<&Scene> = scenes::ALL.iter().filter(wanted).collect();
+    let asked = arguments.cluster || !arguments.scenes.is_empty();
+    let scenes: Vec<&Scene> = all(asked).filter(wanted).collect();
 
     let started = Instant::now();
     let mut stage = Stage::build()?;

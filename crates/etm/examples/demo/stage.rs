@@ -19,7 +19,7 @@ use crate::{cast::Cast, cast::Member, files::Files, interrupt};
 const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/shop");
 
 /// How long a change may take to show before a scene gives up on it.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Everything that the scenes play on. Fields are dropped in this order: first what uses, then
 /// what is used.

@@ -17,7 +17,7 @@ fn plan(service: Service, unknown_port: UnknownPort) -> Plan {
         Change::SetSlice(slice("cart", "four", &["10.1.0.1"])),
         Change::SetService(service),
     ];
-    compile(&snapshot(&changes), &Options { errno: 113, unknown_port, ..Options::default() })
+    compile(&snapshot(&changes), &Options { errno: 113, unknown_port })
 }
 
 /// Addresses on which a TCP port is served.

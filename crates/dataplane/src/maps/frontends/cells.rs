@@ -1,5 +1,5 @@
 //! Cells of frontends, written one word at a time beside programs that read them: see
-//! `etm_abi::frontend` for the order, of which every store here is a part.
+//! `etm_abi::cell` for the order, of which every store here is a part.
 
 use std::{
     sync::atomic::{

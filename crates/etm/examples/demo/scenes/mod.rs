@@ -1,5 +1,6 @@
 //! The scenes, in their order. Each leaves the stage as it found it.
 
+mod cluster;
 mod cost;
 mod datagrams;
 mod direct;
@@ -8,6 +9,8 @@ mod membership;
 mod refusal;
 mod restart;
 mod spread;
+
+use std::time::Duration;
 
 use crate::{report::Report, stage::Stage};
 
@@ -19,7 +22,13 @@ pub(crate) struct Scene {
     pub(crate) play: fn(&mut Stage, &mut Report) -> anyhow::Result<()>,
 }
 
-/// Every scene.
+/// How long each state is watched in scenes that change the world under load.
+const SPAN: Duration = Duration::from_millis(800);
+
+/// The scene that needs a Kubernetes.
+pub(crate) static CLUSTER: Scene = cluster::SCENE;
+
+/// Every other scene.
 pub(crate) const ALL: &[Scene] = &[
     direct::SCENE,
     spread::SCENE,

@@ -1,11 +1,11 @@
 //! The agent is killed, and connections go on.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::bail;
 use etm_model::Protocol;
 
-use super::Scene;
+use super::{SPAN, Scene};
 use crate::{
     interrupt,
     report::Report,
@@ -21,9 +21,6 @@ pub(super) const SCENE: Scene = Scene {
             started again: it adopts what is in the kernel.",
     play,
 };
-
-/// How long before, without and after the agent is watched.
-const SPAN: Duration = Duration::from_millis(800);
 
 fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
     let service = stage.service("cart", Protocol::Tcp)?;

@@ -1,0 +1,62 @@
+//! A node of a real cluster, with an agent on it.
+
+use std::{net::SocketAddr, process::Command};
+
+use etm_testkit::{Agent, BpfDir, CgroupDriver, ControlPlane, Fabric, HollowNode, binary};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::stage::output;
+
+/// The node and its agent, which ends first.
+pub(crate) struct Member {
+    _agent: Agent,
+    node: HollowNode,
+    pins: BpfDir,
+    _state: TempDir,
+}
+
+impl Member {
+    /// Registers a node, and starts an agent on it.
+    pub(crate) fn join(
+        cluster: &ControlPlane,
+        fabric: &Fabric,
+        name: &str,
+        driver: CgroupDriver,
+    ) -> anyhow::Result<Self> {
+        let node = HollowNode::builder(cluster, name).zone(name).driver(driver).fabric(fabric);
+        let node = node.start()?;
+        let (pins, state) = (BpfDir::new()?, tempfile::tempdir()?);
+        let agent = Agent::of(binary("etm")?)
+            .arg("--kubernetes")
+            .arg("--kubeconfig")
+            .arg(cluster.kubeconfig())
+            .node(node.name())
+            .cgroup(node.cgroup())
+            .pin(pins.path().join("etm"))
+            .arg("--state")
+            .arg(state.path())
+            .place(&node.node().place())
+            .start()?;
+        Ok(Self { _agent: agent, node, pins, _state: state })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.node.name()
+    }
+
+    pub(crate) fn node(&self) -> &HollowNode {
+        &self.node
+    }
+
+    /// How many backends an address of a Service has here; none where it is not in the maps.
+    pub(crate) fn backends(&self, address: SocketAddr) -> anyhow::Result<Option<u64>> {
+        let mut command = Command::new(binary("etm")?);
+        command.args(["get", "services", "-o", "json", "--pin"]).arg(self.pins.path().join("etm"));
+        let rows: Value = serde_json::from_str(&output(command)?)?;
+        let shown = address.to_string();
+        let mut rows = rows.as_array().into_iter().flatten();
+        let row = rows.find(|row| row["address"] == shown.as_str());
+        Ok(row.and_then(|row| row["backends"].as_u64()))
+    }
+}
