@@ -73,7 +73,7 @@ pub(crate) fn measure(
     results.tell(what, syncs.mean() * 1e3, "ms");
     results.tell(format!("{}: writes of rules", follower.name), syncs.count, "times");
     // Where there are any, the figures are those of something that is broken.
-    let failed: f64 = FAILURES.iter().map(|name| after.value(name)).sum();
+    let failed = FAILURES.iter().fold(0.0, |sum, name| sum + after.value(name));
     results.judge(
         format!("{}: writes that failed", follower.name),
         failed,

@@ -21,7 +21,8 @@ impl Metrics {
 
     /// The sum over all labels; of what is told for each family of addresses, only IPv4.
     pub(crate) fn value(&self, name: &str) -> f64 {
-        self.values(name).map(|(_, value)| value).sum()
+        // The sum of no floats is a negative zero.
+        self.values(name).fold(0.0, |sum, (_, value)| sum + value)
     }
 
     pub(crate) fn histogram(&self, name: &str) -> anyhow::Result<Histogram> {
