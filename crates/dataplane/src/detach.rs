@@ -1,4 +1,4 @@
-use std::{fs, io, path::Path};
+use std::{fs, io, os::fd::AsFd as _, path::Path};
 
 use serde::Serialize;
 
@@ -6,6 +6,7 @@ use crate::{
     attach::{Hook, half_pinned},
     error::OpenError,
     pin::{PinDirectory, sets},
+    sys,
 };
 
 /// What was removed.
@@ -33,6 +34,9 @@ pub fn detach(pin: &Path) -> Result<Detached, OpenError> {
     let mut detached = Detached { hooks: 0, map_sets: sets.len() };
     for hook in Hook::ALL.into_iter().rev() {
         let link = pins.link(hook.name());
+        // A link whose last pin goes is taken off some time later, by a worker of the kernel: the
+        // hooks would go in any order, and after the end of this. Where this fails, they do.
+        let _ = sys::object_get(&link).and_then(|link| sys::link_detach(link.as_fd()));
         match fs::remove_file(&link) {
             Ok(()) => detached.hooks += 1,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
