@@ -1,13 +1,13 @@
 //! Who the Pods of this node are, by their cgroups, for the frontends that are not for everyone.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anyhow::Context as _;
 use etm_model::{CallerWrite, Callers, Node, PodChange};
 use etm_source::{CgroupChange, Cgroups};
 use tracing::{debug, error};
 
-use crate::agent::reconciler::Reconciler;
+use crate::agent::{RETRY, reconciler::Reconciler};
 
 /// Keeps the map of callers equal to the cgroups and Pods of this node.
 pub(super) struct CallerWatch {
@@ -59,6 +59,11 @@ impl CallerWatch {
                 PodChange::Remove(_, uid) => self.callers.remove_pod(&uid),
             }
         }
+    }
+
+    /// How long until [`Self::write`] has to be called, if nothing else happens.
+    pub(super) fn next_due(&self) -> Option<Duration> {
+        self.failed.then_some(RETRY)
     }
 
     /// Brings the map up to date.

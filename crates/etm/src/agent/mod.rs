@@ -90,6 +90,8 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
     let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&ready)]);
 
     loop {
+        let due = [reconciler.next_due(), callers.next_due()].into_iter().flatten().min();
+        let due = due.unwrap_or(IDLE);
         tokio::select! {
             update = source.next() => {
                 let update = update?;
@@ -106,9 +108,7 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
                 let current = changed.context("could not follow this host's addresses")?;
                 reconciler.change(source.set_node_addresses(current), Vec::new());
             }
-            () = sleep_until(Instant::now() + reconciler.next_due().unwrap_or(IDLE)) => {
-                reconciler.due();
-            }
+            () = sleep_until(Instant::now() + due) => reconciler.due(),
             changes = callers.next() => callers.take_cgroups(changes?),
             () = health_checks.retried() => {}
             Some(event) = events.next() => reconciler.refused(&event),
