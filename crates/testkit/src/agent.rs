@@ -9,6 +9,8 @@ use rustix::process::Signal;
 
 use crate::Error;
 use crate::cgroup::Cgroup;
+use crate::control_plane::ControlPlane;
+use crate::hollow::HollowNode;
 use crate::place::Place;
 use crate::program::Program;
 
@@ -40,6 +42,17 @@ impl AgentBuilder {
     #[must_use]
     pub fn manifests(self, folder: impl AsRef<Path>) -> Self {
         self.arg("--manifests").arg(folder.as_ref())
+    }
+
+    /// Follows a cluster as its administrator, on one of its nodes and for all of its Pods.
+    #[must_use]
+    pub fn on(self, cluster: &ControlPlane, node: &HollowNode) -> Self {
+        self.arg("--kubernetes")
+            .arg("--kubeconfig")
+            .arg(cluster.kubeconfig())
+            .node(node.name())
+            .cgroup(node.cgroup())
+            .place(&node.node().place())
     }
 
     /// The cgroup whose sockets it covers.

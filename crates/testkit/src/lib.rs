@@ -40,6 +40,7 @@ mod scratch;
 mod server;
 mod session;
 mod sweep;
+pub mod wait;
 
 pub use agent::{Agent, AgentBuilder};
 pub use binary::binary;

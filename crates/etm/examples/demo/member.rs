@@ -28,15 +28,10 @@ impl Member {
         let node = node.start()?;
         let (pins, state) = (BpfDir::new()?, tempfile::tempdir()?);
         let agent = Agent::of(binary("etm")?)
-            .arg("--kubernetes")
-            .arg("--kubeconfig")
-            .arg(cluster.kubeconfig())
-            .node(node.name())
-            .cgroup(node.cgroup())
+            .on(cluster, &node)
             .pin(pins.path().join("etm"))
             .arg("--state")
             .arg(state.path())
-            .place(&node.node().place())
             .start()?;
         Ok(Self { _agent: agent, node, pins, _state: state })
     }

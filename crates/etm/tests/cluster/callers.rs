@@ -7,7 +7,7 @@ use etm_testkit::{Caller, CgroupDriver, HollowPod, Protocol};
 use serde_json::{Value, json};
 
 use crate::scene::{Covered, PORT, Scene, caller, container, service};
-use crate::wait::until;
+use etm_testkit::wait::until;
 
 /// `ECONNREFUSED`: what a refused caller sees.
 const REFUSED: Option<i32> = Some(111);

@@ -6,7 +6,7 @@ use etm_testkit::{CgroupDriver, HollowPod};
 use serde_json::{Value, json};
 
 use crate::scene::{Scene, caller, container, service};
-use crate::wait::until;
+use etm_testkit::wait::until;
 
 fn pods_of(scene: &Scene, app: &str) -> Vec<HollowPod> {
     let pods = scene.nodes.iter().flat_map(|covered| covered.node.pods());

@@ -5,6 +5,3 @@
 mod callers;
 mod deployment;
 mod scene;
-#[expect(dead_code, reason = "not all of it is needed here")]
-#[path = "../e2e/wait.rs"]
-mod wait;

@@ -105,15 +105,10 @@ impl Covered {
         let pins = BpfDir::new().expect("a folder for pins");
         let state = tempfile::tempdir().expect("a folder");
         let agent = Agent::of(ETM)
-            .arg("--kubernetes")
-            .arg("--kubeconfig")
-            .arg(cluster.kubeconfig())
-            .node(node.name())
-            .cgroup(node.cgroup())
+            .on(cluster, &node)
             .pin(pins.path().join("etm"))
             .arg("--state")
             .arg(state.path())
-            .place(&node.node().place())
             .start()
             .expect("an agent");
         Self { agent, node, pins, _state: state }

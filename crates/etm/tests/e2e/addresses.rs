@@ -118,12 +118,12 @@ fn a_service_that_moves_leaves_nothing_at_its_old_address() {
     let moved = moved.set("spec.clusterIP", new.to_string());
     scene.manifests.apply("web.yaml", &[moved]).expect("a manifest");
     let target = SocketAddr::new(VIP4, PORT);
-    crate::wait::until("the old address is gone", || {
+    etm_testkit::wait::until("the old address is gone", || {
         scene.members(target, etm_model::Protocol::Tcp).is_none()
     });
     assert_eq!(call(VIP4).errno, UNHANDLED);
     assert_served(&call(new), &client);
     scene.manifests.remove("web.yaml").expect("a manifest");
-    crate::wait::until("the Service is gone", || scene.get("services").is_empty());
+    etm_testkit::wait::until("the Service is gone", || scene.get("services").is_empty());
     assert_eq!(call(new).errno, UNHANDLED);
 }

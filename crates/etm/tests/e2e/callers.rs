@@ -7,7 +7,7 @@ use etm_testkit::{Caller, Cgroup, Pod, Protocol, objects};
 use serde_json::{Value, json};
 
 use crate::scene::{PORT, REFUSED, Scene, VIP4, web, web_pod};
-use crate::wait::until;
+use etm_testkit::wait::until;
 
 const BALANCED: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
 const BALANCED6: &str = "2001:db8::1";

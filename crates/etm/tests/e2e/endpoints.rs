@@ -9,7 +9,7 @@ use objects::EndpointSlice;
 use serde_json::Value;
 
 use crate::scene::{Backend, POD_PORT, PORT, REFUSED, Scene, VIP4, assert_served, web, web_pod};
-use crate::wait::until;
+use etm_testkit::wait::until;
 
 /// The Service `web` over TCP, whose endpoints are in slices.
 fn sliced() -> objects::Service {

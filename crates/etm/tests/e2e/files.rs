@@ -7,7 +7,7 @@ use etm_testkit::{Protocol, objects};
 use serde_json::{Value, json};
 
 use crate::scene::{POD_PORT, PORT, Scene, VIP4, assert_served, web, web_pod};
-use crate::wait::{until, until_logged};
+use etm_testkit::wait::{until, until_logged};
 
 fn text(object: impl Into<Value>) -> String {
     format!("{:#}\n", object.into())

@@ -7,7 +7,7 @@ use etm_abi::Counter;
 use etm_testkit::Protocol;
 
 use crate::scene::{PORT, REFUSED, Scene, VIP4, web};
-use crate::wait::until;
+use etm_testkit::wait::until;
 
 /// The ring of 256 KiB holds 4,681 events, of which each CPU sends one in a millisecond.
 #[test]

@@ -12,7 +12,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::{Value, json};
 
 use crate::scene::{POD_PORT, PORT, Scene, VIP4};
-use crate::wait::{until, until_logged, until_some};
+use etm_testkit::wait::{until, until_logged, until_some};
 
 const CHECK: u16 = 32000;
 /// So long that only an agent that hangs needs it.

@@ -8,7 +8,7 @@ use etm_testkit::{Agent, Protocol, objects};
 use crate::load::Load;
 use crate::restart::all_go_on;
 use crate::scene::{Backend, POD_PORT, PORT, Scene, VIP4, VIPS};
-use crate::wait::{until, until_logged};
+use etm_testkit::wait::{until, until_logged};
 
 /// The address of the Service `other`, whose Pods are those of `web`.
 const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 96, 0, 11));

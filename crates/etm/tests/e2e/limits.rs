@@ -7,7 +7,7 @@ use etm_testkit::{Agent, Pod, Protocol, objects};
 use objects::EndpointSlice;
 
 use crate::scene::{Backend, POD_PORT, PORT, Scene, UNHANDLED, VIP4, VIP6, assert_served, web};
-use crate::wait::{until, until_logged};
+use etm_testkit::wait::{until, until_logged};
 
 fn address(last: u8) -> IpAddr {
     Ipv4Addr::new(10, 96, 7, last).into()

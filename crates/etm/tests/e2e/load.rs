@@ -7,7 +7,7 @@ use std::thread::{JoinHandle, spawn};
 
 use etm_testkit::{Call, Caller};
 
-use crate::wait::until;
+use etm_testkit::wait::until;
 
 /// A caller that makes one call after the other until it is stopped.
 pub(crate) struct Load {

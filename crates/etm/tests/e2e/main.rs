@@ -27,4 +27,3 @@ mod traffic_policy;
 mod unconnected;
 mod upgrade;
 mod verifier;
-mod wait;

@@ -6,7 +6,7 @@ use etm_testkit::{Agent, Pod, Protocol, objects};
 use serde_json::{Value, json};
 
 use crate::scene::{Backend, POD_PORT, PORT, Scene, UNHANDLED, VIP4, VIP6, assert_served, web};
-use crate::wait::{until, until_logged};
+use etm_testkit::wait::{until, until_logged};
 
 /// A scene with a Pod, the given objects and `web`, which must work beside them.
 struct Beside {

@@ -7,7 +7,7 @@ use etm_model::Protocol as Transport;
 use etm_testkit::{Agent, Caller, Pod, Protocol, objects};
 
 use crate::scene::{Backend, POD_PORT, PORT, REFUSED, Scene, VIPS, assert_served, plain};
-use crate::wait::until;
+use etm_testkit::wait::until;
 
 const NODE_PORT: u16 = 30080;
 const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];

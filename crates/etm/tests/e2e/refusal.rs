@@ -8,7 +8,7 @@ use etm_testkit::{Call, Protocol};
 use crate::scene::{
     LANGUAGES, POD_PORT, PORT, REFUSED, Scene, UNHANDLED, VIP4, VIPS, assert_served, web,
 };
-use crate::wait::until;
+use etm_testkit::wait::until;
 
 const PROTOCOLS: [Protocol; 3] = [Protocol::Tcp, Protocol::UdpConnected, Protocol::UdpUnconnected];
 

@@ -13,7 +13,7 @@ use etm_testkit::{
 };
 use serde_json::Value;
 
-use crate::wait::until;
+use etm_testkit::wait::until;
 
 pub(crate) const LANGUAGES: [Language; 3] = [Language::Std, Language::Tokio, Language::Python];
 

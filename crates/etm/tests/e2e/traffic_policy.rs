@@ -8,7 +8,7 @@ use etm_testkit::{Agent, Caller, Pod, Protocol, objects};
 use serde_json::{Value, json};
 
 use crate::scene::{Backend, POD_PORT, PORT, REFUSED, Scene, VIP4, web_pod};
-use crate::wait::until;
+use etm_testkit::wait::until;
 
 const NODE_PORT: u16 = 30080;
 const EXTERNAL: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7));

@@ -8,7 +8,7 @@ use etm_testkit::{AgentBuilder, Protocol, objects};
 use crate::load::Load;
 use crate::restart::{all_go_on, loads};
 use crate::scene::{PORT, Scene, VIP4, VIPS, assert_served};
-use crate::wait::until;
+use etm_testkit::wait::until;
 
 /// Sockets that stay open show the Service as their peer, whatever becomes of programs and maps.
 fn upgrades(next: impl Fn(&Scene) -> AgentBuilder, said: &str) -> Scene {

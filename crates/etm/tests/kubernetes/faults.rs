@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::proxy::{Fault, Proxy};
 use crate::scene::{Scene, addresses, service, slice};
-use crate::wait::{until, until_logged};
+use etm_testkit::wait::{until, until_logged};
 
 /// The agent goes on after a fault: changes made meanwhile and later ones arrive, and the last
 /// good state was served until then.

@@ -18,5 +18,3 @@ mod rights;
 mod scene;
 mod shipped;
 mod token;
-#[path = "../e2e/wait.rs"]
-mod wait;

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use crate::scene::{Scene, addresses, slice};
-use crate::wait::until;
+use etm_testkit::wait::until;
 
 /// The answer to a request of the admin server, head and body.
 fn request(scene: &Scene, path: &str) -> String {

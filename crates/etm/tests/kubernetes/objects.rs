@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::metrics;
 use crate::scene::{POD_PORT, PORT, Scene, address_of, addresses, service, slice};
-use crate::wait::{until, until_logged};
+use etm_testkit::wait::{until, until_logged};
 
 fn replace(scene: &Scene, name: &str, spec: &Value) -> Value {
     let path = scene.path("services", name);

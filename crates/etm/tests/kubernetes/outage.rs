@@ -7,7 +7,7 @@ use etm_testkit::{Call, Caller};
 use crate::metrics;
 use crate::proxy::{Fault, Proxy};
 use crate::scene::{Scene, addresses, slice};
-use crate::wait::until_logged;
+use etm_testkit::wait::until_logged;
 
 #[track_caller]
 fn served(caller: &Caller, target: SocketAddr) {

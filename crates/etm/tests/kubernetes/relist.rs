@@ -2,7 +2,7 @@
 
 use crate::proxy::{Fault, Proxy};
 use crate::scene::{Scene, addresses, slice};
-use crate::wait::until;
+use etm_testkit::wait::until;
 
 /// A slice goes while the agent has no watch, and its version is too old when it asks again.
 #[track_caller]

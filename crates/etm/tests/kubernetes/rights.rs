@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::metrics;
 use crate::scene::{Scene, addresses, slice};
 use crate::shipped::{self, ACCOUNT, NAMESPACE};
-use crate::wait::until;
+use etm_testkit::wait::until;
 
 const WATCHES: [&str; 4] = ["services", "endpointslices", "node", "pods"];
 

@@ -14,7 +14,7 @@ use etm_testkit::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::wait::until;
+use etm_testkit::wait::until;
 
 /// The Services' port, and that of their Pods.
 pub(crate) const PORT: u16 = 80;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use etm_testkit::ControlPlane;
 use serde_json::Value;
 
-use crate::wait::until;
+use etm_testkit::wait::until;
 
 /// Where the shipped objects put the agent, and as whom.
 pub(crate) const NAMESPACE: &str = "etm-system";

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::metrics;
 use crate::scene::{Scene, addresses, slice};
-use crate::wait::{until, until_logged};
+use etm_testkit::wait::{until, until_logged};
 
 /// A token of a ServiceAccount that may read what an agent reads, which ends with a Secret.
 fn token(scene: &Scene, secret: &str) -> String {
