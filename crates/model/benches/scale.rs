@@ -140,6 +140,7 @@ fn service(index: u32) -> Service {
         external_policy: TrafficPolicy::Cluster,
         health_check_port: None,
         source_ranges: None,
+        affinity: None,
     }
 }
 

@@ -7,12 +7,14 @@
 mod address;
 mod caller;
 mod callers;
+mod identity;
 mod kept;
 mod ledger;
 mod object;
 mod plan;
 mod planner;
 mod pod;
+mod policy;
 mod problem;
 mod snapshot;
 mod step;
@@ -21,6 +23,7 @@ pub mod testing;
 pub use address::{from_abi, to_abi};
 pub use caller::Caller;
 pub use callers::{CallerWrite, Callers};
+pub use identity::{hash, identity};
 pub use ipnet::IpNet;
 pub use kept::Kept;
 pub use ledger::{GRACE, Ledger, Reconciled, Report, Usage};
@@ -29,11 +32,12 @@ pub use object::{
     Service, ServicePort, SlicePort, Timestamp, TrafficPolicy,
 };
 pub use plan::{
-    BackendKey, Delta, FrontendKey, HealthCheck, Listener, Member, Plan, PlannedFrontend, Pool,
-    ServicePortName,
+    BackendKey, Balancing, Delta, FrontendKey, HealthCheck, Listener, Member, Plan,
+    PlannedFrontend, Pool, ServicePortName,
 };
 pub use planner::{Options, Planner, UnknownPort, compile};
 pub use pod::{Pod, PodChange, QosClass};
+pub use policy::{Affinity, Algorithm, HashField, HashFields, LoadBalancing, Policy, Weight};
 pub use problem::Problem;
 pub use snapshot::{Affected, Change, Snapshot};
 pub use step::{Contents, Limits, Step};

@@ -5,6 +5,8 @@ use std::{fmt, net::IpAddr, sync::Arc};
 use ipnet::IpNet;
 use serde::Serialize;
 
+use crate::policy::Affinity;
+
 /// Namespace and name of an object; written `namespace/name`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ObjectName {
@@ -138,6 +140,8 @@ pub struct Service {
     pub health_check_port: Option<u16>,
     /// `loadBalancerSourceRanges`: who may call its load balancer addresses; none is everyone.
     pub source_ranges: Option<Arc<[IpNet]>>,
+    /// `sessionAffinity: ClientIP`, with its timeout.
+    pub affinity: Option<Affinity>,
 }
 
 /// One port of an EndpointSlice; ports without a number are not usable and not kept.

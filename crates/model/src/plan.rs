@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::{
     object::{ObjectName, Protocol},
+    policy::{Affinity, Algorithm, Weight},
     problem::Problem,
 };
 
@@ -73,6 +74,8 @@ pub struct Member {
     pub backend: BackendKey,
     /// The Pod, where it is known.
     pub pod: Option<ObjectName>,
+    /// Its share among the others.
+    pub weight: Weight,
 }
 
 /// The members that a frontend chooses from, ordered by backend, each backend once.
@@ -92,6 +95,19 @@ pub struct PlannedFrontend {
     pub node_only: bool,
     /// What a refused caller sees, a positive errno.
     pub errno: u16,
+    /// How a member is chosen; none is evenly at random.
+    pub balancing: Option<Arc<Balancing>>,
+}
+
+/// How a frontend chooses where it is not evenly at random.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Balancing {
+    /// How a member is chosen, by weight.
+    pub algorithm: Algorithm,
+    /// Keeps the Services' hashes apart: made of the Service's namespace and name.
+    pub salt: u64,
+    /// Whether a client stays with a member once it was chosen, and how long.
+    pub affinity: Option<Affinity>,
 }
 
 /// What a Service's `healthCheckNodePort` tells load balancers of this node.

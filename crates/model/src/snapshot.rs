@@ -3,7 +3,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::object::{EndpointSlice, Node, ObjectName, Service};
+use crate::{
+    object::{EndpointSlice, Node, ObjectName, Service},
+    policy::{Policy, Weight},
+};
 
 /// The state of the cluster as one node needs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +18,10 @@ pub struct Snapshot {
     /// EndpointSlices by the Service that they belong to (it may not exist), then by name. Shared:
     /// most Services have one, and a map's node has room for eleven.
     pub slices: BTreeMap<ObjectName, BTreeMap<Arc<str>, Arc<EndpointSlice>>>,
+    /// `TrafficPolicy` objects by the Service that they are for (it may not exist), then by name.
+    pub policies: BTreeMap<ObjectName, BTreeMap<Arc<str>, Arc<Policy>>>,
+    /// Pods with the annotation `etm.dev/weight`, as far as a policy asks for it.
+    pub pod_weights: BTreeMap<ObjectName, Weight>,
 }
 
 /// One change of the cluster's state.
@@ -30,6 +37,12 @@ pub enum Change {
     SetSlice(EndpointSlice),
     /// An EndpointSlice is gone: the Service that it named, and its own name.
     RemoveSlice(ObjectName, Arc<str>),
+    /// A `TrafficPolicy` was made or changed.
+    SetPolicy(Policy),
+    /// A `TrafficPolicy` is gone: the Service that it was for, and its own name.
+    RemovePolicy(ObjectName, Arc<str>),
+    /// A Pod's annotation `etm.dev/weight` is another, or with none gone.
+    SetPodWeight(ObjectName, Option<Weight>),
 }
 
 /// The Services that a change touches.
@@ -69,7 +82,7 @@ impl Snapshot {
                 };
                 let name = Arc::clone(&slice.name.name);
                 self.slices.entry(service.clone()).or_default().insert(name, Arc::new(slice));
-                service
+                return Affected::Services(self.weighed_by(service));
             }
             Change::RemoveSlice(service, slice) => {
                 if let Some(slices) = self.slices.get_mut(&service) {
@@ -78,9 +91,66 @@ impl Snapshot {
                         self.slices.remove(&service);
                     }
                 }
+                return Affected::Services(self.weighed_by(service));
+            }
+            Change::SetPolicy(policy) => {
+                let service = ObjectName {
+                    namespace: Arc::clone(&policy.name.namespace),
+                    name: Arc::clone(&policy.service),
+                };
+                let name = Arc::clone(&policy.name.name);
+                self.policies.entry(service.clone()).or_default().insert(name, Arc::new(policy));
                 service
+            }
+            Change::RemovePolicy(service, policy) => {
+                if let Some(policies) = self.policies.get_mut(&service) {
+                    policies.remove(&policy);
+                    if policies.is_empty() {
+                        self.policies.remove(&service);
+                    }
+                }
+                service
+            }
+            Change::SetPodWeight(pod, weight) => {
+                let affected = self.weighs_pods_of(&pod.namespace);
+                match weight {
+                    Some(weight) => self.pod_weights.insert(pod, weight),
+                    None => self.pod_weights.remove(&pod),
+                };
+                return Affected::Services(affected);
             }
         };
         Affected::Services(BTreeSet::from([service]))
+    }
+
+    /// A Service, and those whose members' weights depend on whom it selects.
+    fn weighed_by(&self, service: ObjectName) -> BTreeSet<ObjectName> {
+        let weighs = |policy: &Policy| {
+            let mut weights = policy.load_balancing.service_weights.iter();
+            weights.any(|(name, _)| *name == service.name)
+        };
+        let mut affected = self.targets(&service.namespace, weighs);
+        affected.insert(service);
+        affected
+    }
+
+    /// The Services of a namespace whose members' weights depend on their Pods' annotations.
+    fn weighs_pods_of(&self, namespace: &Arc<str>) -> BTreeSet<ObjectName> {
+        self.targets(namespace, |policy| policy.load_balancing.pod_weights)
+    }
+
+    /// The Services of a namespace with a policy of which something holds.
+    fn targets(
+        &self,
+        namespace: &Arc<str>,
+        holds: impl Fn(&Policy) -> bool,
+    ) -> BTreeSet<ObjectName> {
+        let first = ObjectName { namespace: Arc::clone(namespace), name: Arc::default() };
+        let services = self.policies.range(first..);
+        services
+            .take_while(|(service, _)| service.namespace == *namespace)
+            .filter(|(_, policies)| policies.values().any(|policy| holds(policy)))
+            .map(|(service, _)| service.clone())
+            .collect()
     }
 }

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use etm_abi as abi;
 
 use super::{Ledger, name::service_port};
-use crate::plan::{Delta, FrontendKey, Member, PlannedFrontend};
+use crate::{
+    plan::{Delta, FrontendKey, Member, PlannedFrontend},
+    policy::Weight,
+};
 
 impl Ledger {
     /// Every frontend that leads to a complete table, for maps of other sizes to take over.
@@ -22,7 +25,8 @@ impl Ledger {
         if record.members > 0 {
             for id in self.tables.get(record.table)?.backends.iter() {
                 let backend = self.backends.key(*id)?;
-                pool.push(Member { backend, pod: self.backends.pod(*id) });
+                let pod = self.backends.pod(*id);
+                pool.push(Member { backend, pod, weight: Weight::default() });
             }
         }
         Some(PlannedFrontend {
@@ -32,6 +36,7 @@ impl Ledger {
                 .then(|| self.sources.of(key).into_iter().flatten().copied().collect()),
             node_only: record.flags & abi::FRONTEND_NODE_ONLY != 0,
             errno: record.errno,
+            balancing: None,
         })
     }
 }

@@ -178,6 +178,7 @@ impl Drafting<'_> {
                     // Every Pod has a loopback of its own, which is not the Service's.
                     node_only: key.ip.is_loopback(),
                     errno: self.options.errno,
+                    balancing: None,
                 });
                 vacant.insert((index, Claim { key, frontend, field }));
             }

@@ -7,6 +7,7 @@ use etm_abi::MAX_MEMBERS;
 use crate::{
     object::{Endpoint, EndpointSlice, Family, Locality, Node, ObjectName, ServicePort},
     plan::{BackendKey, Member},
+    policy::Weight,
 };
 
 /// The slices of one Service, by name.
@@ -124,7 +125,13 @@ fn keep_hinted(mentions: &mut Vec<Mention<'_>>, hints: Hints, name: &str) -> boo
 
 fn members(mentions: Vec<Mention<'_>>) -> Vec<Member> {
     let members = mentions.into_iter();
-    members.map(|mention| Member { backend: mention.backend, pod: mention.pod.cloned() }).collect()
+    members
+        .map(|mention| Member {
+            backend: mention.backend,
+            pod: mention.pod.cloned(),
+            weight: Weight::default(),
+        })
+        .collect()
 }
 
 /// The usable endpoints of one slice on its ports of the same name and protocol.

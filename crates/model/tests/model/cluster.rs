@@ -28,6 +28,7 @@ pub(crate) fn service(service: &str, cluster: &[&str]) -> Service {
         external_policy: TrafficPolicy::Cluster,
         health_check_port: None,
         source_ranges: None,
+        affinity: None,
     }
 }
 
@@ -150,6 +151,7 @@ fn any_service() -> impl Strategy<Value = Service> {
                 external_policy,
                 health_check_port,
                 source_ranges: ranges.map(Into::into),
+                affinity: None,
             }
         })
 }

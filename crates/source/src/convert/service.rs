@@ -106,6 +106,7 @@ fn convert(
         external_policy,
         health_check_port,
         source_ranges,
+        affinity: service_traffic::affinity(spec, report),
     };
     Some(ServiceObject { service, selection })
 }

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use etm_model::{IpNet, TrafficPolicy};
+use etm_model::{Affinity, IpNet, TrafficPolicy};
 use k8s_openapi::{api::core::v1, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 
 use super::{port, report::Report};
@@ -21,6 +21,31 @@ pub(super) fn policy(given: Option<&str>, field: &str, report: &mut Report) -> T
             TrafficPolicy::Cluster
         }
     }
+}
+
+/// `sessionAffinity` and its timeout, three hours where none is given.
+pub(super) fn affinity(spec: &v1::ServiceSpec, report: &mut Report) -> Option<Affinity> {
+    const FIELD: &str = "spec.sessionAffinityConfig.clientIP.timeoutSeconds";
+    match spec.session_affinity.as_deref() {
+        None | Some("" | "None") => return None,
+        Some("ClientIP") => {}
+        Some(other) => {
+            let hint = "use None or ClientIP; it counts as None until then";
+            report.add("spec.sessionAffinity", format!("`{other}` is not known"), hint);
+            return None;
+        }
+    }
+    let config = spec.session_affinity_config.as_ref();
+    let client = config.and_then(|config| config.client_ip.as_ref());
+    let Some(given) = client.and_then(|client| client.timeout_seconds) else {
+        return Some(Affinity::default());
+    };
+    let affinity = u32::try_from(given).ok().and_then(Affinity::new);
+    if affinity.is_none() {
+        let reason = format!("{given} is not within 1 and {}", Affinity::MAX);
+        report.add(FIELD, reason, "correct it; it counts as 10800 until then");
+    }
+    Some(affinity.unwrap_or_default())
 }
 
 /// `healthCheckNodePort`; 0 and absent both mean none.

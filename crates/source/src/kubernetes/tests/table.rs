@@ -1,6 +1,6 @@
 use std::time::{Instant, SystemTime};
 
-use etm_model::{Change, PodChange};
+use etm_model::{Change, PodChange, Weight};
 use k8s_openapi::api::{core::v1, discovery::v1 as discovery};
 use kube::runtime::watcher::Event;
 use serde_json::{Value, from_value, json};
@@ -72,6 +72,9 @@ fn told(batch: &Batch) -> Vec<String> {
         Change::RemoveService(name) => format!("remove {name}"),
         Change::SetSlice(slice) => format!("set {} of {}", slice.name, slice.service),
         Change::RemoveSlice(service, slice) => format!("remove {slice} of {service}"),
+        Change::SetPolicy(policy) => format!("set {} for {}", policy.name, policy.service),
+        Change::RemovePolicy(service, policy) => format!("remove {policy} for {service}"),
+        Change::SetPodWeight(pod, weight) => format!("weigh {pod} {:?}", weight.map(Weight::get)),
     };
     batch.changes.iter().map(words).collect()
 }
