@@ -2,7 +2,7 @@
 //! a proxy, each named after the field.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use etm_model::{AddressKind, Problem, Service, TrafficPolicy};
+use etm_model::{AddressKind, Affinity, Problem, Service, TrafficPolicy};
 use etm_source::convert;
 
 const ANNOTATION: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
@@ -148,9 +148,28 @@ fn allocate_load_balancer_node_ports_is_ignored() {
 }
 
 #[test]
-fn session_affinity_is_not_honoured() {
-    ignored(", sessionAffinity: None");
-    ignored(", sessionAffinity: ClientIP, sessionAffinityConfig: {clientIP: {timeoutSeconds: 9}}");
+fn session_affinity() {
+    let seconds = |spec: &str| service(spec).affinity.map(Affinity::seconds);
+    assert_eq!(seconds(""), None);
+    assert_eq!(seconds(", sessionAffinity: None"), None);
+    assert_eq!(seconds(", sessionAffinity: ClientIP"), Some(10_800));
+    let timeout = |seconds: i64| {
+        let client = format!("{{clientIP: {{timeoutSeconds: {seconds}}}}}");
+        format!(", sessionAffinity: ClientIP, sessionAffinityConfig: {client}")
+    };
+    assert_eq!(seconds(&timeout(1)), Some(1));
+    assert_eq!(seconds(&timeout(86_400)), Some(86_400));
+    for wrong in [0, -1, 86_401] {
+        let (service, problem) = flawed("", &timeout(wrong));
+        assert_eq!(service.affinity.map(Affinity::seconds), Some(10_800));
+        let field = "spec.sessionAffinityConfig.clientIP.timeoutSeconds";
+        let told = format!("Service shop/cart: {field}: {wrong} is not within 1 and 86400");
+        assert!(problem.starts_with(&told), "{problem}");
+    }
+    let (service, problem) = flawed("", ", sessionAffinity: Cookie");
+    assert_eq!(service.affinity, None);
+    let told = "Service shop/cart: spec.sessionAffinity: `Cookie` is not known (use None or";
+    assert!(problem.starts_with(told), "{problem}");
 }
 
 #[test]
