@@ -5,8 +5,10 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod balance;
 mod caller;
 mod callers;
+pub mod hashing;
 mod identity;
 mod kept;
 mod ledger;
@@ -21,6 +23,7 @@ mod step;
 pub mod testing;
 
 pub use address::{from_abi, to_abi};
+pub use balance::TableBalance;
 pub use caller::Caller;
 pub use callers::{CallerWrite, Callers};
 pub use identity::{hash, identity};
