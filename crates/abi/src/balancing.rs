@@ -146,7 +146,10 @@ impl Candidate {
     #[must_use]
     pub const fn weight(self) -> u16 {
         let inverse = self.inverse_weight() as u32;
-        if inverse == 0 { 1 } else { ((Self::ONE + inverse / 2) / inverse) as u16 }
+        match (Self::ONE + inverse / 2).checked_div(inverse) {
+            Some(weight) => weight as u16,
+            None => 1,
+        }
     }
 
     /// The inverse of its weight: by how much its ranks cost.

@@ -142,7 +142,7 @@ impl Kernel {
             if let Some(TableBalance { header, .. }) = self.balance(frontend) {
                 let position = balance::random_position(random);
                 assert!(balance::at(&self.maps, frontend.target(), &header, position).is_some());
-                let chosen = balance::least_connections;
+                let chosen = balance::by_load;
                 assert!(chosen(&self.maps, frontend.target(), &header, random).is_some());
             }
         }
