@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use etm_testkit::{Agent, AgentBuilder, Caller, Protocol};
@@ -82,7 +82,7 @@ impl Container {
             }
         }
         let names = scene.state.path().join("resolv.conf");
-        fs::write(&names, "nameserver 127.0.0.1\n").expect("a file");
+        fs::write(&names, "nameserver 127.0.0.2\nnameserver 127.0.0.1\n").expect("a file");
         lines.push(format!("mkdir -p {root}/etc"));
         lines.push(format!(": >{root}/etc/resolv.conf"));
         lines.push(format!("mount --bind {} {root}/etc/resolv.conf", names.display()));
@@ -221,16 +221,21 @@ fn it_serves_with_these_rights_and_no_others() {
 }
 
 #[test]
-fn it_finds_the_api_server_by_a_name_that_dns_knows() {
+fn it_finds_the_api_server_by_a_name_whatever_is_silent() {
     let scene = Scene::new();
     shipped::apply(scene.cluster);
     let forward = Forward::start(&scene.node, scene.cluster.address());
-    let names = NameServer::start(&scene.node, scene.node.ipv4());
+    // The first name server, and of the name's addresses the one that the resolver puts first.
+    let silent = Ipv4Addr::new(127, 0, 0, 2);
+    let _mute = within(&scene.node, move || UdpSocket::bind((silent, 53)).expect("port 53"));
+    let port = forward.address().port();
+    let _deaf = within(&scene.node, move || TcpListener::bind((silent, port)).expect("a port"));
+    let names = NameServer::start(&scene.node, [silent, scene.node.ipv4()]);
     let web = scene.service("web");
-    let server = format!("api.example.org:{}", forward.address().port());
+    let server = format!("api.example.org:{port}");
     let container = Container::shipped(&scene);
     let agent = container.agent(&scene, &server).start().expect("an agent");
-    assert_eq!(scene.members(web), Some(0), "{}", agent.stderr());
+    scene.until_members(web, Some(0));
     assert!(peers(&agent).contains(&forward.address()), "{:?}", peers(&agent));
     let asked = names.asked();
     assert!(asked.iter().all(|name| name == "api.example.org") && !asked.is_empty(), "{asked:?}");

@@ -1,4 +1,4 @@
-//! A name server in a node's network that knows one address, whatever the name.
+//! A name server in a node's network that knows the same addresses, whatever the name.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +17,7 @@ pub(crate) struct NameServer {
 }
 
 impl NameServer {
-    pub(crate) fn start(node: &Node, address: Ipv4Addr) -> Self {
+    pub(crate) fn start(node: &Node, addresses: [Ipv4Addr; 2]) -> Self {
         let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 53));
         let socket = within(node, move || UdpSocket::bind(local).expect("port 53"));
         let asked = Arc::<Mutex<Vec<String>>>::default();
@@ -25,7 +25,7 @@ impl NameServer {
         thread::spawn(move || {
             let mut query = [0; 512];
             while let Ok((length, resolver)) = socket.recv_from(&mut query) {
-                let (name, answer) = answer(&query[..length], address).expect("a query");
+                let (name, answer) = answer(&query[..length], &addresses).expect("a query");
                 names.lock().unwrap_or_else(PoisonError::into_inner).push(name);
                 socket.send_to(&answer, resolver).expect("an answer");
             }
@@ -40,8 +40,8 @@ impl NameServer {
 }
 
 /// The name in a query of one question, and the answer to it: a header of 12 bytes, the question
-/// (labels, type and class) and for type A a record that points to its name (RFC 1035, 4.1).
-fn answer(query: &[u8], address: Ipv4Addr) -> Option<(String, Vec<u8>)> {
+/// (labels, type and class) and for type A records that point to its name (RFC 1035, 4.1).
+fn answer(query: &[u8], addresses: &[Ipv4Addr]) -> Option<(String, Vec<u8>)> {
     let mut labels = Vec::new();
     let mut at = 12;
     loop {
@@ -53,11 +53,11 @@ fn answer(query: &[u8], address: Ipv4Addr) -> Option<(String, Vec<u8>)> {
         labels.push(String::from_utf8_lossy(query.get(at..at + length)?));
         at += length;
     }
-    let found = query.get(at..at + 2)? == TYPE_A;
+    let found = if query.get(at..at + 2)? == TYPE_A { addresses } else { &[] };
     let mut answer = query.get(..2)?.to_vec();
-    answer.extend([0x81, 0x80, 0, 1, 0, u8::from(found), 0, 0, 0, 0]);
+    answer.extend([0x81, 0x80, 0, 1, 0, u8::try_from(found.len()).ok()?, 0, 0, 0, 0]);
     answer.extend(query.get(12..at + 4)?);
-    if found {
+    for address in found {
         answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
         answer.extend(address.octets());
     }
