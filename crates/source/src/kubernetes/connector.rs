@@ -67,19 +67,21 @@ impl Connector {
     async fn connect(self, uri: Uri) -> Result<Stream, BoxError> {
         let mut failures = Vec::new();
         for address in self.servers.candidates(authority(&uri)) {
-            match look_up(&address).await {
-                Ok(found) => {
-                    // Each for itself: behind a name, one that is silent must not hide the next.
-                    for to in found {
-                        match self.attempt(&uri, to).await? {
-                            Ok(stream) => return Ok(stream),
-                            Err(reason) => {
-                                failures.push(Failure { address: to.to_string(), reason })
-                            }
-                        }
+            let found = match look_up(&address).await {
+                Ok(found) => found,
+                Err(reason) => {
+                    failures.push(Failure { address, reason });
+                    continue;
+                }
+            };
+            // Each for itself: behind a name, one that is silent must not hide the next.
+            for to in found {
+                match self.attempt(&uri, to).await? {
+                    Ok(stream) => return Ok(stream),
+                    Err(reason) => {
+                        failures.push(Failure { address: to.to_string(), reason });
                     }
                 }
-                Err(reason) => failures.push(Failure { address, reason }),
             }
         }
         Err(Unreachable(failures).into())
