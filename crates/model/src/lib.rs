@@ -7,6 +7,7 @@
 mod address;
 mod caller;
 mod callers;
+mod condition;
 mod identity;
 mod kept;
 mod ledger;
@@ -23,6 +24,7 @@ pub mod testing;
 pub use address::{from_abi, to_abi};
 pub use caller::Caller;
 pub use callers::{CallerWrite, Callers};
+pub use condition::{Accepted, AcceptedReason, conditions};
 pub use identity::{hash, identity};
 pub use ipnet::IpNet;
 pub use kept::Kept;

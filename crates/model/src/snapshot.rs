@@ -69,11 +69,11 @@ impl Snapshot {
             Change::SetService(service) => {
                 let name = service.name.clone();
                 self.services.insert(name.clone(), service);
-                name
+                return Affected::Services(self.weighed_by(name));
             }
             Change::RemoveService(name) => {
                 self.services.remove(&name);
-                name
+                return Affected::Services(self.weighed_by(name));
             }
             Change::SetSlice(slice) => {
                 let service = ObjectName {
@@ -123,7 +123,7 @@ impl Snapshot {
         Affected::Services(BTreeSet::from([service]))
     }
 
-    /// A Service, and those whose members' weights depend on whom it selects.
+    /// A Service, and those whose policies weigh members by whom it selects.
     fn weighed_by(&self, service: ObjectName) -> BTreeSet<ObjectName> {
         let weighs = |policy: &Policy| {
             let mut weights = policy.load_balancing.service_weights.iter();
