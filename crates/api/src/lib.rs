@@ -6,7 +6,11 @@
 #![forbid(unsafe_code)]
 
 mod schema;
-#[allow(unreachable_pub, reason = "kube's derive repeats an item's `pub` in a module of its own")]
+#[allow(
+    unreachable_pub,
+    clippy::duplicated_attributes,
+    reason = "kube's derives repeat an item's `pub` out of reach, and take a column for another"
+)]
 mod traffic_policy;
 
 pub use schema::definition;

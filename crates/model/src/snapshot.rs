@@ -94,10 +94,7 @@ impl Snapshot {
                 return Affected::Services(self.weighed_by(service));
             }
             Change::SetPolicy(policy) => {
-                let service = ObjectName {
-                    namespace: Arc::clone(&policy.name.namespace),
-                    name: Arc::clone(&policy.service),
-                };
+                let service = policy.target();
                 let name = Arc::clone(&policy.name.name);
                 self.policies.entry(service.clone()).or_default().insert(name, Arc::new(policy));
                 service

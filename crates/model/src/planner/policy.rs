@@ -105,7 +105,7 @@ pub(crate) fn refused(
 
 /// The Service of a policy, or the port of it.
 pub(crate) fn target(policy: &Policy) -> String {
-    let service = format!("Service {}/{}", policy.name.namespace, policy.service);
+    let service = format!("Service {}", policy.target());
     match &policy.port {
         Some(port) => format!("port {port} of {service}"),
         None => service,
