@@ -6,6 +6,7 @@ mod build;
 mod image;
 mod lint;
 mod process;
+mod schemas;
 mod setup;
 mod step;
 mod workspace;
@@ -23,6 +24,7 @@ cargo xtask VERB
   helm               build Helm for the tests, once
   bpf                build the kernel programs to target/bpf/etm.o
   build [--release]  the kernel programs, then every binary
+  schemas            write the definitions of etm's own kinds to deploy/
   image [PROFILE]    an image with nothing but a static etm, to target/image/etm.tar
   test [FILTER...]   set up, build, then test; FILTER as `cargo test` takes it
   demo [ARGS...]     set up, build, then run the demo
@@ -65,6 +67,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         "build" => build::build(&workspace, rest),
+        "schemas" => schemas::write(&workspace).map(|()| ExitCode::SUCCESS),
         "image" => image::image(&workspace, rest),
         "test" => build::test(&workspace, rest),
         "demo" => build::demo(&workspace, rest),

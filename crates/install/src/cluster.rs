@@ -1,19 +1,27 @@
 //! Objects into a cluster, and out of it.
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, time::Duration};
 
-use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::{
+    NamespaceResourceScope,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
 use kube::{
     Api, Client, Config, Resource, ResourceExt as _,
     api::{DeleteParams, Patch, PatchParams},
     config::{KubeConfigOptions, Kubeconfig},
+    runtime::wait::{await_condition, conditions::is_crd_established},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::time::timeout;
 
 use crate::{ClusterError, Objects};
 
 /// Who has set the fields, to the API server.
 const MANAGER: &str = "etm";
+
+/// How long the API server may take to serve a kind that it was told of.
+const ESTABLISHED: Duration = Duration::from_secs(60);
 
 /// A cluster that objects are put into.
 #[derive(Clone)]
@@ -83,14 +91,16 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// [`ClusterError::Conflict`] where others have set a field to something else, and
-    /// [`ClusterError::Request`]; what was told before is done.
+    /// [`ClusterError::Conflict`] where others have set a field to something else,
+    /// [`ClusterError::NotEstablished`] and [`ClusterError::Request`]; what was told before is done.
     pub async fn apply(
         &self,
         objects: &Objects,
         mut told: impl FnMut(&str, Outcome),
     ) -> Result<(), ClusterError> {
         let namespace = objects.namespace.name_any();
+        apply(self.all(), &objects.traffic_policies, &mut told).await?;
+        established(self.all(), &objects.traffic_policies).await?;
         apply(self.all(), &objects.namespace, &mut told).await?;
         apply(self.within(&namespace), &objects.service_account, &mut told).await?;
         apply(self.all(), &objects.cluster_role, &mut told).await?;
@@ -98,7 +108,8 @@ impl Cluster {
         apply(self.within(&namespace), &objects.daemon_set, &mut told).await
     }
 
-    /// Removes these objects but for the namespace, which others may be in, and tells of each.
+    /// Removes these objects and tells of each; but for the namespace, which others may be in, and
+    /// the kinds, with which every object of them would go.
     ///
     /// # Errors
     ///
@@ -163,6 +174,27 @@ where
         },
     );
     Ok(())
+}
+
+/// Waits until the API server serves a kind.
+async fn established(
+    api: Api<CustomResourceDefinition>,
+    definition: &CustomResourceDefinition,
+) -> Result<(), ClusterError> {
+    let name = definition.name_any();
+    let established = await_condition(api, &name, is_crd_established());
+    match timeout(ESTABLISHED, established).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(ClusterError::Request {
+            verb: "watch",
+            object: shown(definition),
+            source: error.into(),
+        }),
+        Err(_) => Err(ClusterError::NotEstablished {
+            object: shown(definition),
+            seconds: ESTABLISHED.as_secs(),
+        }),
+    }
 }
 
 async fn remove<K>(

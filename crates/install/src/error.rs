@@ -58,4 +58,15 @@ pub enum ClusterError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The API server has a definition of a kind and does not serve it.
+    #[error(
+        "{object} is not established within {seconds} s (kubectl describe {object} says why; what \
+         comes after it is not installed yet: repeat this once it is)"
+    )]
+    NotEstablished {
+        /// Kind and name.
+        object: String,
+        /// How long was waited.
+        seconds: u64,
+    },
 }

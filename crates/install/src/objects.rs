@@ -1,9 +1,12 @@
 //! The objects, typed.
 
-use k8s_openapi::api::{
-    apps::v1::DaemonSet,
-    core::v1::{Container, EnvVar, Namespace, ServiceAccount},
-    rbac::v1::{ClusterRole, ClusterRoleBinding},
+use k8s_openapi::{
+    api::{
+        apps::v1::DaemonSet,
+        core::v1::{Container, EnvVar, Namespace, ServiceAccount},
+        rbac::v1::{ClusterRole, ClusterRoleBinding},
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -20,6 +23,8 @@ macro_rules! shipped {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Objects {
+    /// The kind `TrafficPolicy`.
+    pub traffic_policies: CustomResourceDefinition,
     /// The agent's namespace, in which Pods may be privileged.
     pub namespace: Namespace,
     /// Who the agent is to the API server.
@@ -41,6 +46,7 @@ impl Objects {
     /// what this program was written for.
     pub fn new(parameters: &Parameters) -> Result<Self, ObjectsError> {
         let mut objects = Self {
+            traffic_policies: shipped!("crds/trafficpolicies.etm.dev.yaml")?,
             namespace: shipped!("namespace.yaml")?,
             service_account: shipped!("service-account.yaml")?,
             cluster_role: shipped!("cluster-role.yaml")?,
@@ -73,6 +79,7 @@ impl Objects {
     /// [`ObjectsError::Write`].
     pub fn to_yaml(&self) -> Result<String, ObjectsError> {
         let documents = [
+            yaml(&self.traffic_policies)?,
             yaml(&self.namespace)?,
             yaml(&self.service_account)?,
             yaml(&self.cluster_role)?,
@@ -132,8 +139,8 @@ mod tests {
         let yaml = shipped.to_yaml().expect("YAML");
         let documents: Vec<serde_json::Value> =
             serde_saphyr::from_multiple(&yaml).expect("documents");
-        assert_eq!(documents.len(), 5);
-        assert_eq!(documents[4], serde_json::to_value(&shipped.daemon_set).expect("JSON"));
+        assert_eq!(documents.len(), 6);
+        assert_eq!(documents[5], serde_json::to_value(&shipped.daemon_set).expect("JSON"));
     }
 
     #[test]

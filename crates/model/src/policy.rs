@@ -21,6 +21,14 @@ pub struct Policy {
     pub load_balancing: LoadBalancing,
 }
 
+impl Policy {
+    /// The Service that it is for.
+    #[must_use]
+    pub fn target(&self) -> ObjectName {
+        ObjectName { namespace: Arc::clone(&self.name.namespace), name: Arc::clone(&self.service) }
+    }
+}
+
 /// How a member is chosen, and how large each one's share is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadBalancing {

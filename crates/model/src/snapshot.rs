@@ -69,11 +69,11 @@ impl Snapshot {
             Change::SetService(service) => {
                 let name = service.name.clone();
                 self.services.insert(name.clone(), service);
-                name
+                return Affected::Services(self.weighed_by(name));
             }
             Change::RemoveService(name) => {
                 self.services.remove(&name);
-                name
+                return Affected::Services(self.weighed_by(name));
             }
             Change::SetSlice(slice) => {
                 let service = ObjectName {
@@ -94,10 +94,7 @@ impl Snapshot {
                 return Affected::Services(self.weighed_by(service));
             }
             Change::SetPolicy(policy) => {
-                let service = ObjectName {
-                    namespace: Arc::clone(&policy.name.namespace),
-                    name: Arc::clone(&policy.service),
-                };
+                let service = policy.target();
                 let name = Arc::clone(&policy.name.name);
                 self.policies.entry(service.clone()).or_default().insert(name, Arc::new(policy));
                 service
@@ -123,7 +120,7 @@ impl Snapshot {
         Affected::Services(BTreeSet::from([service]))
     }
 
-    /// A Service, and those whose members' weights depend on whom it selects.
+    /// A Service, and those whose policies weigh members by whom it selects.
     fn weighed_by(&self, service: ObjectName) -> BTreeSet<ObjectName> {
         let weighs = |policy: &Policy| {
             let mut weights = policy.load_balancing.service_weights.iter();

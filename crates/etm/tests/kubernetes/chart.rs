@@ -24,7 +24,9 @@ fn rendered(values: &[&str]) -> Vec<Value> {
     let chart = shipped::folder("helm/etm");
     let chart = chart.to_str().expect("a path");
     let values = values.iter().flat_map(|value| ["--set", value]);
-    let words = ["template", "etm", chart, "--namespace", NAMESPACE].into_iter().chain(values);
+    let words = ["template", "etm", chart, "--include-crds", "--namespace", NAMESPACE]
+        .into_iter()
+        .chain(values);
     sorted(shipped::documents(&helm(&words.collect::<Vec<_>>())))
 }
 

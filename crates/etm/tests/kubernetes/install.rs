@@ -4,11 +4,12 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use etm_testkit::ControlPlane;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::scene::Scene;
 use crate::shipped;
 
+const KIND: &str = "customresourcedefinition/trafficpolicies.etm.dev";
 const DAEMON_SET: &str = "daemonset/etm-agent";
 
 pub(crate) fn etm(arguments: &[&str], kubeconfig: Option<&Path>) -> Output {
@@ -39,6 +40,7 @@ fn it_applies_what_it_prints_and_removes_it() {
     let arguments = ["--namespace", "net", "--api-server", "10.0.0.1:6443", "--image", "etm:x"];
     let run = |verb: &str| etm(&[&[verb], &arguments[..]].concat(), Some(cluster.kubeconfig()));
     let objects = [
+        KIND,
         "namespace/net",
         "serviceaccount/etm-agent",
         "clusterrole/etm-agent",
@@ -66,8 +68,20 @@ fn it_applies_what_it_prints_and_removes_it() {
     assert!(error.starts_with(&format!("error: could not apply {DAEMON_SET}: others")), "{error}");
     assert!(error.contains("kubectl-set") && !error.contains("Status {"), "{error}");
 
+    let policy = json!({
+        "apiVersion": "etm.dev/v1alpha1",
+        "kind": "TrafficPolicy",
+        "metadata": {"name": "calm"},
+        "spec": {"targetRef": {"name": "cart"}},
+    });
+    // The kind is served by the time that it is all applied.
+    let policies = "/apis/etm.dev/v1alpha1/namespaces/net/trafficpolicies";
+    cluster.api().create(policies, &policy).expect("a policy");
+
     let removed = printed(&run("--remove"));
     assert_eq!(removed.lines().filter(|line| line.ends_with(" deleted")).count(), 4, "{removed}");
+    let kept = cluster.api().get(&format!("{policies}/calm")).expect("an answer");
+    assert!(kept.is_some(), "what users wrote is theirs");
     assert_eq!(cluster.api().get(path).expect("an answer"), None);
     let removed = printed(&run("--remove"));
     assert_eq!(removed.lines().filter(|line| line.ends_with(" absent")).count(), 4, "{removed}");

@@ -12,6 +12,7 @@ mod install;
 mod metrics;
 mod objects;
 mod outage;
+mod policies;
 mod proxy;
 mod reach;
 mod relist;

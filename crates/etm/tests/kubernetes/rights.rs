@@ -4,12 +4,12 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::metrics;
 use crate::scene::{Scene, addresses, slice};
 use crate::shipped::{self, ACCOUNT, NAMESPACE};
+use crate::{metrics, policies};
 use etm_testkit::wait::until;
 
-const WATCHES: [&str; 4] = ["services", "endpointslices", "node", "pods"];
+const WATCHES: [&str; 5] = ["services", "endpointslices", "node", "pods", "trafficpolicies"];
 
 /// The watch that needs a resource.
 fn watch_of(resource: &str) -> &str {
@@ -57,6 +57,7 @@ fn follows(scene: &Scene) {
         "spec": {"nodeName": name, "containers": [{"name": "a", "image": "a"}]},
     });
     scene.create("pods", pod);
+    scene.create("trafficpolicies", policies::policy("calm", "web", &json!({})));
     for (watch, before) in WATCHES.iter().zip(before) {
         until(&format!("{watch} heard of it"), || received(scene, watch) > before);
     }
@@ -145,5 +146,5 @@ fn none_of_them_is_too_many() {
             }
         }
     });
-    assert_eq!(rights.iter().map(|(_, _, verbs)| verbs.len()).sum::<usize>(), 8);
+    assert_eq!(rights.iter().map(|(_, _, verbs)| verbs.len()).sum::<usize>(), 10);
 }

@@ -14,20 +14,30 @@ use etm_testkit::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::shipped;
 use etm_testkit::wait::until;
 
 /// The Services' port, and that of their Pods.
 pub(crate) const PORT: u16 = 80;
 pub(crate) const POD_PORT: u16 = 8080;
 
-static CLUSTER: LazyLock<ControlPlane> =
-    LazyLock::new(|| ControlPlane::builder().start().expect("a control plane"));
+static CLUSTER: LazyLock<ControlPlane> = LazyLock::new(|| {
+    let cluster = ControlPlane::builder().start().expect("a control plane");
+    shipped::apply_kinds(&cluster);
+    cluster
+});
 
 /// Without lists that are streamed, as servers before Kubernetes 1.34 have it by default.
 static PAGING: LazyLock<ControlPlane> = LazyLock::new(|| {
     let gate = "--feature-gates=WatchList=false";
-    ControlPlane::builder().api_server_arg(gate).start().expect("a control plane")
+    let cluster = ControlPlane::builder().api_server_arg(gate).start().expect("a control plane");
+    shipped::apply_kinds(&cluster);
+    cluster
 });
+
+/// Without etm's own kinds, until a test adds them.
+static BARE: LazyLock<ControlPlane> =
+    LazyLock::new(|| ControlPlane::builder().start().expect("a control plane"));
 
 /// Held to write by those who stop the API server that the others use.
 static QUIET: RwLock<()> = RwLock::new(());
@@ -69,6 +79,12 @@ impl Scene {
     pub(crate) fn paging() -> Self {
         let peace = Peace::Shared(QUIET.read().unwrap_or_else(PoisonError::into_inner));
         Self::of(&PAGING, peace)
+    }
+
+    /// With an API server of its own that does not know etm's kinds yet, for one test.
+    pub(crate) fn bare() -> Self {
+        let peace = Peace::Shared(QUIET.read().unwrap_or_else(PoisonError::into_inner));
+        Self::of(&BARE, peace)
     }
 
     fn with(peace: Peace) -> Self {
@@ -155,7 +171,11 @@ impl Scene {
 
     /// The path of an object, or without a name of all of its kind.
     pub(crate) fn path(&self, kind: &str, name: &str) -> String {
-        let group = if kind == "endpointslices" { "apis/discovery.k8s.io/v1" } else { "api/v1" };
+        let group = match kind {
+            "endpointslices" => "apis/discovery.k8s.io/v1",
+            "trafficpolicies" => "apis/etm.dev/v1alpha1",
+            _ => "api/v1",
+        };
         let path = format!("/{group}/namespaces/{}/{kind}", self.namespace);
         if name.is_empty() { path } else { format!("{path}/{name}") }
     }

@@ -51,6 +51,15 @@ pub(crate) fn apply(cluster: &ControlPlane) {
     until_allowed(cluster, NAMESPACE, ACCOUNT, "list", "pods");
 }
 
+/// Makes etm's own kinds known, and waits until they are served.
+pub(crate) fn apply_kinds(cluster: &ControlPlane) {
+    let folder = folder("kustomize/crds");
+    let folder = folder.to_str().expect("a path");
+    cluster.kubectl(&["apply", "--server-side", "-f", folder]).expect("kinds");
+    let waiting = ["wait", "--for=condition=Established", "--timeout=60s", "-f", folder];
+    cluster.kubectl(&waiting).expect("kinds that are served");
+}
+
 /// Waits until the API server has heard of a right of an account.
 pub(crate) fn until_allowed(
     cluster: &ControlPlane,

@@ -3,7 +3,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{claim::Rank, draft::Draft, health, options::Options};
+use super::{claim::Rank, draft::Draft, health, options::Options, policy};
 use crate::{plan::Plan, snapshot::Snapshot};
 
 /// The Plan of a Snapshot: the same for the same input, whatever went before.
@@ -13,10 +13,9 @@ use crate::{plan::Plan, snapshot::Snapshot};
 pub fn compile(snapshot: &Snapshot, options: &Options) -> Plan {
     let drafts: BTreeMap<_, _> = snapshot
         .services
-        .iter()
-        .map(|(name, service)| {
-            let slices = snapshot.slices.get(name);
-            let draft = Draft::new(service, slices, &snapshot.node, options);
+        .values()
+        .map(|service| {
+            let draft = Draft::new(service, snapshot, options);
             (draft.rank.clone(), draft)
         })
         .collect();
@@ -24,7 +23,9 @@ pub fn compile(snapshot: &Snapshot, options: &Options) -> Plan {
     let mut plan = Plan::default();
     let mut owners: BTreeMap<_, &Rank> = BTreeMap::new();
     let mut health_checks: BTreeMap<u16, (&Rank, _)> = BTreeMap::new();
-    let mut problems = BTreeMap::new();
+    let policies = snapshot.policies.keys();
+    let mut problems: BTreeMap<_, _> =
+        policies.map(|service| (service, policy::problems(service, snapshot))).collect();
     // The oldest first, so that whoever finds a frontend taken has lost it.
     for (rank, draft) in &drafts {
         let mut told = draft.problems.clone();
@@ -52,9 +53,9 @@ pub fn compile(snapshot: &Snapshot, options: &Options) -> Plan {
                 }
             }
         }
-        told.sort_unstable();
-        problems.insert(&rank.name, told);
+        problems.entry(&rank.name).or_default().append(&mut told);
     }
+    problems.values_mut().for_each(|told| told.sort_unstable());
     let checks = health_checks.into_iter().map(|(port, (_, check))| (port, check));
     plan.health_checks = Arc::new(checks.collect());
     plan.problems = problems.into_values().flatten().collect();

@@ -8,16 +8,22 @@ use std::{
 use etm_abi as abi;
 
 use super::{
+    balance::{self, Weights},
     claim::{Claim, Field, Rank},
     health::health_check,
     options::{Options, UnknownPort},
     place::{Place, places},
+    policy,
     pool::{Endpoints, Slices, too_many},
 };
 use crate::{
     object::{Family, Node, Protocol, Service, ServicePort, TrafficPolicy},
-    plan::{FrontendKey, HealthCheck, Listener, Member, PlannedFrontend, Pool, ServicePortName},
+    plan::{
+        Balancing, FrontendKey, HealthCheck, Listener, Member, PlannedFrontend, Pool,
+        ServicePortName,
+    },
     problem::Problem,
+    snapshot::Snapshot,
 };
 
 /// What one Service asks for.
@@ -33,16 +39,13 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub(super) fn new(
-        service: &Service,
-        slices: Option<&Slices>,
-        node: &Node,
-        options: &Options,
-    ) -> Self {
+    pub(super) fn new(service: &Service, snapshot: &Snapshot, options: &Options) -> Self {
+        let (slices, node) = (snapshot.slices.get(&service.name), &snapshot.node);
         let mut drafting = Drafting {
             service,
             slices,
             node,
+            snapshot,
             options,
             claims: BTreeMap::new(),
             problems: Vec::new(),
@@ -82,14 +85,28 @@ impl Draft {
     }
 }
 
+/// What the frontends of a port have in common.
+struct Served {
+    name: Arc<ServicePortName>,
+    balancing: Option<Arc<Balancing>>,
+}
+
 struct Drafting<'a> {
     service: &'a Service,
     slices: Option<&'a Slices>,
     node: &'a Node,
+    snapshot: &'a Snapshot,
     options: &'a Options,
     /// With the index of the port that asks.
     claims: BTreeMap<FrontendKey, (usize, Claim)>,
     problems: Vec<Problem>,
+}
+
+impl Served {
+    /// How to choose from a pool.
+    fn balancing(&self, pool: &[Member]) -> Option<Arc<Balancing>> {
+        self.balancing.clone().filter(|balancing| balance::matters(balancing, pool))
+    }
 }
 
 impl Drafting<'_> {
@@ -102,22 +119,22 @@ impl Drafting<'_> {
             );
             return;
         }
-        let name = Arc::new(ServicePortName {
-            service: self.service.name.clone(),
-            port: Arc::clone(&port.name),
-            protocol: port.protocol,
-        });
+        let policies = self.snapshot.policies.get(&self.service.name);
+        let policy = policies.and_then(|policies| policy::of(policies, &port.name));
+        let weights = Weights::new(policy, self.snapshot);
+        let served =
+            Served { name: self.name(port), balancing: balance::balancing(self.service, policy) };
         let places = places(self.service, self.slices, self.node, (index, port));
         for family in [Family::V4, Family::V6] {
             let places: Vec<_> = places.iter().filter(|p| Family::of(p.ip) == family).collect();
-            let [cluster, local] = self.pools((index, port), family, &places);
+            let [cluster, local] = self.pools((index, port), family, &places, &weights);
             for place in places {
                 let pool = match place.policy {
                     TrafficPolicy::Cluster => &cluster,
                     TrafficPolicy::Local => &local,
                 };
                 let listener = Listener::Port(place.port, port.protocol);
-                self.claim(index, place, listener, &name, pool.as_ref());
+                self.claim(index, place, listener, &served, pool.as_ref());
             }
         }
     }
@@ -129,13 +146,14 @@ impl Drafting<'_> {
         (index, port): (usize, &ServicePort),
         family: Family,
         places: &[&Place],
+        weights: &Weights<'_>,
     ) -> [Option<Pool>; 2] {
         let empty = Some(Pool::default());
         let Some(slices) = self.slices.filter(|_| !places.is_empty()) else {
             return [empty.clone(), empty];
         };
         let asked = |policy| places.iter().any(|place| place.policy == policy);
-        let endpoints = Endpoints::new(slices, port, family);
+        let endpoints = Endpoints::new(slices, port, family, weights);
         let mut cluster = empty.clone();
         if asked(TrafficPolicy::Cluster) {
             cluster = self.pool(index, port, endpoints.cluster(self.node));
@@ -165,20 +183,20 @@ impl Drafting<'_> {
         index: usize,
         place: &Place,
         listener: Listener,
-        name: &Arc<ServicePortName>,
+        served: &Served,
         pool: Option<&Pool>,
     ) {
         let (key, field) = (FrontendKey { ip: place.ip, listener }, place.field);
         match self.claims.entry(key) {
             Entry::Vacant(vacant) => {
                 let frontend = pool.map(|pool| PlannedFrontend {
-                    service: Arc::clone(name),
+                    service: Arc::clone(&served.name),
                     pool: Arc::clone(pool),
                     sources: place.sources.clone(),
                     // Every Pod has a loopback of its own, which is not the Service's.
                     node_only: key.ip.is_loopback(),
                     errno: self.options.errno,
-                    balancing: None,
+                    balancing: served.balancing(pool),
                 });
                 vacant.insert((index, Claim { key, frontend, field }));
             }
@@ -209,19 +227,23 @@ impl Drafting<'_> {
     /// cut off what else listens there.
     fn unknown_ports(&mut self) {
         let Some(first) = self.service.ports.first() else { return };
-        let name = Arc::new(ServicePortName {
-            service: self.service.name.clone(),
-            port: Arc::clone(&first.name),
-            protocol: first.protocol,
-        });
+        let served = Served { name: self.name(first), balancing: None };
         let empty = Pool::default();
         for address in &self.service.addresses {
             if address.ip.is_loopback() || self.node.addresses.contains(&address.ip) {
                 continue;
             }
             let place = Place::at(self.service, address, first.port);
-            self.claim(0, &place, Listener::AnyPort, &name, Some(&empty));
+            self.claim(0, &place, Listener::AnyPort, &served, Some(&empty));
         }
+    }
+
+    fn name(&self, port: &ServicePort) -> Arc<ServicePortName> {
+        Arc::new(ServicePortName {
+            service: self.service.name.clone(),
+            port: Arc::clone(&port.name),
+            protocol: port.protocol,
+        })
     }
 
     fn problem(&mut self, field: String, reason: String, hint: String) {

@@ -1,11 +1,13 @@
 //! From the state of the cluster to what the kernel's maps must hold.
 
+mod balance;
 mod claim;
 mod compile;
 mod draft;
 mod health;
 mod options;
 mod place;
+mod policy;
 mod pool;
 
 use std::{
@@ -15,6 +17,7 @@ use std::{
 
 pub use compile::compile;
 pub use options::{Options, UnknownPort};
+pub(crate) use policy::{Policies, Verdict, refused, target, verdict};
 
 use self::{claim::Claims, draft::Draft};
 use crate::{
@@ -95,9 +98,11 @@ impl Planner {
         &self.plan.problems
     }
 
-    /// Every Service that is, or was when last planned.
+    /// Every Service that is, or was when last planned, or that there is something to tell about.
     fn everything(&self) -> BTreeSet<ObjectName> {
-        self.snapshot.services.keys().chain(self.drafts.keys()).cloned().collect()
+        let planned = self.snapshot.services.keys().chain(self.drafts.keys());
+        let told = self.snapshot.policies.keys().chain(self.problems.keys());
+        planned.chain(told).cloned().collect()
     }
 
     fn redraft(&mut self, services: &BTreeSet<ObjectName>) -> Delta {
@@ -128,10 +133,11 @@ impl Planner {
         keys: &mut BTreeSet<FrontendKey>,
         ports: &mut BTreeSet<u16>,
     ) {
-        let mut draft = self.snapshot.services.get(name).map(|service| {
-            let slices = self.snapshot.slices.get(name);
-            Draft::new(service, slices, &self.snapshot.node, &self.options)
-        });
+        let mut draft = self
+            .snapshot
+            .services
+            .get(name)
+            .map(|service| Draft::new(service, &self.snapshot, &self.options));
         if let Some(earlier) = self.drafts.remove(name) {
             for claim in &earlier.claims {
                 self.claims.remove(claim.key, &earlier.rank);
@@ -220,8 +226,9 @@ impl Planner {
     }
 
     fn problems_of(&self, name: &ObjectName) -> Vec<Problem> {
-        let Some(draft) = self.drafts.get(name) else { return Vec::new() };
-        let mut told = draft.problems.clone();
+        let mut told = policy::problems(name, &self.snapshot);
+        let Some(draft) = self.drafts.get(name) else { return told };
+        told.extend(draft.problems.iter().cloned());
         for claim in &draft.claims {
             if let Some(winner) = self.claims.of(claim.key).next()
                 && *winner != draft.rank

@@ -4,10 +4,10 @@ use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use etm_abi::MAX_MEMBERS;
 
+use super::balance::Weights;
 use crate::{
     object::{Endpoint, EndpointSlice, Family, Locality, Node, ObjectName, ServicePort},
     plan::{BackendKey, Member},
-    policy::Weight,
 };
 
 /// The slices of one Service, by name.
@@ -59,10 +59,16 @@ impl Mention<'_> {
 /// The usable endpoints of one port and family, ordered by backend, each once.
 pub(super) struct Endpoints<'a> {
     mentions: Vec<Mention<'a>>,
+    weights: &'a Weights<'a>,
 }
 
 impl<'a> Endpoints<'a> {
-    pub(super) fn new(slices: &'a Slices, port: &'a ServicePort, family: Family) -> Self {
+    pub(super) fn new(
+        slices: &'a Slices,
+        port: &'a ServicePort,
+        family: Family,
+        weights: &'a Weights<'a>,
+    ) -> Self {
         let mut mentions: Vec<_> = slices
             .values()
             .filter(|slice| slice.family == family)
@@ -71,7 +77,7 @@ impl<'a> Endpoints<'a> {
             .collect();
         mentions.sort_unstable();
         mentions.dedup_by_key(|mention| mention.backend);
-        Self { mentions }
+        Self { mentions, weights }
     }
 
     /// Those of policy `Cluster`: the ready ones that hints let this node use, or where none is
@@ -81,14 +87,23 @@ impl<'a> Endpoints<'a> {
         if best.first().is_some_and(|mention| mention.usability == Usability::Ready) {
             follow_hints(&mut best, node);
         }
-        members(best)
+        self.members(best)
     }
 
     /// Those of policy `Local`: the ready ones on this node, or where none is, those on it that
     /// still serve while they terminate. Hints say nothing about them.
     pub(super) fn local(&self, node: &Node) -> Vec<Member> {
         let local = self.mentions.iter().filter(|mention| mention.is_on(node));
-        members(best(local.copied()))
+        self.members(best(local.copied()))
+    }
+
+    fn members(&self, mentions: Vec<Mention<'_>>) -> Vec<Member> {
+        let members = mentions.into_iter().map(|mention| Member {
+            backend: mention.backend,
+            pod: mention.pod.cloned(),
+            weight: self.weights.of(mention.backend.ip, mention.pod),
+        });
+        members.collect()
     }
 }
 
@@ -121,17 +136,6 @@ fn keep_hinted(mentions: &mut Vec<Mention<'_>>, hints: Hints, name: &str) -> boo
         mentions.retain(is_hinted);
     }
     followed
-}
-
-fn members(mentions: Vec<Mention<'_>>) -> Vec<Member> {
-    let members = mentions.into_iter();
-    members
-        .map(|mention| Member {
-            backend: mention.backend,
-            pod: mention.pod.cloned(),
-            weight: Weight::default(),
-        })
-        .collect()
 }
 
 /// The usable endpoints of one slice on its ports of the same name and protocol.

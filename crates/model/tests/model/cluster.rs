@@ -3,8 +3,9 @@
 use std::{net::IpAddr, sync::Arc};
 
 use etm_model::{
-    Address, AddressKind, Change, Endpoint, EndpointSlice, Family, Locality, Node, ObjectName,
-    Protocol, Service, ServicePort, SlicePort, Snapshot, TrafficPolicy,
+    Address, AddressKind, Affinity, Algorithm, Change, Endpoint, EndpointSlice, Family, HashField,
+    HashFields, LoadBalancing, Locality, Node, ObjectName, Policy, Protocol, Service, ServicePort,
+    SlicePort, Snapshot, TrafficPolicy, Weight,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -98,6 +99,14 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
         3 => (service_name(), slice_name()).prop_map(|(service, slice)| {
             Change::RemoveSlice(name(service), slice.into())
         }),
+        6 => any_policy().prop_map(Change::SetPolicy),
+        2 => (service_name(), policy_name()).prop_map(|(service, policy)| {
+            Change::RemovePolicy(name(service), policy.into())
+        }),
+        3 => (1..8_u8, option::of(weight())).prop_map(|(host, weight)| {
+            let pod = name(&format!("pod-{}", IpAddr::from([10, 1, 0, host])));
+            Change::SetPodWeight(pod, weight)
+        }),
     ]
 }
 
@@ -108,6 +117,35 @@ pub(crate) fn changes() -> impl Strategy<Value = Vec<Change>> {
 
 fn service_name() -> impl Strategy<Value = &'static str> {
     select(&["cart", "mail", "stock", "web"][..])
+}
+
+fn policy_name() -> impl Strategy<Value = &'static str> {
+    select(&["calm", "fair", "sticky"][..])
+}
+
+fn weight() -> impl Strategy<Value = Weight> {
+    (1..4_u16).prop_map(|weight| Weight::new(weight).unwrap())
+}
+
+fn any_policy() -> impl Strategy<Value = Policy> {
+    let fields = vec(select(&HashField::ALL[..]), 1..3);
+    let algorithm = prop_oneof![
+        Just(Algorithm::Random),
+        Just(Algorithm::LeastConnections),
+        fields.prop_map(|fields| Algorithm::ConsistentHash(HashFields::new(fields).unwrap())),
+    ];
+    let weights = vec((service_name().prop_map(Into::into), weight()), 0..3);
+    let load_balancing = (algorithm, weights, any::<bool>());
+    let target = (service_name(), option::of(select(&["http", "dns"][..])));
+    (policy_name(), option::of(0..3_i64), target, load_balancing).prop_map(
+        |(policy, created, (service, port), (algorithm, service_weights, pod_weights))| Policy {
+            name: name(policy),
+            created,
+            service: service.into(),
+            port: port.map(Into::into),
+            load_balancing: LoadBalancing { algorithm, service_weights, pod_weights },
+        },
+    )
 }
 
 fn slice_name() -> impl Strategy<Value = &'static str> {
@@ -136,11 +174,13 @@ fn any_service() -> impl Strategy<Value = Service> {
         .prop_map(|(name, protocol, number, node_port)| port(name, protocol, number, node_port));
     let ranges = select(&["10.0.0.0/8", "10.1.0.0/16", "fd00::/8", "::/0"][..]);
     let ranges = vec(ranges.prop_map(|text| text.parse().unwrap()), 0..3);
+    let affinity = option::weighted(0.2, (1..3_u32).prop_map(|s| Affinity::new(s).unwrap()));
     (
         (service_name(), option::of(0..3_i64), vec(address, 0..3), vec(port, 0..4)),
         (policy(), policy(), option::weighted(0.3, 90..92_u16), option::weighted(0.2, ranges)),
+        affinity,
     )
-        .prop_map(|((service, created, addresses, ports), traffic)| {
+        .prop_map(|((service, created, addresses, ports), traffic, affinity)| {
             let (internal_policy, external_policy, health_check_port, ranges) = traffic;
             Service {
                 name: name(service),
@@ -151,7 +191,7 @@ fn any_service() -> impl Strategy<Value = Service> {
                 external_policy,
                 health_check_port,
                 source_ranges: ranges.map(Into::into),
-                affinity: None,
+                affinity,
             }
         })
 }

@@ -11,6 +11,7 @@ mod incomplete;
 mod kernel;
 mod load_balancers;
 mod order;
+mod policies;
 mod pools;
 mod release;
 mod room;

@@ -1,6 +1,8 @@
 //! The same Snapshot gives the same Plan, whatever the way to it.
 
-use etm_model::{Change, Options, Planner, UnknownPort, compile};
+use std::{collections::BTreeMap, sync::Arc};
+
+use etm_model::{Change, ObjectName, Options, Planner, UnknownPort, compile};
 use proptest::{collection::vec, prelude::*};
 
 use crate::cluster::{changes, snapshot};
@@ -10,6 +12,25 @@ fn options() -> impl Strategy<Value = Options> {
         unknown_port: if refuse { UnknownPort::Refuse } else { UnknownPort::Pass },
         ..Options::default()
     })
+}
+
+/// Whether two changes are of one object; a policy or a slice is one object whatever its Service.
+fn same_object(one: &Change, other: &Change) -> bool {
+    let key = |change: &Change| match change {
+        Change::Node(_) => ("node", None),
+        Change::SetService(service) => ("service", Some(service.name.clone())),
+        Change::RemoveService(name) => ("service", Some(name.clone())),
+        Change::SetSlice(slice) => ("slice", Some(slice.name.clone())),
+        Change::RemoveSlice(service, name) => {
+            ("slice", Some(ObjectName::new(Arc::clone(&service.namespace), Arc::clone(name))))
+        }
+        Change::SetPolicy(policy) => ("policy", Some(policy.name.clone())),
+        Change::RemovePolicy(service, name) => {
+            ("policy", Some(ObjectName::new(Arc::clone(&service.namespace), Arc::clone(name))))
+        }
+        Change::SetPodWeight(pod, _) => ("weight", Some(pod.clone())),
+    };
+    key(one) == key(other)
 }
 
 proptest! {
@@ -48,6 +69,46 @@ proptest! {
         planner.replace(snapshot(&before));
         let plan = planner.replace(snapshot(&after)).clone();
         prop_assert_eq!(plan, compile(&snapshot(&after), &options));
+    }
+
+    #[test]
+    fn what_stands_after_changes_in_any_order_is_the_same(
+        objects in changes(),
+        order in any::<prop::sample::Index>(),
+    ) {
+        // One change an object: of two, the later one would count.
+        let mut one_each: Vec<Change> = Vec::new();
+        for change in objects {
+            if !one_each.iter().any(|other| same_object(other, &change)) {
+                one_each.push(change);
+            }
+        }
+        let mut turned = one_each.clone();
+        turned.rotate_left(order.index(one_each.len()));
+        turned.reverse();
+        let plan = |changes: Vec<Change>| {
+            let mut planner = Planner::new(Options::default());
+            for change in changes {
+                planner.change([change]);
+            }
+            planner.plan().clone()
+        };
+        prop_assert_eq!(plan(one_each), plan(turned));
+    }
+
+    #[test]
+    fn frontends_of_a_port_share_what_they_choose_by(past in vec(changes(), 1..6)) {
+        let plan = compile(&snapshot(past.iter().flatten()), &Options::default());
+        let mut shared = BTreeMap::new();
+        for frontend in plan.frontends.values() {
+            let Some(balancing) = &frontend.balancing else {
+                let weights = frontend.pool.iter().map(|member| member.weight);
+                prop_assert!(weights.clone().max() == weights.min());
+                continue;
+            };
+            let first = shared.entry(Arc::as_ptr(&frontend.service)).or_insert(balancing);
+            prop_assert!(Arc::ptr_eq(first, balancing));
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod address;
 mod caller;
+mod fields;
 mod locality;
 mod metadata;
 mod node;
@@ -15,6 +16,8 @@ mod service_address;
 mod service_port;
 mod service_traffic;
 mod slice;
+mod traffic_policy;
+mod weight;
 
 use etm_model::{Problem, Timestamp};
 
@@ -24,6 +27,8 @@ pub use pod::{ContainerPort, Pod, pod};
 pub use service::{ServiceObject, service};
 pub use service_port::{PodSelection, Target, TargetPort};
 pub use slice::endpoint_slice;
+pub use traffic_policy::traffic_policy;
+pub use weight::pod_weight;
 
 pub(crate) use address::family_name;
 pub(crate) use metadata::{HEADLESS, PROXY_NAME};

@@ -1,6 +1,6 @@
 use std::{net::IpAddr, sync::Arc};
 
-use etm_model::{Locality, ObjectName, Protocol};
+use etm_model::{Locality, ObjectName, Protocol, Weight};
 use k8s_openapi::api::core::v1;
 
 use super::{
@@ -10,6 +10,7 @@ use super::{
     metadata::{Identity, pairs},
     port,
     report::Report,
+    weight::weight,
 };
 
 /// A named port of a Pod's container.
@@ -41,6 +42,8 @@ pub struct Pod {
     pub locality: Option<Arc<Locality>>,
     /// Named ports of its containers, in their order.
     pub ports: Vec<ContainerPort>,
+    /// Annotation `etm.dev/weight`.
+    pub weight: Option<Weight>,
     /// The Pod as a caller; none where it has no UID, by which cgroups are named, or has finished.
     pub caller: Option<Arc<etm_model::Pod>>,
 }
@@ -75,6 +78,7 @@ pub fn pod(object: &v1::Pod) -> Converted<Pod> {
             None,
         ),
         ports: object.spec.as_ref().map(|spec| ports(spec, &mut report)).unwrap_or_default(),
+        weight: weight(&object.metadata, &mut report),
         caller: object.metadata.uid.as_ref().and_then(|_| caller(object).object).map(Arc::new),
     };
     Converted {

@@ -1,8 +1,8 @@
-use etm_model::{Change, EndpointSlice, Node, ObjectName, Service};
+use etm_model::{Change, EndpointSlice, Node, ObjectName, Policy, Service, Weight};
 
 use super::service_of;
 
-/// Changes by what they do. Removals go first: a slice that moves to another Service, or is
+/// Changes by what they do. Removals go first: a slice or policy that moves to another Service, or is
 /// declared where one of the same name was derived, is then right at the end.
 #[derive(Debug, Default)]
 pub(super) struct Differences {
@@ -26,6 +26,18 @@ impl Differences {
 
     pub(super) fn remove_slice(&mut self, slice: &EndpointSlice) {
         self.removals.push(Change::RemoveSlice(service_of(slice), slice.name.name.clone()));
+    }
+
+    pub(super) fn set_policy(&mut self, policy: Policy) {
+        self.settings.push(Change::SetPolicy(policy));
+    }
+
+    pub(super) fn remove_policy(&mut self, policy: &Policy) {
+        self.removals.push(Change::RemovePolicy(policy.target(), policy.name.name.clone()));
+    }
+
+    pub(super) fn set_weight(&mut self, pod: ObjectName, weight: Option<Weight>) {
+        self.settings.push(Change::SetPodWeight(pod, weight));
     }
 
     pub(super) fn into_changes(self) -> Vec<Change> {

@@ -3,6 +3,7 @@
 mod claims;
 mod differences;
 mod node;
+mod pod;
 mod selection;
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
@@ -14,6 +15,7 @@ use crate::manifest::{File, Kind, Object, ObjectKey};
 use claims::Claims;
 use differences::Differences;
 pub(crate) use node::ThisNode;
+use pod::{caller, pod_of, turn_weight};
 use selection::Selection;
 
 /// What reading a file came to.
@@ -210,31 +212,27 @@ impl Index {
             (before, Some(Object::Pod(pod))) => {
                 let before = before.and_then(pod_of);
                 self.turn_caller(before, Some(pod));
+                turn_weight(&key.name, before, Some(pod), differences);
                 self.selection.set_pod(&key.name, before, Some(Arc::clone(pod)));
             }
             (Some(Object::Pod(before)), _) => {
                 self.turn_caller(Some(before), None);
+                turn_weight(&key.name, Some(before), None, differences);
                 self.selection.set_pod(&key.name, Some(before), None);
             }
+            (before, Some(Object::TrafficPolicy(policy))) => {
+                if let Some(Object::TrafficPolicy(before)) = before
+                    && before.service != policy.service
+                {
+                    differences.remove_policy(before);
+                }
+                differences.set_policy(policy.clone());
+            }
+            (Some(Object::TrafficPolicy(before)), _) => differences.remove_policy(before),
             (_, Some(Object::Node(node))) => self.node.declare(node),
             (Some(Object::Node(node)), None) => self.node.withdraw(&node.name),
             (None, None) => {}
         }
-    }
-}
-
-/// A Pod as a caller of this node.
-fn caller<'a>(pod: Option<&'a Arc<Pod>>, node: &ThisNode) -> Option<&'a Arc<etm_model::Pod>> {
-    let pod = pod?;
-    let named = pod.locality.as_ref().and_then(|locality| locality.node.as_deref());
-    let here = named.is_none_or(|name| name == node.name());
-    pod.caller.as_ref().filter(|_| here)
-}
-
-fn pod_of(object: &Object) -> Option<&Arc<Pod>> {
-    match object {
-        Object::Pod(pod) => Some(pod),
-        Object::Service(_) | Object::EndpointSlice(_) | Object::Node(_) => None,
     }
 }
 

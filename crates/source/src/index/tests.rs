@@ -62,6 +62,13 @@ fn pod(name: &str, app: &str, ip: u8) -> String {
     )
 }
 
+fn policy(name: &str, service: &str, algorithm: &str) -> String {
+    format!(
+        "---\napiVersion: etm.dev/v1alpha1\nkind: TrafficPolicy\nmetadata: {{name: {name}}}\n\
+         spec: {{targetRef: {{name: {service}}}, loadBalancing: {{algorithm: {algorithm}}}}}\n"
+    )
+}
+
 fn node(ip: u8) -> String {
     format!(
         "---\napiVersion: v1\nkind: Node\nmetadata: {{name: a}}\n\
@@ -153,6 +160,58 @@ fn a_slice_that_moves_to_another_service() {
     let changes = followed.files(&[("a.yaml", Some(&slice("one", "web", 1)))]);
     assert!(matches!(&*changes, [Change::RemoveSlice(..), Change::SetSlice(_)]));
     assert_eq!(followed.snapshot.slices.len(), 1);
+}
+
+#[test]
+fn a_policy_that_moves_to_another_service() {
+    let mut followed = Followed::new();
+    followed.files(&[("a.yaml", Some(&policy("calm", "cart", "LeastConnections")))]);
+    let text = policy("calm", "web", "LeastConnections");
+    let changes = followed.files(&[("a.yaml", Some(&text))]);
+    assert!(matches!(&*changes, [Change::RemovePolicy(..), Change::SetPolicy(_)]));
+    assert_eq!(followed.snapshot.policies.len(), 1);
+    assert_eq!(followed.files(&[("a.yaml", None), ("b.yaml", Some(&text))]), []);
+    // One that makes no sense does not count, nor does what it said before.
+    followed.files(&[("b.yaml", Some(&policy("calm", "web", "Fastest")))]);
+    assert_eq!((followed.snapshot.policies.len(), followed.problems().len()), (0, 1));
+    assert_eq!(followed.problems()[0].object, "TrafficPolicy default/calm (b.yaml:2)");
+}
+
+#[test]
+fn of_two_policies_of_one_name_the_first_file_counts() {
+    let mut followed = Followed::new();
+    followed.files(&[
+        ("a.yaml", Some(&policy("calm", "cart", "Random"))),
+        ("b.yaml", Some(&policy("calm", "web", "Random"))),
+    ]);
+    let services: Vec<_> = followed.snapshot.policies.keys().map(|s| s.name.clone()).collect();
+    assert_eq!(services, ["cart".into()]);
+    assert!(followed.problems()[0].reason.ends_with("which comes first by file name and line"));
+}
+
+#[test]
+fn a_pods_weight_is_followed() {
+    let mut followed = Followed::new();
+    let with = |weight: &str| {
+        let annotation = format!("{{name: web-0, annotations: {{etm.dev/weight: '{weight}'}}, ");
+        pod("web-0", "web", 1).replace("{name: web-0, ", &annotation)
+    };
+    let weights = |followed: &Followed| -> Vec<u16> {
+        followed.snapshot.pod_weights.values().map(|weight| weight.get()).collect()
+    };
+    followed.files(&[("a.yaml", Some(&with("7")))]);
+    assert_eq!(weights(&followed), [7]);
+    assert_eq!(followed.files(&[("a.yaml", Some(&with("7")))]), []);
+    followed.files(&[("a.yaml", Some(&with("0")))]);
+    assert_eq!(weights(&followed), [1]);
+    let [problem] = followed.problems().try_into().unwrap();
+    assert_eq!(problem.object, "Pod default/web-0 (a.yaml:2)");
+    assert_eq!(problem.field, "metadata.annotations[etm.dev/weight]");
+    followed.files(&[("a.yaml", Some(&pod("web-0", "web", 1)))]);
+    assert_eq!((weights(&followed), followed.problems()), (vec![], vec![]));
+    followed.files(&[("a.yaml", Some(&with("7")))]);
+    followed.files(&[("a.yaml", None)]);
+    assert_eq!(weights(&followed), [0; 0]);
 }
 
 #[test]

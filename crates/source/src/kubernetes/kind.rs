@@ -23,12 +23,16 @@ pub(super) struct Batch {
     pub(super) node: Option<Node>,
     /// Slices of the API servers' own Service, by name: their addresses, none when they are gone.
     pub(super) api_servers: Vec<(Arc<str>, Vec<SocketAddr>)>,
+    /// Policies, and whether they ask for the weights of their namespace's Pods.
+    pub(super) asking: Vec<(ObjectName, bool)>,
 }
 
 /// A kind of objects that is watched.
 pub(super) trait Kind: 'static {
     /// Which one.
     const WATCHED: Watched;
+    /// Whether a cluster may lack the kind itself, since it is no part of Kubernetes.
+    const MAY_LACK: bool = false;
     /// As the API server sends it.
     type Object: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send;
     /// What is needed of it.

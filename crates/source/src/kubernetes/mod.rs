@@ -1,4 +1,5 @@
-//! The API server, followed: Services and EndpointSlices, this Node, and the Pods of this node.
+//! The API server, followed: Services, EndpointSlices and TrafficPolicies, this Node, the Pods of
+//! this node, and the weights of Pods where a policy asks for them.
 //!
 //! What watches say is reduced and passed on; nothing but names and versions is kept here. While a
 //! list is under way, and while the API server cannot be reached, the last good state counts.
@@ -7,10 +8,12 @@ mod client;
 mod configuration;
 mod connector;
 mod kind;
+mod policies;
 mod servers;
 mod statistics;
 mod table;
 mod watch;
+mod weighed;
 
 use std::{mem, net::IpAddr, path::PathBuf, sync::Arc};
 
@@ -23,8 +26,10 @@ pub use statistics::{Statistics, Watched};
 use self::{
     client::Access,
     kind::{Batch, EndpointSlices, Kind, Nodes, Pods, Services},
+    policies::TrafficPolicies,
     servers::Servers,
     watch::Watch,
+    weighed::Weighed,
 };
 use crate::{
     Update,
@@ -58,6 +63,8 @@ pub struct Kubernetes {
     slices: Watch<EndpointSlices>,
     nodes: Watch<Nodes>,
     pods: Watch<Pods>,
+    policies: Watch<TrafficPolicies>,
+    weighed: Weighed,
     servers: Arc<Servers>,
     statistics: Vec<Arc<Statistics>>,
     node: ThisNode,
@@ -97,11 +104,20 @@ impl Kubernetes {
             .fields(&format!("spec.nodeName={node},status.phase!=Succeeded,status.phase!=Failed"));
         let mut statistics = Vec::new();
         let mut opening = Opening { access: &access, proxy_name, statistics: &mut statistics };
+        let services = opening.watch(services)?;
+        let slices = opening.watch(slices)?;
+        let nodes = opening.watch(nodes)?;
+        let pods = opening.watch(pods)?;
+        let policies = opening.watch(watcher::Config::default())?;
+        let weighed = Weighed::new(access);
+        statistics.push(Arc::clone(weighed.statistics()));
         Ok(Self {
-            services: opening.watch(services)?,
-            slices: opening.watch(slices)?,
-            nodes: opening.watch(nodes)?,
-            pods: opening.watch(pods)?,
+            services,
+            slices,
+            nodes,
+            pods,
+            policies,
+            weighed,
             servers,
             statistics,
             node: ThisNode::new(&node, addresses),
@@ -121,6 +137,8 @@ impl Kubernetes {
                 outcome = self.slices.next() => self.slices.take(outcome, &mut self.batch),
                 outcome = self.nodes.next() => self.nodes.take(outcome, &mut self.batch),
                 outcome = self.pods.next() => self.pods.take(outcome, &mut self.batch),
+                outcome = self.policies.next() => self.policies.take(outcome, &mut self.batch),
+                outcome = self.weighed.next() => self.weighed.take(outcome, &mut self.batch),
             }
             self.take_waiting();
             if let Some(update) = self.update() {
@@ -129,7 +147,8 @@ impl Kubernetes {
         }
     }
 
-    /// Whether Services, EndpointSlices and this Node were listed to the end once.
+    /// Whether Services, EndpointSlices and this Node were listed to the end once, and policies as
+    /// far as the API server lists them.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.complete
@@ -158,6 +177,8 @@ impl Kubernetes {
                 self.slices.take_waiting(batch),
                 self.nodes.take_waiting(batch),
                 self.pods.take_waiting(batch),
+                self.policies.take_waiting(batch),
+                self.weighed.take_waiting(batch),
             ];
             if !any.contains(&true) {
                 return;
@@ -174,12 +195,16 @@ impl Kubernetes {
         if !batch.api_servers.is_empty() {
             self.unwritten = self.servers.learn(mem::take(&mut batch.api_servers)).err();
         }
+        self.weighed.ask(batch);
         if !self.complete {
             // The first list says what is, not what changed.
             batch.arrivals.clear();
             self.complete = self.services.table.is_complete()
                 && self.slices.table.is_complete()
-                && self.nodes.table.is_complete();
+                && self.nodes.table.is_complete()
+                // Without them members would be chosen otherwise for a moment.
+                && self.policies.is_settled()
+                && self.weighed.is_settled();
         }
         let problems = self.problems();
         let news = problems != self.told;
@@ -197,6 +222,7 @@ impl Kubernetes {
     fn problems(&self) -> Vec<Problem> {
         let watches = self.services.problems().chain(self.slices.problems());
         let watches = watches.chain(self.nodes.problems()).chain(self.pods.problems());
+        let watches = watches.chain(self.policies.problems()).chain(self.weighed.problems());
         let mut problems: Vec<_> = watches.chain(self.unwritten.clone()).collect();
         problems.sort();
         problems

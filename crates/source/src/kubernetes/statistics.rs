@@ -21,6 +21,10 @@ pub enum Watched {
     Node,
     /// Pods of this node.
     Pods,
+    /// Traffic policies.
+    TrafficPolicies,
+    /// Pods' weights, in the namespaces in which a policy asks for them.
+    PodWeights,
 }
 
 impl fmt::Display for Watched {
@@ -30,6 +34,8 @@ impl fmt::Display for Watched {
             Self::EndpointSlices => "endpointslices",
             Self::Node => "node",
             Self::Pods => "pods",
+            Self::TrafficPolicies => "trafficpolicies",
+            Self::PodWeights => "podweights",
         })
     }
 }

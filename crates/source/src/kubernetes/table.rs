@@ -88,6 +88,12 @@ impl<K: Kind> Table<K> {
         }
     }
 
+    /// Takes it that there are no objects, whatever there was.
+    pub(super) fn clear(&mut self, batch: &mut Batch) {
+        self.listing = None;
+        self.replace(batch);
+    }
+
     /// Reduces an object; none where it is the one that is known.
     fn read(&self, name: &ObjectName, object: &K::Object, received: Instant) -> Option<Read<K>> {
         let version = version(object.meta());

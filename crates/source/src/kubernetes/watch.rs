@@ -4,6 +4,7 @@ use std::{
     future,
     hash::{BuildHasher as _, RandomState},
     sync::Arc,
+    task::{Context, Poll, ready},
     time::Instant,
 };
 
@@ -32,7 +33,7 @@ use super::{
 /// Each has a length of its own, so that the nodes of a cluster that starts up do not stay in step.
 const LIFETIME: (u32, u32) = (200, 290);
 
-type Outcome<K> = Result<Event<<K as Kind>::Object>, watcher::Error>;
+pub(super) type Outcome<K> = Result<Event<<K as Kind>::Object>, watcher::Error>;
 
 /// One kind of objects, followed for ever.
 pub(super) struct Watch<K: Kind> {
@@ -40,6 +41,8 @@ pub(super) struct Watch<K: Kind> {
     pub(super) table: Table<K>,
     statistics: Arc<Statistics>,
     failing: Option<Problem>,
+    /// Whether the API server answers, but not with objects.
+    refused: bool,
 }
 
 impl<K: Kind> Watch<K> {
@@ -50,15 +53,20 @@ impl<K: Kind> Watch<K> {
         proxy_name: Option<String>,
     ) -> Self {
         let events = follow(api, config.timeout(lifetime())).boxed();
-        Self { events, table: Table::new(proxy_name), statistics, failing: None }
+        Self { events, table: Table::new(proxy_name), statistics, failing: None, refused: false }
     }
 
     /// Waits for what comes next. Cancel safe.
     pub(super) async fn next(&mut self) -> Outcome<K> {
-        match self.events.next().await {
-            Some(outcome) => outcome,
+        future::poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// The same, where several are waited for.
+    pub(super) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Outcome<K>> {
+        match ready!(self.events.poll_next_unpin(context)) {
+            Some(outcome) => Poll::Ready(outcome),
             // A watcher has no end.
-            None => future::pending().await,
+            None => Poll::Pending,
         }
     }
 
@@ -73,20 +81,32 @@ impl<K: Kind> Watch<K> {
     pub(super) fn take(&mut self, outcome: Outcome<K>, batch: &mut Batch) {
         match outcome {
             Ok(event) => {
-                self.failing = None;
                 if matches!(event, Event::Init) {
+                    // It is begun; what the API server says to it comes next.
                     self.statistics.note_list();
+                } else {
+                    (self.failing, self.refused) = (None, false);
                 }
                 self.table.take(event, Instant::now(), batch);
             }
+            Err(error) if K::MAY_LACK && status(&error) == Some(404) => {
+                self.failing = Some(lacking(K::WATCHED));
+                self.table.clear(batch);
+            }
             Err(error) => {
                 self.statistics.note_error(&error);
+                self.refused = status(&error).is_some();
                 // An old version is no trouble: a full list follows at once.
                 if status(&error) != Some(410) {
                     self.failing.get_or_insert_with(|| failing(K::WATCHED, &error));
                 }
             }
         }
+    }
+
+    /// Whether there was a list that came to its end, or there will be none for now.
+    pub(super) fn is_settled(&self) -> bool {
+        self.table.is_complete() || self.refused
     }
 
     /// What is wrong with the watch, and with the objects.
@@ -177,4 +197,16 @@ fn with_causes(error: &watcher::Error) -> String {
         cause = error.source();
     }
     reason
+}
+
+fn lacking(watched: super::Watched) -> Problem {
+    Problem {
+        object: format!("watch of {watched}"),
+        field: String::new(),
+        reason: "the API server does not know this kind".into(),
+        hint: "etm install --apply makes it known, as does kubectl apply --server-side -f \
+               deploy/kustomize/crds; until then there are none, and it is looked for every half \
+               minute"
+            .into(),
+    }
 }

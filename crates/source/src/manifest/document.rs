@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use etm_api::UncheckedTrafficPolicy;
 use k8s_openapi::api::{core::v1, discovery::v1 as discovery};
 use serde::{
     Deserialize, Deserializer,
@@ -124,6 +125,10 @@ fn object<'de, A: MapAccess<'de>>(
         }
         ("v1", "Pod") => {
             convert::pod(&v1::Pod::deserialize(fields)?).map(|pod| Object::Pod(Arc::new(pod)))
+        }
+        ("etm.dev/v1alpha1", "TrafficPolicy") => {
+            let policy = UncheckedTrafficPolicy::deserialize(fields)?;
+            convert::traffic_policy(&policy).map(Object::TrafficPolicy)
         }
         ("v1", "Node") => convert::node(&v1::Node::deserialize(fields)?).map(Object::Node),
         _ => {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use etm_model::{EndpointSlice, Node, ObjectName, Problem, Timestamp};
+use etm_model::{EndpointSlice, Node, ObjectName, Policy, Problem, Timestamp};
 
 use crate::convert::{Pod, ServiceObject};
 
@@ -11,6 +11,7 @@ pub(crate) enum Kind {
     EndpointSlice,
     Pod,
     Node,
+    TrafficPolicy,
 }
 
 /// Which object it is, in a whole directory.
@@ -28,6 +29,7 @@ pub(crate) enum Object {
     EndpointSlice(EndpointSlice),
     Pod(Arc<Pod>),
     Node(Node),
+    TrafficPolicy(Policy),
 }
 
 /// An object as one place in a file declares it.
@@ -47,6 +49,7 @@ impl Object {
             Self::EndpointSlice(slice) => (Kind::EndpointSlice, slice.name.clone()),
             Self::Pod(pod) => (Kind::Pod, pod.name.clone()),
             Self::Node(node) => (Kind::Node, ObjectName::new("", Arc::clone(&node.name))),
+            Self::TrafficPolicy(policy) => (Kind::TrafficPolicy, policy.name.clone()),
         };
         ObjectKey { kind, name }
     }

@@ -1,2 +1,3 @@
+mod policies;
 mod servers;
 mod table;

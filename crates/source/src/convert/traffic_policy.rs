@@ -1,0 +1,152 @@
+//! `TrafficPolicy`, checked as its schema checks it: a directory has no API server before it, and a
+//! cluster may have an older or a newer schema than this program.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use etm_api as api;
+use etm_model::{Algorithm, HashField, HashFields, LoadBalancing, Policy, Weight};
+
+use super::{Converted, fields, metadata::Identity, report::Report};
+
+const KEEP_OUT: &str = "the policy does not count until then, and its Service is balanced as \
+                        without it";
+/// Services in `weights.services`, at most.
+const SERVICES: usize = 16;
+
+/// Converts a `TrafficPolicy`; one with anything wrong in its spec does not count at all, so that
+/// nothing is half applied.
+#[must_use]
+pub fn traffic_policy(object: &api::UncheckedTrafficPolicy) -> Converted<Policy> {
+    let identity = match Identity::namespaced("TrafficPolicy", &object.metadata) {
+        Ok(identity) => identity,
+        Err(problems) => return Converted::refused(problems),
+    };
+    let created = identity.created;
+    let mut report = Report::on(format!("TrafficPolicy {}", identity.name));
+    let policy = read(object, &mut report).and_then(|spec| convert(&spec, identity, &mut report));
+    let problems = report.finish();
+    Converted { object: policy.filter(|_| problems.is_empty()), created, proxy: None, problems }
+}
+
+/// The fields with their types; tells of each one that is not known.
+fn read(
+    object: &api::UncheckedTrafficPolicy,
+    report: &mut Report,
+) -> Option<api::TrafficPolicySpec> {
+    if object.spec.is_null() {
+        report.add("spec", "is missing", hint("say which Service it is for"));
+        return None;
+    }
+    let mut unknown = Vec::new();
+    let spec = fields::read("spec", &object.spec, &mut unknown);
+    for field in unknown {
+        let hint =
+            hint("correct its name or take it away, or upgrade etm to a version that has it");
+        report.add(field, "is not known", hint);
+    }
+    spec.map_err(|(field, reason)| report.add(field, reason, hint("correct it"))).ok()
+}
+
+fn convert(
+    spec: &api::TrafficPolicySpec,
+    Identity { name, created }: Identity,
+    report: &mut Report,
+) -> Option<Policy> {
+    let service = named(&spec.target_ref.name, "spec.targetRef.name", "a Service", report)?;
+    let port = match spec.target_ref.port.as_deref() {
+        None => None,
+        Some(port) => Some(named(port, "spec.targetRef.port", "a port", report)?),
+    };
+    let given = &spec.load_balancing;
+    let weights = given.weights.as_ref();
+    let load_balancing = LoadBalancing {
+        algorithm: algorithm(given, report),
+        service_weights: weights.map(|weights| services(weights, report)).unwrap_or_default(),
+        pod_weights: weights.is_some_and(|weights| weights.pod_annotation),
+    };
+    Some(Policy { name, created, service, port, load_balancing })
+}
+
+fn named(name: &str, field: &str, what: &str, report: &mut Report) -> Option<Arc<str>> {
+    if name.is_empty() {
+        report.add(field, "is empty", hint(&format!("name {what}, or take the field away")));
+        return None;
+    }
+    Some(name.into())
+}
+
+fn algorithm(given: &api::LoadBalancing, report: &mut Report) -> Algorithm {
+    const FIELD: &str = "spec.loadBalancing.consistentHash";
+    let hash = given.consistent_hash.as_ref();
+    if hash.is_some() && given.algorithm != api::Algorithm::ConsistentHash {
+        let reason = "needs algorithm: ConsistentHash";
+        report.add(FIELD, reason, hint("set that, or take consistentHash away"));
+    }
+    match given.algorithm {
+        api::Algorithm::Random => Algorithm::Random,
+        api::Algorithm::LeastConnections => Algorithm::LeastConnections,
+        api::Algorithm::ConsistentHash => {
+            let listed =
+                hash.map_or_else(|| api::ConsistentHash::default().fields, |h| h.fields.clone());
+            let mut seen = BTreeSet::new();
+            for (i, field) in listed.iter().enumerate() {
+                if !seen.insert(*field) {
+                    report.add(
+                        format!("{FIELD}.fields[{i}]"),
+                        "is listed before",
+                        hint("name each field once"),
+                    );
+                }
+            }
+            let fields = HashFields::new(listed.into_iter().map(hash_field));
+            if fields.is_none() {
+                let hint = hint("name at least one, or take fields away, which is [callerPod]");
+                report.add(format!("{FIELD}.fields"), "is empty", hint);
+            }
+            Algorithm::ConsistentHash(fields.unwrap_or_default())
+        }
+    }
+}
+
+fn hash_field(field: api::Field) -> HashField {
+    match field {
+        api::Field::CallerPod => HashField::CallerPod,
+        api::Field::CallerAddress => HashField::CallerAddress,
+        api::Field::CallerNamespace => HashField::CallerNamespace,
+        api::Field::CallerPort => HashField::CallerPort,
+        api::Field::ServicePort => HashField::ServicePort,
+        api::Field::Protocol => HashField::Protocol,
+    }
+}
+
+fn services(weights: &api::Weights, report: &mut Report) -> Vec<(Arc<str>, Weight)> {
+    const FIELD: &str = "spec.loadBalancing.weights.services";
+    if weights.services.len() > SERVICES {
+        let reason = format!("has {} Services, more than {SERVICES}", weights.services.len());
+        report.add(FIELD, reason, hint("weigh the others by the annotation of their Pods"));
+        return Vec::new();
+    }
+    let mut services: Vec<(Arc<str>, Weight)> = Vec::with_capacity(weights.services.len());
+    for (i, given) in weights.services.iter().enumerate() {
+        let field = format!("{FIELD}[{i}].name");
+        let Some(name) = named(&given.name, &field, "a Service", report) else { continue };
+        if services.iter().any(|(other, _)| *other == name) {
+            let hint = hint("give each Service one weight");
+            report.add(field, format!("`{name}` is listed before"), hint);
+            continue;
+        }
+        match u16::try_from(given.weight).ok().and_then(Weight::new) {
+            Some(weight) => services.push((name, weight)),
+            None => report.add(
+                format!("{FIELD}[{i}].weight"),
+                format!("{} is not within 1 and {}", given.weight, Weight::MAX),
+                hint("correct it; to take a Pod out of service, make it not ready"),
+            ),
+        }
+    }
+    services
+}
+
+fn hint(hint: &str) -> String {
+    format!("{hint}; {KEEP_OUT}")
+}
