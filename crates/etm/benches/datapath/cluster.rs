@@ -77,6 +77,16 @@ impl Cluster {
         Self { services: (0..count).map(service).collect(), called: BTreeSet::new() }
     }
 
+    /// Services of these names and numbers of endpoints, none of which answers.
+    pub(crate) fn named(services: &[(&str, usize)]) -> Self {
+        let first = Ipv4Addr::new(10, 128, 0, 0).to_bits();
+        let endpoints = |count: usize| (first..).take(count).map(Ipv4Addr::from_bits).collect();
+        let services = services.iter().enumerate().map(|(number, (name, count))| {
+            Service::new(name, number, "TCP", ECHO, endpoints(*count))
+        });
+        Self { services: services.collect(), called: BTreeSet::new() }
+    }
+
     /// Where the called TCP Services are reached.
     pub(crate) fn targets(&self) -> Vec<SocketAddr> {
         self.called.iter().map(|number| self.services[*number].address()).collect()

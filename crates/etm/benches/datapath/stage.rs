@@ -9,8 +9,9 @@ use std::{
 };
 
 use anyhow::{Context as _, ensure};
-use etm_testkit::{Agent, BpfDir, Cgroup, Manifests, Namespace, Node, Pod, binary};
+use etm_testkit::{Agent, BpfDir, Cgroup, Manifests, Namespace, Node, Pod, binary, objects};
 use rustix::io::Errno;
+use serde_json::Value;
 
 use crate::{
     client::{Lane, Plan, Sample},
@@ -37,6 +38,8 @@ pub(crate) struct Covered {
     pub(crate) cluster: Cluster,
     _agent: Agent,
     pins: BpfDir,
+    /// The Pod's cgroup and those above it, from the inside out, where the caller is a Pod.
+    pod: Vec<Cgroup>,
     cgroup: Cgroup,
     _manifests: Manifests,
 }
@@ -74,15 +77,47 @@ impl Stage {
     /// An agent that serves so many Services to a cgroup of its own.
     pub(crate) fn covered(&self, services: usize) -> anyhow::Result<Covered> {
         let cluster = self.cluster(services);
-        let (cgroup, pins, manifests) = (Cgroup::new()?, BpfDir::new()?, Manifests::new()?);
+        let manifests = Manifests::new()?;
         cluster.declare(&manifests)?;
+        Self::serve(cluster, manifests)
+    }
+
+    /// An agent that serves some Services to a cgroup of its own.
+    fn serve(cluster: Cluster, manifests: Manifests) -> anyhow::Result<Covered> {
+        let (cgroup, pins) = (Cgroup::new()?, BpfDir::new()?);
         let agent = Agent::of(binary("etm")?)
             .node("bench")
             .manifests(manifests.path())
             .cgroup(&cgroup)
             .pin(pins.path().join("etm"))
             .start()?;
-        Ok(Covered { cluster, _agent: agent, pins, cgroup, _manifests: manifests })
+        let pod = Vec::new();
+        Ok(Covered { cluster, _agent: agent, pins, pod, cgroup, _manifests: manifests })
+    }
+
+    /// An agent that serves some Services to a Pod, three levels below its cgroup, as the kubelet
+    /// makes them; `others` are further objects.
+    pub(crate) fn balanced(cluster: Cluster, others: &[Value]) -> anyhow::Result<Covered> {
+        const UID: &str = "0c6a2f5e-63a2-4d3f-9d5e-8f1b7c2d3e4f";
+        let manifests = Manifests::new()?;
+        cluster.declare(&manifests)?;
+        let pod = objects::Pod::new("client", &[Ipv4Addr::new(10, 200, 0, 1).into()]);
+        manifests.apply("client.yaml", &[pod.set("metadata.uid", UID)])?;
+        manifests.apply("others.yaml", others)?;
+        let mut covered = Self::serve(cluster, manifests)?;
+        let mut inner = covered.cgroup.child("kubepods")?;
+        for name in ["burstable", &format!("pod{UID}"), "0123456789abcdef"] {
+            let child = inner.child(name)?;
+            covered.pod.insert(0, std::mem::replace(&mut inner, child));
+        }
+        covered.pod.insert(0, inner);
+        Ok(covered)
+    }
+
+    /// Calls a Service through etm from a Pod, from where no Pod is reached.
+    pub(crate) fn called_from_pod(&self, covered: &Covered, name: &str) -> anyhow::Result<Lane> {
+        let cgroup = covered.pod.first().context("no Pod calls")?;
+        self.cut_off(&lane(name, &self.client, cgroup, covered.cluster.target(name))?)
     }
 
     /// A client with kube-proxy's nftables rules for so many Services.

@@ -1,5 +1,6 @@
 //! What is measured, a file a section.
 
+mod balancing;
 mod connections;
 mod datagrams;
 mod established;
@@ -21,6 +22,8 @@ pub(crate) enum Section {
     Datagrams,
     /// Time in the kernel programs, by the kernel's own account.
     Programs,
+    /// Time in the kernel programs where members are not chosen evenly at random.
+    Balancing,
     /// 10,000 Services with 10 endpoints each: time and memory.
     Scale,
 }
@@ -38,6 +41,7 @@ impl Section {
             Self::Established => established::measure(stage, rounds, results),
             Self::Datagrams => datagrams::measure(stage, rounds, results),
             Self::Programs => programs::measure(stage, rounds, results),
+            Self::Balancing => balancing::measure(stage, rounds, results),
             Self::Scale => scale::measure(results),
         }
     }

@@ -16,15 +16,15 @@ const FEW: usize = 100;
 const MANY: usize = 10_000;
 
 /// A way through the programs, and those that it goes through: the empty ones without an agent.
-struct Way<'a> {
-    lane: Lane,
-    covered: Option<&'a Covered>,
+pub(super) struct Way<'a> {
+    pub(super) lane: Lane,
+    pub(super) covered: Option<&'a Covered>,
 }
 
 /// Nanoseconds a run, round by round.
 #[derive(Default)]
-struct Costs {
-    connect: Vec<f64>,
+pub(super) struct Costs {
+    pub(super) connect: Vec<f64>,
     release: Vec<f64>,
 }
 
@@ -83,7 +83,7 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
 }
 
 /// Goes every way in each round.
-fn run(
+pub(super) fn run(
     stage: &Stage,
     ways: &[Way<'_>],
     empty: &Baseline,
