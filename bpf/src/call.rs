@@ -1,9 +1,10 @@
 //! `connect()` and `getpeername()`.
 
-use etm_abi::{Address, Counter, PROTOCOL_TCP};
+use etm_abi::{Address, Counter, FRONTEND_BALANCED, PROTOCOL_TCP};
 use etm_decide::pick;
 
 use crate::{
+    balance::{self, Member},
     callers::{CONDITIONS, Verdict, judge},
     context::{ALLOW, Caller, Family},
     flows::{self, Told},
@@ -31,10 +32,15 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
             }
         }
     }
-    let Some((id, pod)) = pick(&Maps, frontend.target, random()) else {
+    let member = if frontend.target.flags() & FRONTEND_BALANCED == 0 {
+        pick(&Maps, frontend.target, random()).map(|(id, pod)| Member { id, pod, counted: false })
+    } else {
+        balance::member(caller, &frontend, &address, port, protocol)
+    };
+    let Some(Member { id, pod, counted }) = member else {
         return refuse(caller, &frontend, protocol, Counter::ConnectNoBackend);
     };
-    let told = Told { service: &address, service_port: port, backend: id, pod };
+    let told = Told { service: &address, service_port: port, backend: id, pod, counted };
     let owner = if protocol == PROTOCOL_TCP { mptcp::owner(caller) } else { None };
     match owner {
         Some(owner) => mptcp::record(owner, &told),

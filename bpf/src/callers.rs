@@ -69,7 +69,7 @@ fn is_source<F: Family>(caller: &Caller<F>, address: &Address, port: u16, protoc
 
 /// The Pod that calls, or the node; none where it is neither.
 #[inline(always)]
-fn find<F: Family>(caller: &Caller<F>) -> Option<&'static etm_abi::Caller> {
+pub fn find<F: Family>(caller: &Caller<F>) -> Option<&'static etm_abi::Caller> {
     let mut level = 1;
     while level <= CALLER_LEVELS {
         // SAFETY: the helper takes any level, and gives 0 below the caller's own cgroup.

@@ -6,7 +6,7 @@
 use core::{ffi::c_void, marker::PhantomData, ptr};
 
 use aya_ebpf::{
-    EbpfContext as _, bindings::bpf_sock_addr, helpers::bpf_get_netns_cookie,
+    EbpfContext as _, bindings::{bpf_sock, bpf_sock_addr}, helpers::bpf_get_netns_cookie,
     helpers::bpf_get_socket_cookie, programs::SockAddrContext,
 };
 use etm_abi::{Address, PROTOCOL_TCP, PROTOCOL_UDP, mapped};
@@ -135,6 +135,17 @@ impl<F: Family> Caller<F> {
         // SAFETY: the context is valid for the whole program, and this field of the union is the
         // only one that is not padding.
         unsafe { ptr::read_volatile(&raw const (*self.ctx.sock_addr).__bindgen_anon_1.sk).cast() }
+    }
+
+    /// The port that the socket is bound to, network byte order; 0 where it is not bound yet.
+    #[inline(always)]
+    pub fn source_port(&self) -> u16 {
+        let socket = self.socket().cast::<bpf_sock>();
+        if socket.is_null() {
+            return 0;
+        }
+        // SAFETY: not null, and the verifier allows to read this field of a socket.
+        (unsafe { ptr::read_volatile(&raw const (*socket).src_port) } as u16).to_be()
     }
 
     /// Number of the socket, unique until the machine restarts.

@@ -20,7 +20,11 @@ use aya_ebpf::{
 };
 use etm_abi::{Address, Backend, Counter, FLOW_BUSY, FLOW_CLOSED, FLOW_SLOTS, Flow};
 
-use crate::{maps, report::count};
+use crate::{
+    connections::{self, Counted},
+    maps,
+    report::count,
+};
 
 #[inline(always)]
 fn place(cookie: u64) -> Option<*mut Flow> {
@@ -60,6 +64,8 @@ pub struct Told<'a> {
     pub service_port: u16,
     pub backend: u32,
     pub pod: &'a Backend,
+    /// Whether `CONNECTIONS` counts it for as long as the socket is open.
+    pub counted: bool,
 }
 
 impl Told<'_> {
@@ -72,6 +78,7 @@ impl Told<'_> {
         place.service_port = self.service_port;
         place.peer_port = self.pod.port;
         place.backend = self.backend;
+        place.incarnation = if self.counted { connections::open(self.backend, self.pod) } else { 0 };
     }
 }
 
@@ -110,8 +117,12 @@ fn record_aside(place: *mut Flow, cookie: u64, told: &Told<'_>) {
     let mut flow = Flow { cookie, ..Flow::default() };
     told.fill(&mut flow);
     // A socket that is connected once more may have one there already.
-    let replaced = || maps::FLOWS_MOVED.insert(cookie, flow, BPF_EXIST as u64).is_ok();
+    let replaced = || {
+        close_moved(cookie);
+        maps::FLOWS_MOVED.insert(cookie, flow, BPF_EXIST as u64).is_ok()
+    };
     if !set_aside(place, &flow) && !replaced() {
+        Counted::of(&flow).close();
         count(Counter::FlowLost);
     }
 }
@@ -132,7 +143,12 @@ fn claim(place: *mut Flow, cookie: u64) -> bool {
 #[inline(never)]
 fn displace(place: *mut Flow, held: u64, cookie: u64) -> bool {
     if held == cookie {
-        return swap(place, held, FLOW_BUSY) == held;
+        let counted = Counted::of(place);
+        let taken = swap(place, held, FLOW_BUSY) == held;
+        if taken {
+            counted.close();
+        }
+        return taken;
     }
     if held == FLOW_BUSY || !copy_out(place, held) {
         return false;
@@ -164,6 +180,23 @@ fn set_aside(place: *mut Flow, flow: &Flow) -> bool {
         add_moved(place, u64::MAX);
     }
     done
+}
+
+/// The connection of a record in `FLOWS_MOVED` is no more.
+#[inline(always)]
+fn close_moved(cookie: u64) {
+    // SAFETY: the value is replaced as a whole, never written in place.
+    if let Some(flow) = unsafe { maps::FLOWS_MOVED.get(cookie) } {
+        Counted::of(flow).close();
+    }
+}
+
+/// Forgets a record in `FLOWS_MOVED` whose socket is being closed.
+#[cold]
+#[inline(never)]
+fn release_moved(place: *mut Flow, cookie: u64) {
+    close_moved(cookie);
+    take_back(place, cookie);
 }
 
 /// Removes a record from `FLOWS_MOVED`.
@@ -223,9 +256,12 @@ pub fn release(ctx: &SockContext) {
     let cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr().cast::<c_void>()) };
     let Some(place) = place(cookie) else { return };
     if load(place) == cookie {
-        swap(place, cookie, cookie | FLOW_CLOSED);
+        let counted = Counted::of(place);
+        if swap(place, cookie, cookie | FLOW_CLOSED) == cookie {
+            counted.close();
+        }
     }
     if has_moved(place) {
-        take_back(place, cookie);
+        release_moved(place, cookie);
     }
 }

@@ -11,8 +11,11 @@
     reason = "compare-and-swap exists for this target only as an intrinsic"
 )]
 
+mod affinity;
+mod balance;
 mod call;
 mod callers;
+mod connections;
 mod context;
 mod flows;
 mod frontends;

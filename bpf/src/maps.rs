@@ -7,7 +7,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use etm_abi::{
-    Backend, BackendName, Caller, Counter, Event, FLOW_SLOTS, Flow, MAX_SOURCES, Meta,
+    Affinity, AffinityKey, Backend, BackendName, Caller, Counter, Event, FLOW_SLOTS, Flow, MAX_SOURCES, Meta,
     ServiceCell4, ServiceCell6, ServiceName, SourceKey, UdpFlow, UdpFlowKey, UdpReverse,
     UdpReverseKey,
 };
@@ -35,6 +35,14 @@ pub static SLOTS: Array<u64, 524_288, MMAPABLE> = Array::new();
 
 #[btf_map]
 pub static BACKENDS: Array<Backend, 131_072, MMAPABLE> = Array::new();
+
+/// Connections of each backend that were given to it by load.
+#[btf_map]
+pub static CONNECTIONS: Array<u64, 131_072, MMAPABLE> = Array::new();
+
+/// Clients of Services with `sessionAffinity: ClientIP`.
+#[btf_map]
+pub static AFFINITY: LruHashMap<AffinityKey, Affinity, 65_536> = LruHashMap::new();
 
 /// Memory-mapped so that its records begin at cache lines.
 #[btf_map]

@@ -11,6 +11,9 @@ use crate::{maps, settings};
 /// Steps of a search on kernels without `bpf_loop`: what the verifier of such a kernel can follow.
 const UNROLLED_STEPS: u32 = 64;
 
+/// More connections than a node can have.
+const MOST: i64 = 1 << 24;
+
 /// `SLOTS` and `BACKENDS`.
 pub struct Maps;
 
@@ -18,14 +21,19 @@ impl Tables for Maps {
     type Backend = &'static Backend;
 
     #[inline(always)]
-    fn slot(&self, index: u32) -> Option<u32> {
-        let pair = maps::SLOTS.get(index >> 1)?;
-        Some((*pair >> ((index & 1) * 32)) as u32)
+    fn word(&self, index: u32) -> Option<u64> {
+        maps::SLOTS.get(index).copied()
     }
 
     #[inline(always)]
     fn available(&self, id: u32) -> Option<&'static Backend> {
         maps::BACKENDS.get(id).filter(|backend| backend.state == BACKEND_AVAILABLE)
+    }
+
+    #[inline(always)]
+    fn connections(&self, id: u32) -> u32 {
+        // A count may be below zero for a moment, while a socket closes that is just being counted.
+        maps::CONNECTIONS.get(id).map_or(0, |count| (*count as i64).clamp(0, MOST) as u32)
     }
 
     #[inline(always)]

@@ -1,11 +1,12 @@
 //! `sendmsg()` and `recvmsg()` of UDP sockets that are not connected.
 
 use etm_abi::{
-    Address, Backend, Counter, PROTOCOL_UDP, Target, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
+    Address, Backend, Counter, FRONTEND_BALANCED, PROTOCOL_UDP, Target, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 use etm_decide::{keep, pick};
 
 use crate::{
+    balance,
     call::unknown_port,
     callers::{CONDITIONS, Verdict, judge},
     context::{ALLOW, Caller, Family},
@@ -36,7 +37,13 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
     let (pod, counter) = match kept(&key, generation, target) {
         Some(pod) => (pod, Counter::SendKept),
         None => {
-            let Some((id, pod)) = pick(&Maps, target, random()) else {
+            let chosen = if target.flags() & FRONTEND_BALANCED == 0 {
+                pick(&Maps, target, random())
+            } else {
+                balance::member(caller, &frontend, &address, port, PROTOCOL_UDP)
+                    .map(|member| (member.id, member.pod))
+            };
+            let Some((id, pod)) = chosen else {
                 return refuse(caller, &frontend, PROTOCOL_UDP, Counter::SendNoBackend);
             };
             remember(&key, UdpFlow { backend: id, generation });

@@ -20,8 +20,11 @@ pub struct Backend {
     pub protocol: u8,
     /// One of `BACKEND_*`.
     pub state: u8,
+    /// Another number each time that the record is given to a Pod; never 0 in one that is. Tells
+    /// a socket that closes whether the count of connections has it.
+    pub incarnation: u32,
     /// Zero; room for the verdict of a later version.
-    pub reserved: [u32; 11],
+    pub reserved: [u32; 10],
 }
 pod!(Backend, 64, 64);
 

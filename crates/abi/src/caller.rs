@@ -23,12 +23,17 @@ pub struct Caller {
     pub pad: u32,
     /// Its IPv6 address; zero as above.
     pub ipv6: Address,
+    /// `namespace/pod` or the node's name as a number, for consistent hashing; 0 where it is not
+    /// known.
+    pub pod: u64,
+    /// The namespace as a number; 0 for the node, and where it is not known.
+    pub namespace: u64,
     /// `namespace/pod`, UTF-8, zero-padded; empty where the Pod is not known yet.
     pub name: [u8; CALLER_NAME_LEN],
     /// UID of the Pod, as its cgroup's name has it; empty for the node.
     pub uid: [u8; 40],
 }
-pod!(Caller, 192, 4);
+pod!(Caller, 208, 8);
 
 /// What a key of `SOURCES` is matched with, from its first bit on: a frontend, then the caller's
 /// address. The kernel compares bits in the order of bytes in memory.

@@ -31,8 +31,10 @@ pub struct Flow {
     /// In `FLOWS`: how many records that belong to this place are in `FLOWS_MOVED`, so that the
     /// second look-up is made only where it can find something. Stays when the record changes.
     pub moved: u64,
+    /// [`crate::Backend::incarnation`] where `CONNECTIONS` counts the socket, else 0.
+    pub incarnation: u32,
     /// Zero.
-    pub reserved: u64,
+    pub reserved: u32,
 }
 pod!(Flow, 64, 8);
 

@@ -8,6 +8,8 @@ pub const FRONTEND_NODE_ONLY: u16 = 1;
 /// Set where only callers whose address is in `SOURCES` may use the frontend
 /// (`spec.loadBalancerSourceRanges`).
 pub const FRONTEND_SOURCES: u16 = 2;
+/// Set where the members are not chosen evenly at random: see [`crate::Balancing`].
+pub const FRONTEND_BALANCED: u16 = 4;
 /// Every flag that a [`Frontend`] may have.
 pub const FRONTEND_FLAGS: u16 = 0x7fff;
 

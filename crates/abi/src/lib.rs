@@ -6,7 +6,9 @@
 //! what a field means, bumps [`ABI_VERSION`].
 #![no_std]
 
+mod affinity;
 mod backend;
+mod balancing;
 mod caller;
 mod cell;
 mod event;
@@ -14,7 +16,13 @@ mod flow;
 mod frontend;
 mod meta;
 
+pub use affinity::{Affinity, AffinityKey};
 pub use backend::{BACKEND_AVAILABLE, BACKEND_FREE, BACKEND_NAME_LEN, Backend, BackendName};
+pub use balancing::{
+    ALGORITHM_CONSISTENT_HASH, ALGORITHM_LEAST_CONNECTIONS, ALGORITHM_RANDOM, BALANCING_WORDS,
+    Balancing, Candidate, GROUP, HASH_CALLER_ADDRESS, HASH_CALLER_NAMESPACE, HASH_CALLER_POD,
+    HASH_CALLER_PORT, HASH_PROTOCOL, HASH_SERVICE_PORT, POSITION_BITS, POSITIONS, WEIGHTED_GROUP,
+};
 pub use caller::{
     CALLER_LEVELS, CALLER_NAME_LEN, CALLER_NODE, Caller, MAX_SOURCES, SOURCE_FRONTEND_BITS,
     SourceKey,
@@ -27,13 +35,13 @@ pub use flow::{
     FLOW_BUSY, FLOW_CLOSED, FLOW_SLOTS, Flow, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 pub use frontend::{
-    FRONTEND_FLAGS, FRONTEND_NODE_ONLY, FRONTEND_SOURCES, Frontend, MAX_MEMBERS, Owner,
-    SERVICE_NAME_LEN, ServiceName, Target,
+    FRONTEND_BALANCED, FRONTEND_FLAGS, FRONTEND_NODE_ONLY, FRONTEND_SOURCES, Frontend, MAX_MEMBERS,
+    Owner, SERVICE_NAME_LEN, ServiceName, Target,
 };
 pub use meta::Meta;
 
 /// Version of the layouts in this crate; pinned maps of another version are never written to.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 /// `IPPROTO_TCP`. MPTCP sockets (`IPPROTO_MPTCP`, 262) are looked up as TCP.
 pub const PROTOCOL_TCP: u8 = 6;

@@ -1,5 +1,5 @@
-use etm_abi::BACKEND_FREE;
-use etm_model::Contents;
+use etm_abi::{BACKEND_FREE, FRONTEND_BALANCED, Frontend};
+use etm_model::{Contents, TableBalance};
 
 use crate::{error::MapError, maps::Maps};
 
@@ -17,9 +17,15 @@ pub(crate) fn contents(maps: &Maps) -> Result<Contents, MapError> {
         .filter_map(|id| maps.backends.get(id).map(|backend| (id, backend)))
         .filter(|(_, backend)| backend.state != BACKEND_FREE)
         .collect();
+    let balanced = |frontend: &&Frontend| frontend.flags & FRONTEND_BALANCED != 0;
+    let balances = frontends.values().filter(balanced).filter_map(|frontend| {
+        Some((frontend.table, TableBalance::read(frontend, |at| maps.slots.get(at))?))
+    });
+    let balances = balances.collect();
     Ok(Contents {
         frontends,
         tables,
+        balances,
         backends,
         backend_names: maps.backend_names.all()?,
         service_names: maps.service_names.all()?,

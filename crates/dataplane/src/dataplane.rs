@@ -145,10 +145,17 @@ impl Dataplane {
 
     fn write(&mut self, step: &Step) -> Result<(), MapError> {
         let within = match step {
-            Step::SetBackend { id, backend } => self.maps.backends.set(*id, *backend),
+            Step::SetBackend { id, backend } => {
+                // Sockets of whoever had the record before are no longer counted out.
+                self.maps.backends.set(*id, *backend) && self.maps.connections.set(*id, 0)
+            }
             Step::SetSlots { first, backends } => {
                 let elements = first / 2..;
                 elements.zip(pairs(backends)).all(|(index, pair)| self.maps.slots.set(index, pair))
+            }
+            Step::SetWords { first, words } => {
+                let mut elements = (*first..).zip(words.iter());
+                elements.all(|(index, word)| self.maps.slots.set(index, *word))
             }
             Step::NameBackend { id, name } => {
                 return self.maps.backend_names.set(*id, name.as_deref());
@@ -170,7 +177,7 @@ impl Dataplane {
                 return Ok(());
             }
         };
-        let name = if matches!(step, Step::SetSlots { .. }) { "SLOTS" } else { "BACKENDS" };
+        let name = if matches!(step, Step::SetBackend { .. }) { "BACKENDS" } else { "SLOTS" };
         if within { Ok(()) } else { Err(MapError::Missing { name }) }
     }
 

@@ -79,6 +79,7 @@ impl Programs {
             .map_max_entries("SERVICE_NAMES", config.limits.names())
             .map_max_entries("BACKENDS", config.limits.backends)
             .map_max_entries("BACKEND_NAMES", config.limits.backends)
+            .map_max_entries("CONNECTIONS", config.limits.backends)
             .map_max_entries("SLOTS", config.limits.slots.div_ceil(2));
         for name in NAMES {
             loader.map_pin_path(name, maps.join(name));

@@ -6,27 +6,42 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod balance;
 mod flow;
+mod hash;
 mod lookup;
 mod pick;
 mod random;
+mod rendezvous;
 
 pub use flow::keep;
+pub use hash::{Call, position};
 pub use lookup::{Cell, lookup};
 pub use pick::pick;
 pub use random::random;
+pub use rendezvous::{Offer, Positions, Ranking, cost};
 
 /// What the decision reads.
 pub trait Tables {
     /// What is known of a backend.
     type Backend;
 
-    /// Backend id in a slot of `SLOTS`; none where the index is outside the array.
-    fn slot(&self, index: u32) -> Option<u32>;
+    /// A word of `SLOTS`; none where the index is outside the array.
+    fn word(&self, index: u32) -> Option<u64>;
+
+    /// Backend id in a slot of `SLOTS`, two of which make a word; none where the index is outside
+    /// the array.
+    #[inline(always)]
+    fn slot(&self, index: u32) -> Option<u32> {
+        self.word(index >> 1).map(|pair| (pair >> ((index & 1) * 32)) as u32)
+    }
 
     /// A backend that new connections may be sent to; none where it is out, or there is none of
     /// that id.
     fn available(&self, backend: u32) -> Option<Self::Backend>;
+
+    /// Connections that were given to a backend by load and are not closed yet.
+    fn connections(&self, backend: u32) -> u32;
 
     /// Calls `probe` with 0, 1, 2 ... up to `count` (exclusive) until it gives a backend.
     ///

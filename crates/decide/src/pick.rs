@@ -1,6 +1,6 @@
 use etm_abi::Target;
 
-use crate::Tables;
+use crate::{Tables, random::rehash};
 
 /// Draws before the table is walked from end to end. With half of the members out, one refusal in
 /// 16 would be wrong without the walk; with the walk, none is.
@@ -109,18 +109,6 @@ impl Shuffle {
 /// Maps an even 32-bit value onto `0..members` by multiplication instead of division (Lemire,
 /// "Fast Random Integer Generation in an Interval", 2019); off by at most `members / 2^32`.
 #[inline(always)]
-fn scale(random: u32, members: u32) -> u32 {
+pub(crate) const fn scale(random: u32, members: u32) -> u32 {
     ((random as u64 * members as u64) >> 32) as u32
-}
-
-/// A bijection of 32 bits with good avalanche (the `lowbias32` constants of C. Wellons,
-/// "Prospecting for Hash Functions", 2018).
-#[inline(always)]
-fn rehash(value: u32) -> u32 {
-    let mut x = value.wrapping_add(0x9e37_79b9);
-    x ^= x >> 16;
-    x = x.wrapping_mul(0x7feb_352d);
-    x ^= x >> 15;
-    x = x.wrapping_mul(0x846c_a68b);
-    x ^ (x >> 16)
 }

@@ -13,3 +13,15 @@ pub fn random(state: &mut u64) -> u32 {
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     ((z ^ (z >> 31)) >> 32) as u32
 }
+
+/// A bijection of 32 bits with good avalanche (the `lowbias32` constants of C. Wellons,
+/// "Prospecting for Hash Functions", 2018).
+#[inline(always)]
+pub(crate) const fn rehash(value: u32) -> u32 {
+    let mut x = value.wrapping_add(0x9e37_79b9);
+    x ^= x >> 16;
+    x = x.wrapping_mul(0x7feb_352d);
+    x ^= x >> 15;
+    x = x.wrapping_mul(0x846c_a68b);
+    x ^ (x >> 16)
+}

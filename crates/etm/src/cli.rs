@@ -124,9 +124,9 @@ pub(crate) struct GetArgs {
     /// What to show.
     pub(crate) what: Resource,
 
-    /// Only Services, or callers, whose `namespace/name` begins with this.
-    #[arg(value_name = "NAME")]
-    pub(crate) service: Option<String>,
+    /// Only Services, or calling Pods, whose `namespace/name` begins with this, or counters whose
+    /// name does.
+    pub(crate) name: Option<String>,
 
     #[command(flatten)]
     pub(crate) pin: PinArgs,

@@ -45,7 +45,7 @@ fn with_file(command: Command, path: &Path) -> anyhow::Result<Command> {
     let values: BTreeMap<String, Value> = if text.trim().is_empty() {
         BTreeMap::new()
     } else {
-        serde_saphyr::from_str(&text)
+        serde_saphyr::from_str_with_options(&text, serde_saphyr::options! { with_snippet: false })
             .with_context(|| format!("configuration {} is not a map of options", path.display()))?
     };
     let known: Vec<String> = command

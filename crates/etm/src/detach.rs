@@ -1,6 +1,6 @@
 //! `etm detach`.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use etm_dataplane::OpenError;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -36,6 +36,9 @@ fn detach(arguments: &DetachArgs) -> anyhow::Result<()> {
         // A Pod is started anew on a node where it has done its work already.
         Err(OpenError::Absent { .. }) if arguments.stay => {
             println!("nothing is pinned in {}", pin.display());
+        }
+        Err(OpenError::Locked { path }) => {
+            bail!("an agent serves {}: stop it first", path.display());
         }
         Err(error) => return Err(error.into()),
     }

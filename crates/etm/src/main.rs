@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", with_causes(&error));
             ExitCode::FAILURE
         }
     }
@@ -36,5 +36,30 @@ fn run() -> anyhow::Result<()> {
         Verb::Get(arguments) => get::run(&arguments),
         Verb::Detach(arguments) => detach::run(&arguments),
         Verb::Install(arguments) => install::run(arguments),
+    }
+}
+
+/// An error and what caused it, in one line.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        // Some repeat what caused them.
+        if !text.contains(&cause) {
+            text = if text.is_empty() { cause } else { format!("{text}: {cause}") };
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::with_causes;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let error = anyhow!("no such file").context("cannot read x: no such file").context("bad x");
+        assert_eq!(with_causes(&error), "bad x: cannot read x: no such file");
     }
 }

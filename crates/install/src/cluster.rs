@@ -156,12 +156,12 @@ where
     let shown = shown(object);
     let failed =
         |verb, error| ClusterError::Request { verb, object: shown.clone(), source: words(error) };
-    let before = api.get_metadata_opt(&name).await.map_err(|error| failed("read", error))?;
+    let before = api.get_opt(&name).await.map_err(|error| failed("read", error))?;
     let how = PatchParams::apply(MANAGER);
     let after =
         api.patch(&name, &how, &Patch::Apply(object)).await.map_err(|error| match error {
             kube::Error::Api(ref status) if status.code == 409 => {
-                ClusterError::Conflict { object: shown.clone(), source: Box::new(error) }
+                ClusterError::Conflict { object: shown.clone(), source: words(error) }
             }
             other => failed("apply", other),
         })?;
@@ -169,9 +169,7 @@ where
         &shown,
         match before {
             None => Outcome::Created,
-            Some(before) if before.resource_version() == after.resource_version() => {
-                Outcome::Unchanged
-            }
+            Some(before) if is_same(&before, &after) => Outcome::Unchanged,
             Some(_) => Outcome::Changed,
         },
     );
@@ -218,6 +216,20 @@ where
     };
     told(&shown, outcome);
     Ok(())
+}
+
+/// Whether nothing differs but what the API server keeps of who wrote last, and what controllers
+/// say of the object's state.
+fn is_same<K: Resource + Clone + Serialize>(one: &K, other: &K) -> bool {
+    let asked_for = |object: &K| {
+        let mut object = object.clone();
+        object.meta_mut().resource_version = None;
+        object.meta_mut().managed_fields = None;
+        let mut object = serde_json::to_value(object).ok()?;
+        object.as_object_mut()?.remove("status");
+        Some(object)
+    };
+    asked_for(one) == asked_for(other)
 }
 
 /// As kubectl names it.

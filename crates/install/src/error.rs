@@ -37,8 +37,8 @@ pub enum ClusterError {
     Client(#[source] Box<kube::Error>),
     /// Someone else has set a field to another value.
     #[error(
-        "could not apply {object}: others have set fields of it (to overrule them: etm install | \
-         kubectl apply --server-side --force-conflicts --field-manager etm -f -)"
+        "could not apply {object}: others have set fields of it (to overrule them, put `| kubectl \
+         apply --server-side --force-conflicts --field-manager etm -f -` in the place of --apply)"
     )]
     Conflict {
         /// Kind and name.

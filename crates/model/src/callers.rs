@@ -81,11 +81,13 @@ impl Callers {
         self.touched.insert(abi::CALLER_NODE);
     }
 
-    /// What must be written for what was told since the last time.
+    /// What must be written for what was told since the last time: first what makes room.
     #[must_use]
     pub fn writes(&mut self) -> Vec<CallerWrite> {
         let touched = std::mem::take(&mut self.touched);
-        touched.into_iter().filter_map(|cgroup| self.write(cgroup)).collect()
+        let mut writes: Vec<_> = touched.into_iter().filter_map(|id| self.write(id)).collect();
+        writes.sort_by_key(|(_, caller)| caller.is_some());
+        writes
     }
 
     /// What must be written so that the map holds nothing else than what was told: to be called

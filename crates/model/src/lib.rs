@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod balance;
 mod caller;
 mod callers;
 mod condition;
+pub mod hashing;
 mod identity;
 mod kept;
 mod ledger;
@@ -22,6 +24,7 @@ mod step;
 pub mod testing;
 
 pub use address::{from_abi, to_abi};
+pub use balance::TableBalance;
 pub use caller::Caller;
 pub use callers::{CallerWrite, Callers};
 pub use condition::{Accepted, AcceptedReason, conditions};

@@ -8,7 +8,7 @@ use std::{
 use etm_abi as abi;
 use ipnet::IpNet;
 
-use crate::plan::FrontendKey;
+use crate::{balance::TableBalance, plan::FrontendKey};
 
 /// What the kernel's maps hold, as read back.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +18,9 @@ pub struct Contents {
     /// The slots of each frontend's table by `(table, members)`; tables outside of the array
     /// are missing.
     pub tables: BTreeMap<(u32, u32), Vec<u32>>,
+    /// What those tables have besides the ids whose frontends have `FRONTEND_BALANCED`, by table;
+    /// where it is outside of the array it is missing.
+    pub balances: BTreeMap<u32, TableBalance>,
     /// Backends that are not free, by id.
     pub backends: BTreeMap<u32, abi::Backend>,
     /// Text of `BACKEND_NAMES`, by backend id.
@@ -79,6 +82,13 @@ pub enum Step {
         first: u32,
         /// Backend ids.
         backends: Vec<u32>,
+    },
+    /// Write consecutive words of `SLOTS`.
+    SetWords {
+        /// The first one.
+        first: u32,
+        /// The words.
+        words: Arc<[u64]>,
     },
     /// Write an entry of `SOURCES`.
     AddSource {

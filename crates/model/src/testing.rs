@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::{
+    balance::TableBalance,
     object::Family,
     plan::FrontendKey,
     step::{Contents, Limits, Step},
@@ -95,6 +96,14 @@ impl Maps {
                 let slots = self.slots.get_mut(from..from + backends.len());
                 slots.ok_or(Refused::OutOfRange(*first))?.copy_from_slice(backends);
             }
+            Step::SetWords { first, words } => {
+                let from = *first as usize * 2;
+                let slots = self.slots.get_mut(from..from + words.len() * 2);
+                let slots = slots.ok_or(Refused::OutOfRange(*first))?.chunks_exact_mut(2);
+                for (pair, word) in slots.zip(words.iter()) {
+                    pair.copy_from_slice(&[*word as u32, (*word >> 32) as u32]);
+                }
+            }
             Step::AddSource { frontend, source } => {
                 self.sources.entry(*frontend).or_default().insert(*source);
             }
@@ -140,9 +149,17 @@ impl Maps {
             Some(((frontend.table, frontend.members), slots.to_vec()))
         });
         let backends = (0..).zip(self.backends.iter().copied());
+        let word = |at: u32| Tables::word(self, at);
+        let balanced = |one: &&abi::Frontend| one.flags & abi::FRONTEND_BALANCED != 0;
+        let balances = self
+            .frontends
+            .values()
+            .filter(balanced)
+            .filter_map(|frontend| Some((frontend.table, TableBalance::read(frontend, word)?)));
         Contents {
             frontends: self.frontends.clone(),
             tables: tables.collect(),
+            balances: balances.collect(),
             backends: backends.filter(|(_, record)| record.state != abi::BACKEND_FREE).collect(),
             backend_names: self.backend_names.clone(),
             service_names: self.service_names.clone(),
@@ -154,13 +171,18 @@ impl Maps {
 impl Tables for Maps {
     type Backend = abi::Backend;
 
-    fn slot(&self, index: u32) -> Option<u32> {
-        self.slots.get(index as usize).copied()
+    fn word(&self, index: u32) -> Option<u64> {
+        let pair = |at| self.slots.get(index as usize * 2 + at).copied().map(u64::from);
+        Some(pair(0)? | pair(1)? << 32)
     }
 
     fn available(&self, backend: u32) -> Option<abi::Backend> {
         let record = self.backends.get(backend as usize);
         record.filter(|record| record.state == abi::BACKEND_AVAILABLE).copied()
+    }
+
+    fn connections(&self, _backend: u32) -> u32 {
+        0
     }
 
     fn search<P: FnMut(u32) -> Option<u32>>(&self, count: u32, probe: P) -> Option<u32> {

@@ -6,7 +6,7 @@ use std::{
 
 use aya::maps::{HashMap, MapData, MapError as AyaError};
 use etm_abi::{self as abi};
-use etm_model::{Caller, from_abi, to_abi};
+use etm_model::{Caller, from_abi, hash, to_abi};
 
 use crate::{
     error::MapError,
@@ -56,9 +56,16 @@ fn encode(caller: &Caller) -> abi::Caller {
         ipv4,
         pad: 0,
         ipv6: caller.ipv6.map_or([0; 4], |ip| to_abi(IpAddr::V6(ip))),
+        pod: number(&caller.name),
+        namespace: caller.name.split_once('/').map_or(0, |(namespace, _)| number(namespace)),
         name: fit(&caller.name),
         uid: fit(&caller.uid),
     }
+}
+
+/// A name as consistent hashing has it; 0 where there is none.
+fn number(name: &str) -> u64 {
+    if name.is_empty() { 0 } else { hash(name) }
 }
 
 fn decode(record: &abi::Caller) -> Caller {

@@ -27,13 +27,15 @@ pub(crate) use sources::Sources;
 use crate::error::MapError;
 
 /// Names of every map of the kernel object that is pinned.
-pub(crate) const NAMES: [&str; 18] = [
+pub(crate) const NAMES: [&str; 20] = [
     "SERVICES4",
     "SERVICES6",
     "CALLERS",
     "SOURCES",
     "SLOTS",
     "BACKENDS",
+    "CONNECTIONS",
+    "AFFINITY",
     "FLOWS",
     "FLOWS_MOVED",
     "MPTCP_FLOWS",
@@ -53,6 +55,7 @@ pub(crate) struct Maps {
     pub(crate) frontends: Frontends,
     pub(crate) slots: Mapped<u64>,
     pub(crate) backends: Mapped<Backend>,
+    pub(crate) connections: Mapped<u64>,
     pub(crate) service_names: ServiceNames,
     pub(crate) backend_names: BackendNames,
     pub(crate) sources: Sources,
@@ -68,6 +71,7 @@ impl Maps {
             frontends: Frontends::open(directory)?,
             slots: Mapped::open(directory, "SLOTS")?,
             backends: Mapped::open(directory, "BACKENDS")?,
+            connections: Mapped::open(directory, "CONNECTIONS")?,
             service_names: ServiceNames::open(directory)?,
             backend_names: BackendNames::open(directory)?,
             sources: Sources::open(directory)?,

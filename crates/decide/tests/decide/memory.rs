@@ -34,12 +34,17 @@ impl Memory {
 impl Tables for Memory {
     type Backend = u32;
 
-    fn slot(&self, index: u32) -> Option<u32> {
-        self.slots.get(index as usize).copied()
+    fn word(&self, index: u32) -> Option<u64> {
+        let pair = |at| self.slots.get((index * 2 + at) as usize).copied();
+        Some(u64::from(pair(0)?) | u64::from(pair(1).unwrap_or_default()) << 32)
     }
 
     fn available(&self, backend: u32) -> Option<u32> {
         self.available.get(&backend).copied()
+    }
+
+    fn connections(&self, _backend: u32) -> u32 {
+        0
     }
 
     fn search<P: FnMut(u32) -> Option<u32>>(&self, count: u32, mut probe: P) -> Option<u32> {

@@ -1,11 +1,15 @@
 //! Who the Pods of this node are, by their cgroups, for the frontends that are not for everyone.
 
-use std::{path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
-use etm_model::{CallerWrite, Callers, Node, PodChange};
+use etm_model::{Caller, CallerWrite, Callers, Node, PodChange, Problem};
 use etm_source::{CgroupChange, Cgroups};
-use tracing::{debug, error};
+use tracing::debug;
 
 use crate::agent::{RETRY, reconciler::Reconciler};
 
@@ -14,8 +18,14 @@ pub(super) struct CallerWatch {
     cgroups: Cgroups,
     callers: Callers,
     node: Node,
-    /// A write failed: what the map holds is not known.
-    failed: bool,
+    /// Why the callers of some cgroups are not in the map.
+    failed: BTreeMap<u64, Problem>,
+    /// Why it is not known what the map holds.
+    unread: Option<Problem>,
+    /// When the map is written anew as a whole.
+    retry: Option<Instant>,
+    /// How many cgroups and Pods there are may have changed.
+    recount: bool,
 }
 
 impl CallerWatch {
@@ -29,7 +39,15 @@ impl CallerWatch {
         let cgroups = Cgroups::open(root)
             .with_context(|| format!("could not follow the cgroups in {}", root.display()))?;
         let callers = Callers::adopt(reconciler.callers()?);
-        let mut watch = Self { cgroups, callers, node: Node::default(), failed: true };
+        let mut watch = Self {
+            cgroups,
+            callers,
+            node: Node::default(),
+            failed: BTreeMap::new(),
+            unread: None,
+            retry: Some(Instant::now()),
+            recount: true,
+        };
         let found = watch.cgroups.found();
         watch.take_cgroups(found);
         watch.take_pods(pods);
@@ -43,6 +61,7 @@ impl CallerWatch {
     }
 
     pub(super) fn take_cgroups(&mut self, changes: Vec<CgroupChange>) {
+        self.recount |= !changes.is_empty();
         for change in changes {
             debug!(?change, "cgroup");
             match change {
@@ -53,6 +72,7 @@ impl CallerWatch {
     }
 
     pub(super) fn take_pods(&mut self, changes: Vec<PodChange>) {
+        self.recount |= !changes.is_empty();
         for change in changes {
             match change {
                 PodChange::Set(pod) => self.callers.set_pod(&pod),
@@ -63,7 +83,12 @@ impl CallerWatch {
 
     /// How long until [`Self::write`] has to be called, if nothing else happens.
     pub(super) fn next_due(&self) -> Option<Duration> {
-        self.failed.then_some(RETRY)
+        self.retry.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// The callers that could not be written.
+    pub(super) fn problems(&self) -> impl Iterator<Item = Problem> {
+        self.failed.values().chain(&self.unread).cloned()
     }
 
     /// Brings the map up to date.
@@ -73,25 +98,80 @@ impl CallerWatch {
             self.node = node.clone();
             self.callers.set_node(node);
         }
-        let writes = if std::mem::take(&mut self.failed) {
-            self.callers.settle()
+        if std::mem::take(&mut self.recount) {
+            reconciler.count_callers(self.callers.count());
+        }
+        if self.retry.is_some_and(|at| at <= Instant::now()) {
+            self.retry = None;
+            self.settle(reconciler);
         } else {
-            self.callers.writes()
-        };
-        if let Err(error) = write_all(reconciler, writes) {
-            error!("callers were not written, and are tried again: {error:#}");
-            self.failed = true;
-            match reconciler.callers() {
-                Ok(written) => self.callers.correct(written),
-                Err(error) => error!("callers could not be read back: {error:#}"),
+            let writes = self.callers.writes();
+            self.write_all(reconciler, writes);
+        }
+    }
+
+    /// Writes whatever the map lacks, and removes what it has too much.
+    fn settle(&mut self, reconciler: &mut Reconciler) {
+        self.failed.clear();
+        self.unread = None;
+        match reconciler.callers() {
+            Ok(written) => {
+                self.callers.correct(written);
+                let writes = self.callers.settle();
+                self.write_all(reconciler, writes);
+            }
+            Err(error) => {
+                self.unread = Some(unread(&error));
+                self.retry_later();
             }
         }
     }
+
+    /// Writes what can be written; one that fails holds up no other.
+    fn write_all(&mut self, reconciler: &mut Reconciler, writes: Vec<CallerWrite>) {
+        for (cgroup, caller) in writes {
+            match reconciler.set_caller(cgroup, caller.as_ref()) {
+                Ok(()) => {
+                    self.failed.remove(&cgroup);
+                }
+                Err(error) => {
+                    self.failed.insert(cgroup, unwritten(cgroup, caller.as_ref(), &error));
+                    self.retry_later();
+                }
+            }
+        }
+    }
+
+    fn retry_later(&mut self) {
+        self.retry.get_or_insert_with(|| Instant::now() + RETRY);
+    }
 }
 
-fn write_all(reconciler: &mut Reconciler, writes: Vec<CallerWrite>) -> anyhow::Result<()> {
-    for (cgroup, caller) in writes {
-        reconciler.set_caller(cgroup, caller.as_ref())?;
+fn unread(error: &anyhow::Error) -> Problem {
+    Problem {
+        object: "map of callers".into(),
+        field: String::new(),
+        reason: format!("cannot be read back: {error:#}"),
+        hint: format!("callers that are not in it stay so; tried again every {RETRY:?}"),
     }
-    Ok(())
+}
+
+/// What a failed write means for who calls from there.
+fn unwritten(cgroup: u64, caller: Option<&Caller>, error: &anyhow::Error) -> Problem {
+    let object = match caller {
+        Some(caller) if cgroup == etm_abi::CALLER_NODE => format!("Node {}", caller.name),
+        Some(caller) if caller.name.is_empty() => format!("Pod with UID {}", caller.uid),
+        Some(caller) => format!("Pod {}", caller.name),
+        None => format!("cgroup {cgroup}"),
+    };
+    let (reason, meanwhile) = match caller {
+        Some(_) => ("cannot be noted as a caller", "whatever has source ranges refuses it"),
+        None => ("is gone, but cannot be struck off the callers", "it takes up room"),
+    };
+    Problem {
+        object,
+        field: String::new(),
+        reason: format!("{reason}: {error:#}"),
+        hint: format!("tried again every {RETRY:?}; until then {meanwhile}"),
+    }
 }

@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use etm_dataplane::{Config, Dataplane, cgroup2_root, netns_cookie};
-use etm_model::{GRACE, Limits, Options, Planner};
+use etm_model::{GRACE, Limits, Options, Planner, Problem};
 use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -85,7 +85,7 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
     state.set_ready(complete);
     let mut health_checks = HealthChecks::new();
     health_checks.update(&reconciler.plan().health_checks, reconciler.health());
-    problems.report(reconciler.problems().chain(health_checks.problems()));
+    problems.report(all_problems(&reconciler, &callers, &health_checks));
     println!("{ready}");
     let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&ready)]);
 
@@ -117,11 +117,20 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
         }
         callers.write(&mut reconciler);
         health_checks.update(&reconciler.plan().health_checks, reconciler.health());
-        problems.report(reconciler.problems().chain(health_checks.problems()));
+        problems.report(all_problems(&reconciler, &callers, &health_checks));
     }
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     info!("stopping; the data path goes on, `etm detach` would remove it");
     Ok(())
+}
+
+/// What does not come from the source.
+fn all_problems(
+    reconciler: &Reconciler,
+    callers: &CallerWatch,
+    health_checks: &HealthChecks,
+) -> impl Iterator<Item = Problem> {
+    reconciler.problems().chain(callers.problems()).chain(health_checks.problems())
 }
 
 fn dataplane_config(arguments: &AgentArgs) -> anyhow::Result<Config> {

@@ -125,6 +125,11 @@ impl Reconciler {
         Ok(self.dataplane.set_caller(cgroup, caller)?)
     }
 
+    /// Takes note of how many Pods' cgroups there are, and of how many the Pod is not known.
+    pub(super) fn count_callers(&self, count: (usize, usize)) {
+        self.metrics.callers(count);
+    }
+
     /// What is planned at present.
     pub(super) fn plan(&self) -> &Plan {
         self.planner.plan()
@@ -188,8 +193,11 @@ impl Reconciler {
         Some(due.saturating_sub(self.now()))
     }
 
-    /// Clears what was retired, or tries again after a failure.
+    /// Clears what was retired, or tries again after a failure, if it is time to.
     pub(super) fn due(&mut self) {
+        if self.retry.is_some_and(|at| at > self.now()) {
+            return;
+        }
         if self.retry.take().is_none() {
             let steps = self.ledger.expire(self.now());
             self.attempt(&Reconciled { steps, ..Reconciled::default() });

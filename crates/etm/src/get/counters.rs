@@ -19,13 +19,15 @@ impl Row for CounterRow {
     }
 }
 
-pub(super) fn rows(counters: &[(Counter, u64)]) -> Vec<CounterRow> {
+/// Every counter whose name begins with the filter.
+pub(super) fn rows(counters: &[(Counter, u64)], filter: &str) -> Vec<CounterRow> {
     counters
         .iter()
         .map(|(counter, calls)| {
             let (counter, meaning) = describe(*counter);
             CounterRow { counter, calls: *calls, meaning }
         })
+        .filter(|row| row.counter.starts_with(filter))
         .collect()
 }
 

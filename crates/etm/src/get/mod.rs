@@ -18,7 +18,7 @@ use crate::cli::{GetArgs, Output, Resource};
 
 pub(crate) fn run(arguments: &GetArgs) -> anyhow::Result<()> {
     let view = View::open(&arguments.pin.pin)?;
-    let filter = arguments.service.as_deref().unwrap_or_default();
+    let filter = arguments.name.as_deref().unwrap_or_default();
     match arguments.what {
         Resource::Services => print(&services::rows(&view.contents()?, filter), arguments.output),
         Resource::Backends => print(&backends::rows(&view.contents()?, filter), arguments.output),
@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &GetArgs) -> anyhow::Result<()> {
             let root = cgroup2_root().ok();
             print(&callers::rows(view.callers()?, root.as_deref(), filter), arguments.output)
         }
-        Resource::Counters => print(&counters::rows(&view.counters()?), arguments.output),
+        Resource::Counters => print(&counters::rows(&view.counters()?, filter), arguments.output),
     }
 }
 

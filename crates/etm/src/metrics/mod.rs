@@ -11,7 +11,7 @@ use std::{
 use etm_source::{Arrival, kubernetes::Statistics};
 use prometheus_client::{
     encoding::text::encode,
-    metrics::{counter::Counter, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
 
@@ -33,6 +33,7 @@ pub(crate) struct Metrics {
     programming: Histogram,
     change: Histogram,
     skewed: Counter,
+    callers: Family<[(&'static str, &'static str); 1], Gauge>,
 }
 
 impl Metrics {
@@ -61,9 +62,15 @@ impl Metrics {
              no histogram",
             skewed.clone(),
         );
+        let callers = Family::default();
+        registry.register(
+            "callers",
+            "Pods' cgroups on this node, by whether the Pod of each is known",
+            callers.clone(),
+        );
         registry.register_collector(Box::new(Watches::new(watches)));
         registry.register_collector(Box::new(Problems::new(state)));
-        Self { registry, programming, change, skewed }
+        Self { registry, programming, change, skewed, callers }
     }
 
     /// Takes note that changes are in the maps by now.
@@ -78,6 +85,13 @@ impl Metrics {
                 }
                 None => {}
             }
+        }
+    }
+
+    /// Takes note of how many Pods' cgroups there are, and of how many the Pod is not known.
+    pub(crate) fn callers(&self, (all, unknown): (usize, usize)) {
+        for (known, count) in [("true", all - unknown), ("false", unknown)] {
+            self.callers.get_or_create(&[("known", known)]).set(count as i64);
         }
     }
 
@@ -124,6 +138,14 @@ mod tests {
         metrics.written([Arrival { received: Instant::now(), triggered }].into_iter());
         rendered(&metrics, "etm_network_programming_duration_seconds_count 0");
         rendered(&metrics, "etm_network_programming_skewed_total 1");
+    }
+
+    #[test]
+    fn callers_are_counted_by_whether_they_are_known() {
+        let metrics = Metrics::new(&[], Arc::default());
+        metrics.callers((5, 2));
+        rendered(&metrics, r#"etm_callers{known="true"} 3"#);
+        rendered(&metrics, r#"etm_callers{known="false"} 2"#);
     }
 
     #[test]

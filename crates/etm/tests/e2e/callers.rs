@@ -3,11 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use etm_abi::Counter;
-use etm_testkit::{Caller, Cgroup, Pod, Protocol, objects};
+use etm_testkit::{Caller, Cgroup, Pod, Protocol, objects, page};
 use serde_json::{Value, json};
 
 use crate::scene::{PORT, REFUSED, Scene, VIP4, web, web_pod};
-use etm_testkit::wait::until;
+use etm_testkit::wait::{until, until_logged};
 
 const BALANCED: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
 const BALANCED6: &str = "2001:db8::1";
@@ -150,13 +150,28 @@ fn load_balancer_source_ranges() {
     is_refused(&two.caller(Protocol::Tcp), ipv6);
 }
 
+/// Where the agent serves its metrics, in the node's network.
+const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9440);
+
+/// How many Pods' cgroups the agent knows the Pod of, and of how many it does not.
+fn counted(scene: &Scene) -> [u64; 2] {
+    let page = page(&scene.node.place(), ADMIN, "/metrics").expect("metrics").text;
+    ["true", "false"].map(|known| {
+        let metric = format!("etm_callers{{known=\"{known}\"}} ");
+        let value = page.lines().find_map(|line| line.strip_prefix(&metric));
+        value.expect("the metric").parse().expect("a number")
+    })
+}
+
 #[test]
 fn callers_come_and_go_with_their_cgroups() {
     let scene = Scene::new();
-    let agent = scene.start();
+    let agent = scene.agent().arg("--admin").arg(ADMIN.to_string()).start().expect("an agent");
     let root = scene.cgroup.child("kubepods").expect("a cgroup");
     let client = Client::burstable(&scene, &root, "one", UIDS[0]);
+    until("its cgroup is counted", || counted(&scene) == [0, 1]);
     client.declare(&scene);
+    until("it is counted", || counted(&scene) == [1, 0]);
     let shown = row(&scene, UIDS[0]);
     let addresses = [IpAddr::from(client.pod.ipv4()), client.pod.ipv6().into()];
     assert_eq!(shown["addresses"], json!(addresses), "{shown}");
@@ -178,4 +193,42 @@ fn callers_come_and_go_with_their_cgroups() {
     drop(again);
     until("its cgroup is gone", || row(&scene, UIDS[1]) == Value::Null);
     drop(agent);
+}
+
+/// A UUID that no Pod has.
+fn uid_of_a_stranger(number: u32) -> String {
+    format!("{number:08x}-63a2-4d3f-9d5e-8f1b7c2d3e4f")
+}
+
+#[test]
+fn callers_beyond_what_the_map_holds_wait_for_room() {
+    // The node takes one of the 8192 places.
+    const STRANGERS: u32 = 8191;
+    let scene = Scene::new();
+    let root = scene.cgroup.child("kubepods").expect("a cgroup");
+    let mut strangers: Vec<_> = (0..STRANGERS)
+        .map(|number| root.child(&format!("pod{}", uid_of_a_stranger(number))).expect("a cgroup"))
+        .collect();
+    let web = scene.node.pod("web-0").expect("a Pod");
+    let _server = web.serve(&[8080], &[8080]).expect("a server");
+    scene.manifests.apply("web-0.yaml", &[web_pod(&web)]).expect("a manifest");
+    let agent = scene.start();
+    assert_eq!(scene.get("callers").len(), 8192);
+
+    let client = Client::burstable(&scene, &root, "one", UIDS[0]);
+    let object = objects::Pod::of(&client.pod).set("metadata.uid", client.uid);
+    scene.manifests.apply("client-one.yaml", &[object]).expect("a manifest");
+    until_logged(&agent, &["WARN", "Pod default/one: cannot be noted as a caller: map CALLERS"]);
+    balance(&scene, &[format!("{}/32", client.pod.ipv4())]);
+    is_refused(&client.caller(Protocol::Tcp), BALANCED);
+    is_served(&client.caller(Protocol::Tcp), VIP4);
+    assert_eq!(row(&scene, UIDS[0]), Value::Null);
+
+    drop(strangers.pop());
+    until_logged(&agent, &["INFO", "mended: Pod default/one: cannot be noted as a caller"]);
+    assert_eq!(row(&scene, UIDS[0])["pod"], "default/one");
+    is_served(&client.caller(Protocol::Tcp), BALANCED);
+    let (_, log) = agent.stop().expect("an end");
+    let told = log.matches("WARN Pod default/one: ").count();
+    assert_eq!(told, 1, "each failure is told once: {log}");
 }

@@ -26,8 +26,8 @@ fn everything_is_gone_afterwards() {
     let refused = scene.etm(&["detach"]);
     assert!(!refused.status.success());
     let pin = scene.pin();
-    let expected = format!("error: another agent already serves {}", pin.display());
-    assert!(said(&refused).starts_with(&expected), "{}", said(&refused));
+    let expected = format!("error: an agent serves {}: stop it first\n", pin.display());
+    assert_eq!(said(&refused), expected);
     assert_served(&call(), &client);
 
     agent.stop().expect("an end");

@@ -81,3 +81,15 @@ fn a_prefix_chooses_services() {
     };
     assert_eq!([chosen("shop/"), chosen("default/web:"), chosen("nobody")], [1, 4, 0]);
 }
+
+#[test]
+fn a_name_keeps_the_counters_that_begin_with_it() {
+    let scene = Scene::new();
+    scene.start().stop().expect("an end");
+    let output = scene.etm(&["get", "counters", "connect-", "-o", "json"]);
+    let rows: Vec<Value> = serde_json::from_slice(&output.stdout).expect("rows of JSON");
+    let names: Vec<_> = rows.iter().filter_map(|row| row["counter"].as_str()).collect();
+    let expected =
+        ["connect-forwarded", "connect-no-backend", "connect-unknown-port", "connect-source"];
+    assert_eq!(names, expected);
+}

@@ -3,15 +3,17 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use etm_testkit::{Agent, AgentBuilder, Caller, Protocol};
 use serde_json::{Value, json};
 
+use crate::dns::NameServer;
 use crate::forward::{Forward, within};
 use crate::image::Image;
 use crate::metrics;
+use crate::reach::peers;
 use crate::scene::{Scene, address_of, service};
 use crate::shipped::{self, ACCOUNT, NAMESPACE};
 
@@ -79,6 +81,11 @@ impl Container {
                 lines.push(format!("mount -o remount,bind,ro {root}{target}"));
             }
         }
+        let names = scene.state.path().join("resolv.conf");
+        fs::write(&names, "nameserver 127.0.0.2\nnameserver 127.0.0.1\n").expect("a file");
+        lines.push(format!("mkdir -p {root}/etc"));
+        lines.push(format!(": >{root}/etc/resolv.conf"));
+        lines.push(format!("mount --bind {} {root}/etc/resolv.conf", names.display()));
         let context = &self.container["securityContext"];
         assert_eq!(context["readOnlyRootFilesystem"], true);
         lines.push(format!("mount -o remount,bind,ro {root}"));
@@ -98,7 +105,7 @@ impl Container {
     }
 
     /// The agent, in the node's network; `server` leads to the API server from there.
-    fn agent(&self, scene: &Scene, server: SocketAddr) -> AgentBuilder {
+    fn agent(&self, scene: &Scene, server: &str) -> AgentBuilder {
         assert_eq!(self.spec["hostNetwork"], true);
         assert_eq!(self.container["args"], json!(["agent"]));
         let script = self.script(scene);
@@ -130,7 +137,7 @@ impl Container {
         agent
             .env("KUBERNETES_SERVICE_HOST", api.ip().to_string())
             .env("KUBERNETES_SERVICE_PORT", api.port().to_string())
-            .env("ETM_API_SERVER", server.to_string())
+            .env("ETM_API_SERVER", server)
     }
 }
 
@@ -176,7 +183,7 @@ fn it_serves_with_these_rights_and_no_others() {
     let node_port = made["spec"]["ports"][0]["nodePort"].as_u64().expect("a port");
     scene.slice("web-1", "web", &[backend.pod.ipv4().into()]);
 
-    let agent = container.agent(&scene, forward.address()).start().expect("an agent");
+    let agent = container.agent(&scene, &forward.address().to_string()).start().expect("an agent");
     let named = |name: &&str| CAPABILITIES.iter().find(|(known, _)| known == name);
     let held = container.capabilities();
     let held = held.iter().map(|name| 1_u64 << named(name).expect("a known one").1);
@@ -211,4 +218,25 @@ fn it_serves_with_these_rights_and_no_others() {
     assert!(problems.ends_with("\r\n\r\n[]"), "{problems}");
     let (ended, log) = agent.stop().expect("an end");
     assert!(ended.success() && !log.contains("WARN"), "{log}");
+}
+
+#[test]
+fn it_finds_the_api_server_by_a_name_whatever_is_silent() {
+    let scene = Scene::new();
+    shipped::apply(scene.cluster);
+    let forward = Forward::start(&scene.node, scene.cluster.address());
+    // The first name server, and of the name's addresses the one that the resolver puts first.
+    let silent = Ipv4Addr::new(127, 0, 0, 2);
+    let _mute = within(&scene.node, move || UdpSocket::bind((silent, 53)).expect("port 53"));
+    let port = forward.address().port();
+    let _deaf = within(&scene.node, move || TcpListener::bind((silent, port)).expect("a port"));
+    let names = NameServer::start(&scene.node, [silent, scene.node.ipv4()]);
+    let web = scene.service("web");
+    let server = format!("api.example.org:{port}");
+    let container = Container::shipped(&scene);
+    let agent = container.agent(&scene, &server).start().expect("an agent");
+    scene.until_members(web, Some(0));
+    assert!(peers(&agent).contains(&forward.address()), "{:?}", peers(&agent));
+    let asked = names.asked();
+    assert!(asked.iter().all(|name| name == "api.example.org") && !asked.is_empty(), "{asked:?}");
 }

@@ -4,6 +4,7 @@
 mod callers;
 mod chart;
 mod container;
+mod dns;
 mod faults;
 mod forward;
 mod image;

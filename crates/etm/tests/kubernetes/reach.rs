@@ -26,7 +26,7 @@ fn of_service(scene: &Scene) -> PathBuf {
 }
 
 /// Whom the agent is connected to.
-fn peers(agent: &Agent) -> Vec<SocketAddr> {
+pub(crate) fn peers(agent: &Agent) -> Vec<SocketAddr> {
     let text = fs::read_to_string(format!("/proc/{}/net/tcp", agent.id())).expect("sockets");
     let established = text.lines().filter(|line| line.split_whitespace().nth(3) == Some("01"));
     let remotes = established.filter_map(|line| {

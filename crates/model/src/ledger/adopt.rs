@@ -6,6 +6,7 @@ use etm_abi as abi;
 
 use super::{Ledger, place::Entry, record, sources::Sources};
 use crate::{
+    balance::TableBalance,
     plan::{FrontendKey, Listener},
     step::{Contents, Limits},
 };
@@ -33,7 +34,8 @@ impl Ledger {
         }
         ledger.sources = Sources::adopt(contents.sources);
         for (key, frontend) in contents.frontends {
-            let broken = !ledger.adopt_frontend(key, &frontend, &contents.tables);
+            let balance = contents.balances.get(&frontend.table);
+            let broken = !ledger.adopt_frontend(key, &frontend, &contents.tables, balance);
             ledger.generation = ledger.generation.max(frontend.generation.wrapping_add(1));
             *ledger.frontends_of(key) += 1;
             ledger.frontends.insert(key, Entry { record: frontend, broken });
@@ -48,8 +50,14 @@ impl Ledger {
         key: FrontendKey,
         frontend: &abi::Frontend,
         tables: &BTreeMap<(u32, u32), Vec<u32>>,
+        balance: Option<&TableBalance>,
     ) -> bool {
-        let abi::Frontend { service, table: first, members, .. } = *frontend;
+        let abi::Frontend { service, table: first, members, flags, .. } = *frontend;
+        let balanced = flags & abi::FRONTEND_BALANCED != 0;
+        let balance = balance.filter(|_| balanced);
+        if balanced && (balance.is_none() || members == 0) {
+            return false;
+        }
         if !self.services.is_named(service) {
             return false;
         }
@@ -58,7 +66,8 @@ impl Ledger {
                 return false;
             }
         } else if let Some(table) = self.tables.get(first) {
-            if (table.service, table.backends.len()) != (service, members as usize)
+            if (table.service, table.backends.len(), table.balance.is_some())
+                != (service, members as usize, balanced)
                 || !self.leads_to(key, &Arc::clone(&table.backends))
             {
                 return false;
@@ -69,7 +78,7 @@ impl Ledger {
             if members > abi::MAX_MEMBERS
                 || slots.len() != members as usize
                 || !self.leads_to(key, slots)
-                || !self.tables.adopt(first, service, slots.as_slice().into())
+                || !self.tables.adopt(first, service, slots.as_slice().into(), balance)
             {
                 return false;
             }

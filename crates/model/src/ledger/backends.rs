@@ -95,10 +95,12 @@ impl Backends {
                 <= room
     }
 
-    /// Adds one to the tables that lead to a member, which is written where it has no record.
+    /// Adds one to the tables that lead to a member, which is written where it has no record, as
+    /// of an incarnation that no record before had.
     pub(super) fn acquire(
         &mut self,
         member: &Member,
+        incarnation: u32,
         retired: &mut Retired,
         writes: &mut Writes,
     ) -> Option<Acquired> {
@@ -107,7 +109,7 @@ impl Backends {
             self.rename(id, member, writes);
             return Some(Acquired { id, added: false, revived });
         }
-        let backend = record::record(member.backend)?;
+        let backend = record::record(member.backend, incarnation)?;
         let id = self.free.take(1)?;
         writes.backend(id, backend);
         if let Some(pod) = &member.pod {

@@ -6,6 +6,7 @@ use etm_abi as abi;
 
 use super::{Ledger, name::service_port};
 use crate::{
+    balance::planned,
     plan::{Delta, FrontendKey, Member, PlannedFrontend},
     policy::Weight,
 };
@@ -22,11 +23,18 @@ impl Ledger {
     /// What made a frontend what it is.
     fn planned(&self, key: &FrontendKey, record: &abi::Frontend) -> Option<PlannedFrontend> {
         let mut pool = Vec::new();
+        let mut balancing = None;
         if record.members > 0 {
-            for id in self.tables.get(record.table)?.backends.iter() {
+            let table = self.tables.get(record.table)?;
+            let mut candidates = table.balance.iter().flat_map(|one| one.candidates.iter());
+            for id in table.backends.iter() {
                 let backend = self.backends.key(*id)?;
                 let pod = self.backends.pod(*id);
-                pool.push(Member { backend, pod, weight: Weight::default() });
+                let weight = candidates.next().map_or(1, |candidate| candidate.weight());
+                pool.push(Member { backend, pod, weight: Weight::new(weight)? });
+            }
+            if let Some(balance) = &table.balance {
+                balancing = Some(Arc::new(planned(&balance.header)?));
             }
         }
         Some(PlannedFrontend {
@@ -36,7 +44,7 @@ impl Ledger {
                 .then(|| self.sources.of(key).into_iter().flatten().copied().collect()),
             node_only: record.flags & abi::FRONTEND_NODE_ONLY != 0,
             errno: record.errno,
-            balancing: None,
+            balancing,
         })
     }
 }

@@ -11,6 +11,7 @@ mod report;
 mod retired;
 mod room;
 mod services;
+mod shortlists;
 mod sources;
 mod tables;
 mod writes;

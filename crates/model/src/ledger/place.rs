@@ -5,8 +5,8 @@ use std::time::Duration;
 use etm_abi as abi;
 
 use super::{
-    Ledger, name::service_name, report::Report, room::Lack, room::Waiting, sources::wanted,
-    writes::Writes,
+    Ledger, name::service_name, report::Report, room::Lack, room::Waiting,
+    sources::wanted as sources_wanted, tables::Wanted, writes::Writes,
 };
 use crate::{
     object::Family,
@@ -44,9 +44,11 @@ impl Batch {
     }
 }
 
-fn flags(node_only: bool, sources: bool) -> u16 {
+fn flags(node_only: bool, sources: bool, balanced: bool) -> u16 {
     let flag = |set, flag| if set { flag } else { 0 };
-    flag(node_only, abi::FRONTEND_NODE_ONLY) | flag(sources, abi::FRONTEND_SOURCES)
+    flag(node_only, abi::FRONTEND_NODE_ONLY)
+        | flag(sources, abi::FRONTEND_SOURCES)
+        | flag(balanced, abi::FRONTEND_BALANCED)
 }
 
 impl Ledger {
@@ -74,11 +76,13 @@ impl Ledger {
     ) -> Result<(), Lack> {
         let empty = Pool::default();
         let pool = if key.listener == Listener::AnyPort { &empty } else { &planned.pool };
+        let balancing = planned.balancing.as_deref().filter(|_| !pool.is_empty());
+        let wanted = Wanted { pool, balancing };
         let text = service_name(&planned.service);
         let known = self.services.id(&text);
-        let table = known.and_then(|service| self.find(service, pool));
-        let sources = wanted(key, planned);
-        let flags = flags(planned.node_only, sources.is_some());
+        let table = known.and_then(|service| self.find(service, wanted));
+        let sources = sources_wanted(key, planned);
+        let flags = flags(planned.node_only, sources.is_some(), balancing.is_some());
         let current = self.frontends.get(&key).copied();
 
         if let Some(Entry { record, broken: false }) = current
@@ -91,7 +95,7 @@ impl Ledger {
             batch.report.unchanged += 1;
             return Ok(());
         }
-        self.check_room(key, pool, table.is_some())?;
+        self.check_room(key, wanted, table.is_some())?;
         if !self.sources_fit(&key, sources.as_ref()) {
             return Err(Lack::Sources);
         }
@@ -105,7 +109,7 @@ impl Ledger {
                 self.rename(table, pool, batch);
                 table
             }
-            None => self.build(service, pool, batch),
+            None => self.build(service, wanted, batch),
         };
         let mut record = abi::Frontend {
             service,
@@ -153,45 +157,50 @@ impl Ledger {
         self.leave(entry, batch);
     }
 
-    /// A table that has exactly the members of a pool; none for an empty one.
-    fn find(&self, service: u32, pool: &Pool) -> Option<u32> {
+    /// A table that has exactly the members that are wanted; none for an empty one.
+    fn find(&self, service: u32, wanted: Wanted<'_>) -> Option<u32> {
         let mut tables = self.services.tables(service).iter().copied();
-        tables.find(|first| self.tables.is(*first, pool, &self.backends))
+        tables.find(|first| self.tables.is(*first, wanted, &self.backends))
     }
 
-    fn check_room(&mut self, key: FrontendKey, pool: &Pool, has_table: bool) -> Result<(), Lack> {
+    fn check_room(
+        &mut self,
+        key: FrontendKey,
+        wanted: Wanted<'_>,
+        has_table: bool,
+    ) -> Result<(), Lack> {
         let limit = self.limits.frontends;
         if !self.frontends.contains_key(&key) && *self.frontends_of(key) >= limit {
             return Err(Lack::Frontend(Family::of(key.ip)));
         }
-        if has_table || pool.is_empty() {
+        if has_table || wanted.pool.is_empty() {
             return Ok(());
         }
-        if !self.tables.fit(pool.len()) {
-            return Err(Lack::Slots(pool.len()));
+        if let Some(slots) = self.tables.lack(wanted) {
+            return Err(Lack::Slots(slots));
         }
-        if !self.backends.fit(pool) {
+        if !self.backends.fit(wanted.pool) {
             return Err(Lack::Backends);
         }
         Ok(())
     }
 
     /// Writes a new table into free slots.
-    fn build(&mut self, service: u32, pool: &Pool, batch: &mut Batch) -> Option<u32> {
-        if pool.is_empty() {
+    fn build(&mut self, service: u32, wanted: Wanted<'_>, batch: &mut Batch) -> Option<u32> {
+        if wanted.pool.is_empty() {
             return None;
         }
-        let mut ids = Vec::with_capacity(pool.len());
-        for member in pool.iter() {
+        let mut ids = Vec::with_capacity(wanted.pool.len());
+        for member in wanted.pool.iter() {
             let backends = &mut self.backends;
-            let acquired = backends.acquire(member, &mut self.retired, &mut batch.writes)?;
+            let acquired =
+                backends.acquire(member, self.generation, &mut self.retired, &mut batch.writes)?;
             batch.report.backends_added += usize::from(acquired.added);
             self.count_revived(acquired.revived, batch);
             ids.push(acquired.id);
         }
-        let first = self.tables.insert(service, ids.as_slice().into(), pool)?;
+        let first = self.tables.insert(service, ids, wanted, &mut batch.writes)?;
         self.services.add_table(service, first);
-        batch.writes.slots(first, ids);
         Some(first)
     }
 

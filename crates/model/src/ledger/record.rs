@@ -9,13 +9,15 @@ use crate::{
 };
 
 /// The record of an available backend; none where the protocol has no place in the maps.
-pub(super) fn record(key: BackendKey) -> Option<abi::Backend> {
+pub(super) fn record(key: BackendKey, incarnation: u32) -> Option<abi::Backend> {
     Some(abi::Backend {
         address: to_abi(key.ip),
         port: key.port.to_be(),
         protocol: number(key.protocol)?,
         state: abi::BACKEND_AVAILABLE,
-        reserved: [0; 11],
+        // 0 says of a socket that it is not counted.
+        incarnation: incarnation.max(1),
+        reserved: [0; 10],
     })
 }
 
@@ -28,7 +30,7 @@ pub(super) fn key(record_read: &abi::Backend) -> Option<BackendKey> {
     };
     let port = u16::from_be(record_read.port);
     let key = BackendKey { ip: from_abi(&record_read.address), port, protocol };
-    (record(key).as_ref() == Some(record_read)).then_some(key)
+    (record(key, record_read.incarnation).as_ref() == Some(record_read)).then_some(key)
 }
 
 /// IP protocol number of a protocol that has a place in the maps.

@@ -1,17 +1,24 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use etm_abi as abi;
+
 use super::{
     backends::Backends,
     free::FreeRanges,
     retired::{Item, Retired},
 };
-use crate::plan::Pool;
+use super::{shortlists::Shortlists, writes::Writes};
+use crate::{
+    balance::{TableBalance, candidates, header},
+    plan::{Balancing, Pool},
+};
 
 /// Tables in `SLOTS`: where each one lies, and how many frontends lead to it.
 #[derive(Clone, Debug)]
 pub(super) struct Tables {
     /// By first slot.
     tables: HashMap<u32, Table>,
+    shortlists: Shortlists,
     free: FreeRanges,
 }
 
@@ -20,20 +27,47 @@ pub(super) struct Tables {
 pub(super) struct Table {
     pub(super) service: u32,
     pub(super) backends: Arc<[u32]>,
+    /// None where members are chosen evenly at random.
+    pub(super) balance: Option<Box<Balance>>,
     /// The pool that it was last seen to be equal to, so that the same one needs no comparison.
     pool: Option<Pool>,
     frontends: u32,
     retired: Option<Duration>,
 }
 
+/// How the members of a table are chosen.
+#[derive(Clone, Debug)]
+pub(super) struct Balance {
+    pub(super) header: abi::Balancing,
+    pub(super) candidates: Arc<[abi::Candidate]>,
+}
+
+/// What a frontend's members must be, and how they are chosen.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) pool: &'a Pool,
+    pub(super) balancing: Option<&'a Balancing>,
+}
+
+/// Slots before a table's first one.
+const fn lead(balanced: bool) -> u32 {
+    if balanced { abi::BALANCING_WORDS * 2 } else { 0 }
+}
+
 /// Slots that a table takes up: an element of the array holds two.
-fn size(members: u32) -> u32 {
-    members.saturating_add(members % 2)
+fn size(members: u32, balanced: bool) -> u32 {
+    let ids = members.saturating_add(members % 2);
+    if balanced {
+        lead(true).saturating_add(ids).saturating_add(members.saturating_mul(2))
+    } else {
+        ids
+    }
 }
 
 impl Tables {
     pub(super) fn new(slots: u32) -> Self {
-        Self { tables: HashMap::new(), free: FreeRanges::new(0..slots - slots % 2) }
+        let shortlists = Shortlists::default();
+        Self { tables: HashMap::new(), shortlists, free: FreeRanges::new(0..slots - slots % 2) }
     }
 
     /// Slots taken, by tables in use or retired.
@@ -45,23 +79,42 @@ impl Tables {
         self.tables.get(&first)
     }
 
-    /// Whether there is room for a table.
-    pub(super) fn fit(&self, members: usize) -> bool {
-        u32::try_from(members).is_ok_and(|members| self.free.first_fit(size(members)).is_some())
+    /// Slots that a table of this kind needs where there is no room for it.
+    pub(super) fn lack(&self, wanted: Wanted<'_>) -> Option<usize> {
+        let members = wanted.pool.len();
+        let table = u32::try_from(members).map(|members| size(members, wanted.balancing.is_some()));
+        let fits = |size: u32| self.free.first_fit(size).is_some();
+        if !table.is_ok_and(fits) {
+            return Some(members);
+        }
+        let candidates = candidates(wanted.pool);
+        let bits = header(wanted.balancing?, &candidates).shortlist_bits;
+        let shortlist = self.shortlists.missing(&candidates, bits);
+        // Together, so that one cannot take the room that the other was found in.
+        let all = table.unwrap_or_default().saturating_add(shortlist);
+        (shortlist > 0 && !fits(all)).then_some(all as usize)
     }
 
-    /// Whether a table is that of a pool.
-    pub(super) fn is(&self, first: u32, pool: &Pool, backends: &Backends) -> bool {
+    /// Whether a table is one that is wanted.
+    pub(super) fn is(&self, first: u32, wanted: Wanted<'_>, backends: &Backends) -> bool {
         let Some(table) = self.tables.get(&first) else { return false };
-        if table.knows(pool) {
-            return true;
+        if table.balance.is_some() != wanted.balancing.is_some() {
+            return false;
         }
-        table.backends.len() == pool.len()
-            && table
-                .backends
-                .iter()
-                .zip(pool.iter())
-                .all(|(id, member)| backends.id(&member.backend) == Some(*id))
+        let same = table.knows(wanted.pool)
+            || (table.backends.len() == wanted.pool.len()
+                && table
+                    .backends
+                    .iter()
+                    .zip(wanted.pool.iter())
+                    .all(|(id, member)| backends.id(&member.backend) == Some(*id)));
+        same && match (&table.balance, wanted.balancing) {
+            (Some(balance), Some(balancing)) => {
+                balance.is(balancing)
+                    && (table.knows(wanted.pool) || candidates(wanted.pool) == balance.candidates)
+            }
+            _ => true,
+        }
     }
 
     /// Notes the pool that a table is that of; `false` where it was noted before.
@@ -72,27 +125,87 @@ impl Tables {
         news
     }
 
-    /// Gives free slots to a table that one frontend leads to.
+    /// Gives free slots to a table that one frontend leads to, and writes it.
     pub(super) fn insert(
         &mut self,
         service: u32,
-        backends: Arc<[u32]>,
-        pool: &Pool,
+        backends: Vec<u32>,
+        wanted: Wanted<'_>,
+        writes: &mut Writes,
     ) -> Option<u32> {
         let members = u32::try_from(backends.len()).ok()?;
-        let first = self.free.take(size(members))?;
-        let pool = Some(Arc::clone(pool));
-        self.tables.insert(first, Table { service, backends, pool, frontends: 1, retired: None });
+        let balanced = wanted.balancing.is_some();
+        let first = self.free.take(size(members, balanced))?.saturating_add(lead(balanced));
+        let mut balance = None;
+        if let Some(balancing) = wanted.balancing {
+            balance = Some(Box::new(self.balance(first, balancing, wanted.pool, writes)?));
+        }
+        let table = Table {
+            service,
+            backends: backends.as_slice().into(),
+            balance,
+            pool: Some(Arc::clone(wanted.pool)),
+            frontends: 1,
+            retired: None,
+        };
+        writes.slots(first, backends);
+        self.tables.insert(first, table);
         Some(first)
     }
 
-    /// Enters a table that was read back; `false` where it lies where no table can.
-    pub(super) fn adopt(&mut self, first: u32, service: u32, backends: Arc<[u32]>) -> bool {
+    /// Writes what a table has besides the ids.
+    fn balance(
+        &mut self,
+        first: u32,
+        balancing: &Balancing,
+        pool: &Pool,
+        writes: &mut Writes,
+    ) -> Option<Balance> {
+        let candidates = candidates(pool);
+        let mut header = header(balancing, &candidates);
+        if header.shortlist_bits != 0 {
+            header.shortlist = self.shortlists.acquire(&candidates, &mut self.free, writes)?;
+        }
+        let members = u32::try_from(pool.len()).ok()?;
+        writes.words(first / 2 - abi::BALANCING_WORDS, header.words().as_slice().into());
+        let behind = first / 2 + members.div_ceil(2);
+        writes.words(behind, candidates.iter().map(|candidate| candidate.0).collect());
+        Some(Balance { header, candidates })
+    }
+
+    /// Enters a table that was read back; `false` where it lies where no table can, or is not
+    /// complete.
+    pub(super) fn adopt(
+        &mut self,
+        first: u32,
+        service: u32,
+        backends: Arc<[u32]>,
+        read: Option<&TableBalance>,
+    ) -> bool {
         let Ok(members) = u32::try_from(backends.len()) else { return false };
-        if !first.is_multiple_of(2) || !self.free.reserve(first, size(members)) {
+        let lead = lead(read.is_some());
+        if !first.is_multiple_of(2)
+            || first < lead
+            || !self.free.reserve(first - lead, size(members, read.is_some()))
+        {
             return false;
         }
-        let table = Table { service, backends, pool: None, frontends: 1, retired: None };
+        let balance = read
+            .map(|read| Balance { header: read.header, candidates: Arc::clone(&read.candidates) });
+        if let Some(read) = read
+            && read.header.shortlist_bits != 0
+            && !self.shortlists.adopt(
+                read.header.shortlist,
+                &read.candidates,
+                &read.shortlist,
+                &mut self.free,
+            )
+        {
+            self.free.release(first - lead, size(members, true));
+            return false;
+        }
+        let balance = balance.map(Box::new);
+        let table = Table { service, backends, balance, pool: None, frontends: 1, retired: None };
         self.tables.insert(first, table);
         true
     }
@@ -130,8 +243,22 @@ impl Tables {
     pub(super) fn release(&mut self, first: u32) -> Option<u32> {
         let table = self.tables.remove(&first)?;
         let members = u32::try_from(table.backends.len()).ok()?;
-        self.free.release(first, size(members));
+        let balanced = table.balance.is_some();
+        self.free.release(first.checked_sub(lead(balanced))?, size(members, balanced));
+        if let Some(balance) = table.balance
+            && balance.header.shortlist_bits != 0
+        {
+            self.shortlists.release(balance.header.shortlist, &mut self.free);
+        }
         Some(table.service)
+    }
+}
+
+impl Balance {
+    /// Whether it is what is wanted for its candidates.
+    fn is(&self, wanted: &Balancing) -> bool {
+        let wanted = header(wanted, &self.candidates);
+        self.header == abi::Balancing { shortlist: self.header.shortlist, ..wanted }
     }
 }
 

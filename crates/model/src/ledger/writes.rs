@@ -32,6 +32,10 @@ impl Writes {
         self.slots.push(Step::SetSlots { first, backends });
     }
 
+    pub(super) fn words(&mut self, first: u32, words: Arc<[u64]>) {
+        self.slots.push(Step::SetWords { first, words });
+    }
+
     pub(super) fn frontend(&mut self, key: FrontendKey, frontend: abi::Frontend) {
         self.frontends.push(Step::SetFrontend { key, frontend });
     }

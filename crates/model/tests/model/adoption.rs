@@ -45,7 +45,8 @@ pub(crate) fn corruption() -> impl Strategy<Value = Corruption> {
             port,
             protocol,
             state,
-            reserved: [reserved; 11],
+            incarnation: reserved,
+            reserved: [reserved; 10],
         },
     );
     let index = any::<Index>;

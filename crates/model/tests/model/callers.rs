@@ -166,3 +166,24 @@ fn a_pod_keeps_its_name_until_its_cgroup_is_gone() {
     callers.cgroup_gone(7);
     assert_eq!(callers.writes(), [(7, None)]);
 }
+
+#[test]
+fn what_makes_room_is_written_first() {
+    let mut callers = Callers::adopt(BTreeMap::from([(9, caller("", uid(2), &[]))]));
+    callers.cgroup_made(7, uid(1));
+    callers.cgroup_gone(9);
+    assert_eq!(callers.writes(), [(9, None), (7, Some(caller("", uid(1), &[])))]);
+}
+
+#[test]
+fn what_the_map_lacks_after_a_failed_write_is_written_again() {
+    let mut callers = Callers::default();
+    callers.cgroup_made(7, uid(1));
+    callers.cgroup_made(8, uid(2));
+    let writes = callers.writes();
+    assert_eq!(writes.len(), 2);
+    // Only the second one succeeded.
+    callers.correct(BTreeMap::from([(0, Caller::default()), (8, caller("", uid(2), &[]))]));
+    assert_eq!(callers.settle(), [(7, Some(caller("", uid(1), &[])))]);
+    assert_eq!(callers.settle(), []);
+}

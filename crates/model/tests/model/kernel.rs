@@ -3,10 +3,11 @@
 use std::{net::IpAddr, time::Duration};
 
 use etm_abi as abi;
-use etm_decide::pick;
+use etm_decide::{Tables as _, balance, pick};
 use etm_model::{
-    BackendKey, Delta, FrontendKey, GRACE, Kept, Ledger, Limits, Listener, Plan, PlannedFrontend,
-    Protocol, Reconciled, Step, testing::Maps,
+    Affinity, Algorithm, BackendKey, Balancing, Delta, FrontendKey, GRACE, Kept, Ledger, Limits,
+    Listener, Plan, PlannedFrontend, Protocol, Reconciled, Step, TableBalance, hashing,
+    testing::Maps,
 };
 
 pub(crate) const AMPLE: Limits = Limits { frontends: 64, backends: 256, slots: 1024 };
@@ -16,8 +17,11 @@ pub(crate) const AMPLE: Limits = Limits { frontends: 64, backends: 256, slots: 1
 struct Program {
     since: Duration,
     frontend: abi::Frontend,
-    sees: Vec<(u32, abi::Backend)>,
+    sees: Table,
 }
+
+/// The members of a table with their ids, and how they are chosen.
+type Table = (Vec<(u32, abi::Backend)>, Option<TableBalance>);
 
 #[derive(Clone)]
 pub(crate) struct Kernel {
@@ -86,7 +90,7 @@ impl Kernel {
     fn write(&mut self, steps: &[Step]) {
         self.programs.retain(|program| program.since + GRACE > self.now);
         for frontend in self.maps.frontends.values() {
-            let sees = self.walk(frontend);
+            let sees = self.table(frontend);
             self.programs.push(Program { since: self.now, frontend: *frontend, sees });
         }
         let (before, mut after) = (self.maps.clone(), self.maps.clone());
@@ -101,7 +105,7 @@ impl Kernel {
             }
             for program in &self.programs {
                 assert_eq!(
-                    self.walk(&program.frontend),
+                    self.table(&program.frontend),
                     program.sees,
                     "a table in use changed with {step:?}"
                 );
@@ -109,14 +113,19 @@ impl Kernel {
         }
     }
 
+    fn table(&self, frontend: &abi::Frontend) -> Table {
+        (self.walk(frontend), self.balance(frontend))
+    }
+
     fn walk(&self, frontend: &abi::Frontend) -> Vec<(u32, abi::Backend)> {
         let slots = self.maps.table(frontend).unwrap();
         slots.iter().map(|id| (*id, self.maps.backends[*id as usize])).collect()
     }
 
-    /// What a frontend leads to.
+    /// What a frontend leads to, whatever the incarnations.
     pub(crate) fn members(&self, frontend: &abi::Frontend) -> Vec<abi::Backend> {
-        self.walk(frontend).into_iter().map(|(_, record)| record).collect()
+        let records = self.walk(frontend).into_iter().map(|(_, record)| record);
+        records.map(|record| abi::Backend { incarnation: 1, ..record }).collect()
     }
 
     /// A frontend leads to a complete table.
@@ -130,6 +139,12 @@ impl Kernel {
         }
         for random in [0, 1 << 31, u32::MAX] {
             assert_eq!(pick(&self.maps, frontend.target(), random).is_some(), frontend.members > 0);
+            if let Some(TableBalance { header, .. }) = self.balance(frontend) {
+                let position = balance::random_position(random);
+                assert!(balance::at(&self.maps, frontend.target(), &header, position).is_some());
+                let chosen = balance::by_load;
+                assert!(chosen(&self.maps, frontend.target(), &header, random).is_some());
+            }
         }
     }
 
@@ -160,11 +175,45 @@ impl Kernel {
         let sources = wanted.into_iter().flat_map(|sources| sources.iter().copied()).collect();
         let mut flags = if planned.node_only { abi::FRONTEND_NODE_ONLY } else { 0 };
         flags |= if wanted.is_some() { abi::FRONTEND_SOURCES } else { 0 };
+        let balancing = planned.balancing.as_ref().filter(|_| !pool.is_empty());
+        flags |= if balancing.is_some() { abi::FRONTEND_BALANCED } else { 0 };
         self.maps.sources.get(key).cloned().unwrap_or_default() == sources
             && members == pool
             && frontend.errno == planned.errno
             && frontend.flags == flags
+            && balancing.is_none_or(|balancing| self.is_balanced(frontend, planned, balancing))
             && self.maps.service_names.get(&frontend.service) == Some(&planned.service.to_string())
+    }
+
+    /// A table's members are chosen as the Plan says.
+    fn is_balanced(
+        &self,
+        frontend: &abi::Frontend,
+        planned: &PlannedFrontend,
+        balancing: &Balancing,
+    ) -> bool {
+        let Some(read) = self.balance(frontend) else { return false };
+        let candidates = hashing::candidates(&planned.pool);
+        let by_load = balancing.algorithm == Algorithm::LeastConnections;
+        let shortlist = hashing::shortlist(&candidates).filter(|_| !by_load);
+        let (bits, words) = shortlist.map_or((0, [].into()), |one| (one.bits, one.words));
+        let fields = match balancing.algorithm {
+            Algorithm::ConsistentHash(fields) => fields.bits(),
+            Algorithm::Random | Algorithm::LeastConnections => 0,
+        };
+        let seconds = balancing.affinity.map_or(0, Affinity::seconds);
+        *read.candidates == *candidates
+            && (read.header.shortlist_bits, read.shortlist) == (bits, words)
+            && (read.header.fields, read.header.affinity) == (fields, seconds)
+            && read.header.salt == balancing.salt
+            && (read.header.algorithm == abi::ALGORITHM_LEAST_CONNECTIONS) == by_load
+            && (read.header.weighted != 0) == hashing::weighted(&candidates)
+    }
+
+    /// What a table has besides the ids, where its frontend says that there is something.
+    fn balance(&self, frontend: &abi::Frontend) -> Option<TableBalance> {
+        let balanced = frontend.flags & abi::FRONTEND_BALANCED != 0;
+        balanced.then(|| TableBalance::read(frontend, |at| self.maps.word(at)).unwrap())
     }
 
     /// The maps hold a Plan, and nothing else.
@@ -206,6 +255,7 @@ fn record(key: &BackendKey) -> abi::Backend {
         port: u16::from_ne_bytes(key.port.to_be_bytes()),
         protocol: number(key.protocol),
         state: abi::BACKEND_AVAILABLE,
-        reserved: [0; 11],
+        incarnation: 1,
+        reserved: [0; 10],
     }
 }

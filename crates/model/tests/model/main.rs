@@ -6,6 +6,7 @@ mod callers;
 mod cluster;
 mod completeness;
 mod conflicts;
+mod hashing;
 mod incomplete;
 mod kernel;
 mod load_balancers;

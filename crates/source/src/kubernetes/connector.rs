@@ -1,5 +1,6 @@
 use std::{
     fmt, io,
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -13,13 +14,18 @@ use hyper_util::rt::TokioIo;
 use kube::{Config, client::ConfigExt as _};
 use socket2::{SockRef, TcpKeepalive};
 use thiserror::Error;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
 use tower::{BoxError, Service};
 
 use super::servers::Servers;
 
 /// How long one address may take to answer, TLS included, before the next one is tried.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long the look-up of a host name may take: the resolver asks the next name server after 5 s.
+const LOOK_UP: Duration = Duration::from_secs(8);
 /// After how much silence a connection is probed, how often, and how many unanswered probes end it.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(15), Duration::from_secs(5), 3);
 /// How long data that was sent may stay unconfirmed.
@@ -61,21 +67,42 @@ impl Connector {
     async fn connect(self, uri: Uri) -> Result<Stream, BoxError> {
         let mut failures = Vec::new();
         for address in self.servers.candidates(authority(&uri)) {
-            // Made anew each time: certificates in files are replaced before they expire.
-            let to = To(Arc::from(address.as_str()));
-            let mut https = self.config.rustls_https_connector_with_connector(to)?;
-            match timeout(PATIENCE, https.call(uri.clone())).await {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => {
-                    failures.push(Failure { address, reason: error.to_string() });
-                }
-                Err(_) => {
-                    let reason = format!("does not answer within {} s", PATIENCE.as_secs());
+            let found = match look_up(&address).await {
+                Ok(found) => found,
+                Err(reason) => {
                     failures.push(Failure { address, reason });
+                    continue;
+                }
+            };
+            // Each for itself: behind a name, one that is silent must not hide the next.
+            for to in found {
+                match self.attempt(&uri, to).await? {
+                    Ok(stream) => return Ok(stream),
+                    Err(reason) => {
+                        failures.push(Failure { address: to.to_string(), reason });
+                    }
                 }
             }
         }
         Err(Unreachable(failures).into())
+    }
+
+    /// Tries one address; the inner error is why it does not work.
+    async fn attempt(&self, uri: &Uri, to: SocketAddr) -> Result<Result<Stream, String>, BoxError> {
+        // Made anew each time: certificates in files are replaced before they expire.
+        let mut https = self.config.rustls_https_connector_with_connector(To(to))?;
+        Ok(match timeout(PATIENCE, https.call(uri.clone())).await {
+            Ok(connected) => connected.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("does not answer within {} s", PATIENCE.as_secs())),
+        })
+    }
+}
+
+/// The addresses behind a name, or why there are none.
+async fn look_up(address: &str) -> Result<Vec<SocketAddr>, String> {
+    match timeout(LOOK_UP, lookup_host(address)).await {
+        Ok(found) => found.map(Iterator::collect).map_err(|error| error.to_string()),
+        Err(_) => Err(format!("the name is not looked up within {} s", LOOK_UP.as_secs())),
     }
 }
 
@@ -95,7 +122,7 @@ impl Service<Uri> for Connector {
 
 /// Connects to one address, whatever is asked for.
 #[derive(Clone)]
-pub(super) struct To(Arc<str>);
+pub(super) struct To(SocketAddr);
 
 impl Service<Uri> for To {
     type Response = TokioIo<TcpStream>;
@@ -107,9 +134,9 @@ impl Service<Uri> for To {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        let address = Arc::clone(&self.0);
+        let address = self.0;
         async move {
-            let stream = TcpStream::connect(&*address).await?;
+            let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
             // A watch only listens: an API server that lost its power would never be missed.
             let (time, interval, retries) = KEEPALIVE;

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kube::runtime::watcher;
+use kube::{core::Status, runtime::watcher};
 
 /// What is watched at the API server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,11 +143,16 @@ fn is_decoding(error: &watcher::Error) -> bool {
 
 /// The HTTP status with which the API server refused.
 pub(super) fn status(error: &watcher::Error) -> Option<u16> {
+    refusal(error).map(|status| status.code)
+}
+
+/// What the API server said where it refused.
+pub(super) fn refusal(error: &watcher::Error) -> Option<&Status> {
     match error {
         watcher::Error::WatchError(status)
         | watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status.code),
+        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status),
         _ => None,
     }
 }

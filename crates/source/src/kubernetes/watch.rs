@@ -15,6 +15,7 @@ use futures_util::{
 };
 use kube::{
     Api, Resource,
+    core::Status,
     runtime::{
         WatchStreamExt as _,
         watcher::{self, Event, watcher},
@@ -24,7 +25,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     kind::{Batch, Kind},
-    statistics::{Statistics, status},
+    statistics::{Statistics, refusal, status},
     table::Table,
 };
 
@@ -172,6 +173,19 @@ fn lifetime() -> u32 {
 }
 
 fn failing(watched: super::Watched, error: &watcher::Error) -> Problem {
+    let reason = match refusal(error) {
+        Some(Status { code, message, .. }) => format!("HTTP {code}: {message}"),
+        None => with_causes(error),
+    };
+    Problem {
+        object: format!("watch of {watched}"),
+        field: String::new(),
+        reason,
+        hint: "the last good state stays; it is tried again, with growing pauses".into(),
+    }
+}
+
+fn with_causes(error: &watcher::Error) -> String {
     let mut reason = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -182,12 +196,7 @@ fn failing(watched: super::Watched, error: &watcher::Error) -> Problem {
         }
         cause = error.source();
     }
-    Problem {
-        object: format!("watch of {watched}"),
-        field: String::new(),
-        reason,
-        hint: "the last good state stays; it is tried again, with growing pauses".into(),
-    }
+    reason
 }
 
 fn lacking(watched: super::Watched) -> Problem {

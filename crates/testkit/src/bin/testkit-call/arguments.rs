@@ -10,7 +10,7 @@ use clap::{Parser, ValueEnum};
 pub(crate) struct Arguments {
     /// How to talk to the target.
     pub(crate) verb: Verb,
-    /// Address and port, as 10.96.0.1:80 or [fd00::1]:80.
+    /// Address and port, as `10.96.0.1:80` or `[fd00::1]:80`.
     pub(crate) target: SocketAddr,
     /// How many calls to make, one after the other.
     #[arg(long, default_value_t = 1)]

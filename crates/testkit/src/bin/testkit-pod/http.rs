@@ -41,7 +41,8 @@ async fn converse(stream: TcpStream, peer: SocketAddr, name: &str) -> io::Result
     stream.set_nodelay(true)?;
     let (peer, local) = (plain(peer), plain(stream.local_addr()?));
     let answer = Answer { pod: name.to_owned(), peer, local, echo: None };
-    let body = Bytes::from(serde_json::to_vec(&answer)?);
+    // With an end of line for those who read it on a terminal.
+    let body = Bytes::from(format!("{}\n", serde_json::to_string(&answer)?));
     let service = service_fn(|_request| {
         let mut response = Response::new(Full::new(body.clone()));
         *response.status_mut() = StatusCode::OK;

@@ -1,0 +1,161 @@
+//! How a table's members are chosen from where it is not evenly at random.
+//!
+//! A table whose frontend has [`crate::FRONTEND_BALANCED`] has more in `SLOTS` than the ids of its
+//! backends:
+//!
+//! ```text
+//! [Balancing: 4 words][ids: two a word][candidates: one word each]
+//!                      ^ the frontend's first slot
+//! ```
+//!
+//! and where its members are many, or of different weights, a *shortlist* elsewhere in `SLOTS`.
+//!
+//! A hash of the caller falls on one of [`POSITIONS`]. Each candidate has a rank for each position,
+//! and the best one has the position: rendezvous hashing (Thaler and Ravishankar, "Using
+//! Name-Based Mappings to Increase Hit Rates", 1998). A shortlist says for each position to which
+//! of a few groups of members the best one belongs, so that only that group need be compared:
+//! member `m` is of group `m mod 2^bits`.
+
+use crate::pod;
+
+/// Bits of a position.
+pub const POSITION_BITS: u32 = 17;
+/// Positions that a caller's hash may fall on.
+pub const POSITIONS: u32 = 1 << POSITION_BITS;
+
+/// Members of one group are compared one by one: at most this many, where a shortlist of 8 bits can
+/// keep them so few.
+pub const GROUP: u32 = 8;
+/// The same where members have different weights, which take longer to compare.
+pub const WEIGHTED_GROUP: u32 = 2;
+
+/// Evenly or, with a shortlist, by weight at random.
+pub const ALGORITHM_RANDOM: u8 = 0;
+/// The less loaded of two that are drawn at random.
+pub const ALGORITHM_LEAST_CONNECTIONS: u8 = 1;
+/// By a hash of fields.
+pub const ALGORITHM_CONSISTENT_HASH: u8 = 2;
+
+/// The calling Pod, or the node.
+pub const HASH_CALLER_POD: u8 = 1;
+/// The caller's address of the Service's family.
+pub const HASH_CALLER_ADDRESS: u8 = 2;
+/// The namespace of the calling Pod.
+pub const HASH_CALLER_NAMESPACE: u8 = 4;
+/// The port that the caller's socket is bound to.
+pub const HASH_CALLER_PORT: u8 = 8;
+/// The port of the Service.
+pub const HASH_SERVICE_PORT: u8 = 16;
+/// TCP or UDP.
+pub const HASH_PROTOCOL: u8 = 32;
+
+/// Words of a [`Balancing`].
+pub const BALANCING_WORDS: u32 = 4;
+
+/// What lies before the ids of a table.
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Balancing {
+    /// `ALGORITHM_*`.
+    pub algorithm: u8,
+    /// `HASH_*` bits.
+    pub fields: u8,
+    /// Bits of an entry of the shortlist: 0 (there is none, all members are one group), 2, 4 or 8.
+    pub shortlist_bits: u8,
+    /// 1 where members have different weights.
+    pub weighted: u8,
+    /// Seconds for which a client stays with a member; 0 does not keep it.
+    pub affinity: u32,
+    /// Keeps the hashes of Services apart.
+    pub salt: u64,
+    /// First word of the shortlist, an index into `SLOTS`.
+    pub shortlist: u32,
+    /// Zero.
+    pub pad: u32,
+    /// Zero.
+    pub reserved: u64,
+}
+pod!(Balancing, 32, 8);
+
+impl Balancing {
+    /// As words of `SLOTS`.
+    #[must_use]
+    pub const fn words(&self) -> [u64; BALANCING_WORDS as usize] {
+        [
+            self.algorithm as u64
+                | (self.fields as u64) << 8
+                | (self.shortlist_bits as u64) << 16
+                | (self.weighted as u64) << 24
+                | (self.affinity as u64) << 32,
+            self.salt,
+            self.shortlist as u64 | (self.pad as u64) << 32,
+            self.reserved,
+        ]
+    }
+
+    /// From words of `SLOTS`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn of(words: [u64; BALANCING_WORDS as usize]) -> Self {
+        let [head, salt, place, reserved] = words;
+        Self {
+            algorithm: head as u8,
+            fields: (head >> 8) as u8,
+            shortlist_bits: (head >> 16) as u8,
+            weighted: (head >> 24) as u8,
+            affinity: (head >> 32) as u32,
+            salt,
+            shortlist: place as u32,
+            pad: (place >> 32) as u32,
+            reserved,
+        }
+    }
+
+    /// Words of a shortlist of so many bits an entry.
+    #[must_use]
+    pub const fn shortlist_words(bits: u8) -> u32 {
+        POSITIONS / 64 * bits as u32
+    }
+}
+
+/// One member as rendezvous hashing knows it: a seed of 40 bits, from which its ranks follow, and
+/// the inverse of its weight.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Candidate(pub u64);
+
+impl Candidate {
+    /// Inverse of a weight of 1.
+    const ONE: u32 = (1 << 24) - 1;
+
+    /// The candidate of a seed, of which the upper 40 bits count, and a weight from 1 on.
+    #[must_use]
+    pub const fn new(seed: u64, weight: u16) -> Self {
+        let weight = if weight == 0 { 1 } else { weight as u32 };
+        Self(seed >> 24 << 24 | (Self::ONE / weight) as u64)
+    }
+
+    /// The seed.
+    #[inline(always)]
+    #[must_use]
+    pub const fn seed(self) -> u64 {
+        self.0 >> 24
+    }
+
+    /// Its weight, as long as that is not much above 1,000.
+    #[must_use]
+    pub const fn weight(self) -> u16 {
+        let inverse = self.inverse_weight() as u32;
+        match (Self::ONE + inverse / 2).checked_div(inverse) {
+            Some(weight) => weight as u16,
+            None => 1,
+        }
+    }
+
+    /// The inverse of its weight: by how much its ranks cost.
+    #[inline(always)]
+    #[must_use]
+    pub const fn inverse_weight(self) -> u64 {
+        self.0 & Self::ONE as u64
+    }
+}

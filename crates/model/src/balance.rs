@@ -1,0 +1,92 @@
+//! What lies in `SLOTS` around a table whose members are not chosen evenly at random.
+
+use std::sync::Arc;
+
+use etm_abi::{self as abi, BALANCING_WORDS, Balancing, Candidate, Frontend};
+
+use crate::{
+    hashing,
+    plan::{self, Pool},
+    policy::Algorithm,
+};
+
+/// What a table has besides the ids of its backends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableBalance {
+    /// What lies before the ids; its `shortlist` says where that lies.
+    pub header: Balancing,
+    /// What lies behind the ids.
+    pub candidates: Arc<[Candidate]>,
+    /// The words of the shortlist; none where there is none.
+    pub shortlist: Arc<[u64]>,
+}
+
+impl TableBalance {
+    /// Reads what a frontend's table has besides the ids; none where some of it is outside of the
+    /// array.
+    pub fn read(frontend: &Frontend, word: impl Fn(u32) -> Option<u64>) -> Option<Self> {
+        let first = frontend.table / 2;
+        let head = first.checked_sub(BALANCING_WORDS)?;
+        let header =
+            Balancing::of([word(head)?, word(head + 1)?, word(head + 2)?, word(head + 3)?]);
+        let behind = first.checked_add(frontend.members.div_ceil(2))?;
+        let candidates = (0..frontend.members).map(|at| word(behind.checked_add(at)?));
+        let shortlist = 0..Balancing::shortlist_words(header.shortlist_bits);
+        let shortlist = shortlist.map(|at| word(header.shortlist.checked_add(at)?));
+        Some(Self {
+            header,
+            candidates: candidates.map(|word| word.map(Candidate)).collect::<Option<_>>()?,
+            shortlist: shortlist.collect::<Option<_>>()?,
+        })
+    }
+}
+
+/// The header that a table must have, wherever its shortlist lies.
+pub(crate) fn header(balancing: &plan::Balancing, candidates: &[Candidate]) -> Balancing {
+    let (algorithm, fields) = match balancing.algorithm {
+        Algorithm::Random => (abi::ALGORITHM_RANDOM, 0),
+        Algorithm::LeastConnections => (abi::ALGORITHM_LEAST_CONNECTIONS, 0),
+        Algorithm::ConsistentHash(fields) => (abi::ALGORITHM_CONSISTENT_HASH, fields.bits()),
+    };
+    Balancing {
+        algorithm,
+        fields,
+        shortlist_bits: shortlist_bits(balancing, candidates),
+        weighted: u8::from(hashing::weighted(candidates)),
+        affinity: balancing.affinity.map_or(0, crate::policy::Affinity::seconds),
+        salt: balancing.salt,
+        ..Balancing::default()
+    }
+}
+
+/// Bits of an entry of the shortlist: by load, two members are compared and no more.
+fn shortlist_bits(balancing: &plan::Balancing, candidates: &[Candidate]) -> u8 {
+    match balancing.algorithm {
+        Algorithm::LeastConnections => 0,
+        Algorithm::Random | Algorithm::ConsistentHash(_) => hashing::shortlist_bits(candidates),
+    }
+}
+
+/// What made a header what it is; none for a header that etm never writes.
+pub(crate) fn planned(header: &Balancing) -> Option<plan::Balancing> {
+    use crate::policy::{Affinity, HashField, HashFields};
+    let algorithm = match header.algorithm {
+        abi::ALGORITHM_RANDOM => Algorithm::Random,
+        abi::ALGORITHM_LEAST_CONNECTIONS => Algorithm::LeastConnections,
+        abi::ALGORITHM_CONSISTENT_HASH => {
+            let set = |field: &HashField| header.fields & *field as u8 != 0;
+            Algorithm::ConsistentHash(HashFields::new(HashField::ALL.into_iter().filter(set))?)
+        }
+        _ => return None,
+    };
+    let affinity = match header.affinity {
+        0 => None,
+        seconds => Some(Affinity::new(seconds)?),
+    };
+    Some(plan::Balancing { algorithm, salt: header.salt, affinity })
+}
+
+/// The candidates of a pool, shared.
+pub(crate) fn candidates(pool: &Pool) -> Arc<[Candidate]> {
+    hashing::candidates(pool).into()
+}

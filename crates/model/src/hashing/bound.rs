@@ -1,0 +1,169 @@
+//! A limit to what one member has: above its share by chance, a member of many would be overloaded.
+
+use std::collections::BinaryHeap;
+
+use etm_abi::{Candidate, POSITIONS};
+use etm_decide::Offer;
+
+use super::weighted;
+
+/// Up to so many members chance alone keeps each one's share within the limit, and so no position
+/// moves that need not.
+const UNBOUNDED: usize = 32;
+
+/// How many positions a member may have for each that it should have. One in a hundred more with
+/// many members, each of which has few positions.
+fn limit(members: usize) -> f64 {
+    if members <= 256 { 1.05 } else { 1.06 }
+}
+
+/// Takes from each member what it has above the limit, and gives it to the next best that has room:
+/// deferred acceptance (Gale and Shapley, "College Admissions and the Stability of Marriage",
+/// 1962), where a position prefers those that rank it better, and a member the positions that it
+/// ranks better. There is one such outcome, whatever the order of the steps.
+///
+/// `groups` is the number of groups that a shortlist tells apart: a position can only go to the
+/// best of a group, which is the one that the kernel finds there.
+pub(super) fn bound(candidates: &[Candidate], groups: usize, owners: &mut [u16]) {
+    if candidates.len() <= UNBOUNDED {
+        return;
+    }
+    let mut admission = Admission::new(candidates, groups, owners);
+    while let Some(rejected) = admission.rejected.pop() {
+        admission.propose(rejected, owners);
+    }
+}
+
+/// A position that a member does not take, and what it offered.
+struct Rejected {
+    position: u32,
+    offer: Offer,
+}
+
+struct Admission<'a> {
+    candidates: &'a [Candidate],
+    groups: usize,
+    weighted: bool,
+    members: Vec<Held>,
+    rejected: Vec<Rejected>,
+}
+
+/// What one member has.
+struct Held {
+    count: usize,
+    limit: usize,
+    /// Its positions, the one that it ranks worst on top; known once it is full.
+    positions: Option<BinaryHeap<(Offer, u32)>>,
+}
+
+impl<'a> Admission<'a> {
+    fn new(candidates: &'a [Candidate], groups: usize, owners: &[u16]) -> Self {
+        let weights: f64 = candidates.iter().map(weight).sum();
+        let factor = limit(candidates.len());
+        let members = candidates.iter().map(|candidate| {
+            let share = f64::from(POSITIONS) * weight(candidate) / weights;
+            // Rounded up for some and down for others, always the same, so that one member less
+            // does not give room to all of them at once.
+            let round = (candidate.seed() & 0xffff) as f64 / 65_536.0;
+            let limit = (share * factor - 1.0).max(share + 0.5) + round;
+            Held { count: 0, limit: limit as usize, positions: None }
+        });
+        let mut admission = Self {
+            candidates,
+            groups,
+            weighted: weighted(candidates),
+            members: members.collect(),
+            rejected: Vec::new(),
+        };
+        for owner in owners {
+            if let Some(member) = admission.members.get_mut(usize::from(*owner)) {
+                member.count += 1;
+            }
+        }
+        admission.reject_all(owners);
+        admission
+    }
+
+    /// Takes from each member at once what it has above its limit.
+    fn reject_all(&mut self, owners: &[u16]) {
+        let full: Vec<bool> = self.members.iter().map(|one| one.count >= one.limit).collect();
+        for (position, owner) in (0..).zip(owners) {
+            let owner = usize::from(*owner);
+            if full.get(owner) == Some(&true) {
+                let offer = self.offer(owner, position);
+                let Some(member) = self.members.get_mut(owner) else { continue };
+                member.positions.get_or_insert_default().push((offer, position));
+            }
+        }
+        for member in &mut self.members {
+            while member.count > member.limit {
+                let Some((offer, position)) = member.positions.as_mut().and_then(BinaryHeap::pop)
+                else {
+                    break;
+                };
+                member.count -= 1;
+                self.rejected.push(Rejected { position, offer });
+            }
+        }
+    }
+
+    /// Offers a position to the next best member.
+    fn propose(&mut self, Rejected { position, offer }: Rejected, owners: &mut [u16]) {
+        let Some((offer, index)) = self.next_best(position, offer) else { return };
+        let held = self.held(index, owners);
+        let Some(member) = self.members.get_mut(index) else { return };
+        set(owners, position, index);
+        member.count += 1;
+        if let Some(mut positions) = held {
+            positions.push((offer, position));
+            if member.count > member.limit
+                && let Some((offer, position)) = positions.pop()
+            {
+                member.count -= 1;
+                self.rejected.push(Rejected { position, offer });
+            }
+            member.positions = Some(positions);
+        }
+    }
+
+    /// The positions of a member that is full; none while it has room.
+    fn held(&mut self, index: usize, owners: &[u16]) -> Option<BinaryHeap<(Offer, u32)>> {
+        let member = self.members.get_mut(index)?;
+        if member.count < member.limit {
+            return None;
+        }
+        member.positions.take().or_else(|| {
+            let all = (0..).zip(owners);
+            let own = all.filter(|(_, owner)| usize::from(**owner) == index);
+            Some(own.map(|(position, _)| (self.offer(index, position), position)).collect())
+        })
+    }
+
+    /// The best of all groups after an offer that was not taken.
+    fn next_best(&self, position: u32, after: Offer) -> Option<(Offer, usize)> {
+        let mut leaders: Vec<Option<(Offer, usize)>> = vec![None; self.groups];
+        for index in 0..self.candidates.len() {
+            let offer = self.offer(index, position);
+            let Some(leader) = leaders.get_mut(index % self.groups) else { continue };
+            if leader.is_none_or(|(best, _)| offer < best) {
+                *leader = Some((offer, index));
+            }
+        }
+        leaders.into_iter().flatten().filter(|(offer, _)| *offer > after).min()
+    }
+
+    fn offer(&self, index: usize, position: u32) -> Offer {
+        let candidate = self.candidates.get(index).copied().unwrap_or(Candidate(0));
+        Offer::of(candidate, position, self.weighted)
+    }
+}
+
+fn weight(candidate: &Candidate) -> f64 {
+    1.0 / candidate.inverse_weight() as f64
+}
+
+fn set(owners: &mut [u16], position: u32, index: usize) {
+    if let (Some(owner), Ok(index)) = (owners.get_mut(position as usize), u16::try_from(index)) {
+        *owner = index;
+    }
+}

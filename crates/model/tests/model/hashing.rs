@@ -1,0 +1,116 @@
+//! Shares, and who moves when members come and go.
+
+use std::collections::BTreeMap;
+
+use etm_abi::{Candidate, POSITIONS};
+use etm_decide::Offer;
+use etm_model::{
+    hash,
+    hashing::{owners, shortlist_bits, weighted},
+};
+
+fn candidates(set: usize, members: usize, weight: impl Fn(usize) -> u16) -> Vec<Candidate> {
+    let name = |index| format!("shop/cart-{set}-{index}");
+    (0..members).map(|index| Candidate::new(hash(&name(index)), weight(index))).collect()
+}
+
+/// The owners of positions, by what stays the same when members come and go.
+fn owned(candidates: &[Candidate]) -> Vec<u64> {
+    owners(candidates).iter().map(|index| candidates[usize::from(*index)].seed()).collect()
+}
+
+/// Positions that changed hands between members that were and are there.
+fn collateral(before: &[Candidate], after: &[Candidate]) -> usize {
+    let there = |all: &[Candidate], seed| all.iter().any(|one| one.seed() == seed);
+    let both = owned(before).into_iter().zip(owned(after));
+    both.filter(|(was, is)| was != is && there(after, *was) && there(before, *is)).count()
+}
+
+/// The largest share over what it should be.
+fn spread(candidates: &[Candidate]) -> f64 {
+    let mut counts = BTreeMap::<u16, u32>::new();
+    for owner in owners(candidates) {
+        *counts.entry(owner).or_default() += 1;
+    }
+    let weight = |one: &Candidate| 1.0 / one.inverse_weight() as f64;
+    let all: f64 = candidates.iter().map(weight).sum();
+    let shares = counts.iter().map(|(index, count)| {
+        let share = f64::from(POSITIONS) * weight(&candidates[usize::from(*index)]) / all;
+        f64::from(*count) / share
+    });
+    shares.fold(0.0, f64::max)
+}
+
+fn equal(_: usize) -> u16 {
+    1
+}
+
+fn mixed(index: usize) -> u16 {
+    [1, 2, 5][index % 3]
+}
+
+#[test]
+fn each_position_has_the_best_offer() {
+    for weight in [equal as fn(usize) -> u16, mixed] {
+        for members in [1, 2, 3, 8, 9, 20, 32] {
+            let candidates = candidates(0, members, weight);
+            let weighted = weighted(&candidates);
+            for (position, owner) in (0..).zip(owners(&candidates)) {
+                let offers = candidates.iter().map(|one| Offer::of(*one, position, weighted));
+                let best = offers.enumerate().min_by_key(|(_, offer)| *offer).unwrap().0;
+                assert_eq!(usize::from(owner), best, "{members} members, position {position}");
+            }
+        }
+    }
+}
+
+#[test]
+fn up_to_32_members_none_moves_that_need_not() {
+    for weight in [equal as fn(usize) -> u16, mixed] {
+        for members in [2, 3, 8, 9, 10, 31, 32] {
+            let all = candidates(1, members, weight);
+            for gone in [0, members / 2, members - 1] {
+                let mut fewer = all.clone();
+                fewer.remove(gone);
+                assert_eq!(collateral(&all, &fewer), 0, "{members}, without {gone}");
+            }
+        }
+    }
+}
+
+#[test]
+fn many_members_keep_to_the_limit_and_few_move() {
+    for (members, limit, moved) in [(50, 1.05, 0.0001), (100, 1.05, 0.001), (1_000, 1.06, 0.001)] {
+        let all = candidates(2, members, equal);
+        assert!(spread(&all) <= limit, "{members}: {}", spread(&all));
+        let mut worst = 0;
+        for gone in [0, members / 2] {
+            let mut fewer = all.clone();
+            fewer.remove(gone);
+            worst = worst.max(collateral(&all, &fewer));
+        }
+        let share = worst as f64 / f64::from(POSITIONS);
+        assert!(share <= moved, "{members}: {share}");
+    }
+}
+
+#[test]
+fn a_change_of_weight_moves_positions_to_or_from_that_member_alone() {
+    let before = candidates(3, 12, mixed);
+    let after = candidates(3, 12, |index| if index == 4 { 9 } else { mixed(index) });
+    let changed = before[4].seed();
+    assert_eq!(changed, after[4].seed());
+    for (was, is) in owned(&before).into_iter().zip(owned(&after)) {
+        assert!(was == is || is == changed);
+    }
+}
+
+#[test]
+fn shortlists_are_as_small_as_they_can_be() {
+    let bits = |members, weight: fn(usize) -> u16| shortlist_bits(&candidates(4, members, weight));
+    assert_eq!(
+        [1, 8, 9, 32, 33, 128, 129, 5_000].map(|n| bits(n, equal)),
+        [0, 0, 2, 2, 4, 4, 8, 8]
+    );
+    assert_eq!([1, 2, 3, 8, 9, 32, 33, 600].map(|n| bits(n, mixed)), [0, 0, 2, 2, 4, 4, 8, 8]);
+}
