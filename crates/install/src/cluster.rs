@@ -99,9 +99,9 @@ impl Cluster {
         mut told: impl FnMut(&str, Outcome),
     ) -> Result<(), ClusterError> {
         let namespace = objects.namespace.name_any();
+        apply(self.all(), &objects.namespace, &mut told).await?;
         apply(self.all(), &objects.traffic_policies, &mut told).await?;
         established(self.all(), &objects.traffic_policies).await?;
-        apply(self.all(), &objects.namespace, &mut told).await?;
         apply(self.within(&namespace), &objects.service_account, &mut told).await?;
         apply(self.all(), &objects.cluster_role, &mut told).await?;
         apply(self.all(), &objects.cluster_role_binding, &mut told).await?;

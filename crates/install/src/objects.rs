@@ -23,10 +23,10 @@ macro_rules! shipped {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Objects {
-    /// The kind `TrafficPolicy`.
-    pub traffic_policies: CustomResourceDefinition,
     /// The agent's namespace, in which Pods may be privileged.
     pub namespace: Namespace,
+    /// The kind `TrafficPolicy`.
+    pub traffic_policies: CustomResourceDefinition,
     /// Who the agent is to the API server.
     pub service_account: ServiceAccount,
     /// What the agent may read.
@@ -46,8 +46,8 @@ impl Objects {
     /// what this program was written for.
     pub fn new(parameters: &Parameters) -> Result<Self, ObjectsError> {
         let mut objects = Self {
-            traffic_policies: shipped!("crds/trafficpolicies.etm.dev.yaml")?,
             namespace: shipped!("namespace.yaml")?,
+            traffic_policies: shipped!("crds/trafficpolicies.etm.dev.yaml")?,
             service_account: shipped!("service-account.yaml")?,
             cluster_role: shipped!("cluster-role.yaml")?,
             cluster_role_binding: shipped!("cluster-role-binding.yaml")?,
@@ -79,8 +79,8 @@ impl Objects {
     /// [`ObjectsError::Write`].
     pub fn to_yaml(&self) -> Result<String, ObjectsError> {
         let documents = [
-            yaml(&self.traffic_policies)?,
             yaml(&self.namespace)?,
+            yaml(&self.traffic_policies)?,
             yaml(&self.service_account)?,
             yaml(&self.cluster_role)?,
             yaml(&self.cluster_role_binding)?,

@@ -40,8 +40,8 @@ fn it_applies_what_it_prints_and_removes_it() {
     let arguments = ["--namespace", "net", "--api-server", "10.0.0.1:6443", "--image", "etm:x"];
     let run = |verb: &str| etm(&[&[verb], &arguments[..]].concat(), Some(cluster.kubeconfig()));
     let objects = [
-        KIND,
         "namespace/net",
+        KIND,
         "serviceaccount/etm-agent",
         "clusterrole/etm-agent",
         "clusterrolebinding/etm-agent",

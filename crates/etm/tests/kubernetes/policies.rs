@@ -34,7 +34,7 @@ fn refusal(scene: &Scene, spec: &Value) -> Option<String> {
 
 #[test]
 fn the_api_server_refuses_what_makes_no_sense() {
-    let scene = Scene::new();
+    let scene = Scene::policies();
     let services = |services: Value| json!({"weights": {"services": services}});
     let many: Vec<_> = (0..17).map(|i| json!({"name": format!("v{i}"), "weight": 1})).collect();
     let hash = |fields: Value| json!({"algorithm": "ConsistentHash", "consistentHash": {"fields": fields}});
@@ -90,7 +90,7 @@ fn the_api_server_refuses_what_makes_no_sense() {
 
 #[test]
 fn defaults_are_filled_in_and_shown() {
-    let scene = Scene::new();
+    let scene = Scene::policies();
     let mut plain = policy("plain", "cart", &json!({}));
     plain["spec"] = json!({"targetRef": {"name": "cart"}});
     let made = scene.create("trafficpolicies", plain);
@@ -121,7 +121,7 @@ fn until_told(scene: &Scene, object: &str, fields: &[&str]) {
 
 #[test]
 fn a_policy_counts_once_its_service_is_there() {
-    let scene = Scene::new();
+    let scene = Scene::policies();
     let _agent = scene.agent().start().expect("an agent");
     scene.create("trafficpolicies", policy("calm", "web", &json!({})));
     let object = format!("TrafficPolicy {}/calm", scene.namespace);
@@ -138,7 +138,7 @@ fn a_policy_counts_once_its_service_is_there() {
 
 #[test]
 fn of_two_policies_one_is_told_of_the_other() {
-    let scene = Scene::new();
+    let scene = Scene::policies();
     let web = scene.service("web");
     scene.create("trafficpolicies", policy("first", "web", &json!({})));
     scene.create("trafficpolicies", policy("second", "web", &json!({})));
@@ -155,7 +155,7 @@ fn of_two_policies_one_is_told_of_the_other() {
 
 #[test]
 fn pods_are_looked_at_where_a_policy_asks_for_their_weights() {
-    let scene = Scene::new();
+    let scene = Scene::policies();
     scene.service("web");
     let account = json!({
         "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"},

@@ -35,6 +35,13 @@ static PAGING: LazyLock<ControlPlane> = LazyLock::new(|| {
     cluster
 });
 
+/// For policies that cannot be honoured, of which every agent of a cluster tells.
+static POLICIES: LazyLock<ControlPlane> = LazyLock::new(|| {
+    let cluster = ControlPlane::builder().start().expect("a control plane");
+    shipped::apply_kinds(&cluster);
+    cluster
+});
+
 /// Without etm's own kinds, until a test adds them.
 static BARE: LazyLock<ControlPlane> =
     LazyLock::new(|| ControlPlane::builder().start().expect("a control plane"));
@@ -79,6 +86,12 @@ impl Scene {
     pub(crate) fn paging() -> Self {
         let peace = Peace::Shared(QUIET.read().unwrap_or_else(PoisonError::into_inner));
         Self::of(&PAGING, peace)
+    }
+
+    /// With an API server for policies that cannot be honoured.
+    pub(crate) fn policies() -> Self {
+        let peace = Peace::Shared(QUIET.read().unwrap_or_else(PoisonError::into_inner));
+        Self::of(&POLICIES, peace)
     }
 
     /// With an API server of its own that does not know etm's kinds yet, for one test.

@@ -33,7 +33,23 @@ pub(crate) fn objects(cluster: &ControlPlane) -> Vec<Value> {
 }
 
 pub(crate) fn documents(text: &str) -> Vec<Value> {
-    serde_saphyr::from_multiple(text).expect("objects")
+    let documents: Vec<Value> = serde_saphyr::from_multiple(text).expect("objects");
+    documents.into_iter().map(plain).collect()
+}
+
+/// With whole numbers written as such: kustomize writes 1000 where others write 1000.0.
+fn plain(value: Value) -> Value {
+    match value {
+        Value::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() && float.fract() == 0.0 => (float as i64).into(),
+            _ => number.into(),
+        },
+        Value::Array(values) => values.into_iter().map(plain).collect(),
+        Value::Object(fields) => {
+            fields.into_iter().map(|(name, value)| (name, plain(value))).collect()
+        }
+        other => other,
+    }
 }
 
 /// The one object of a kind.
