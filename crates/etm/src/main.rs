@@ -5,11 +5,13 @@ mod admin;
 mod agent;
 mod cli;
 mod config;
+mod controller;
 mod detach;
 mod get;
 mod install;
 mod logging;
 mod metrics;
+mod problems;
 mod state;
 
 use std::process::ExitCode;
@@ -33,6 +35,7 @@ fn run() -> anyhow::Result<()> {
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match cli.verb {
         Verb::Agent(arguments) => agent::run(*arguments),
+        Verb::Controller(arguments) => controller::run(*arguments),
         Verb::Get(arguments) => get::run(&arguments),
         Verb::Detach(arguments) => detach::run(&arguments),
         Verb::Install(arguments) => install::run(arguments),

@@ -25,6 +25,7 @@ const STOP: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct AgentBuilder {
     etm: PathBuf,
+    verb: &'static str,
     place: Place,
     through: Vec<OsString>,
     arguments: Vec<OsString>,
@@ -32,6 +33,13 @@ pub struct AgentBuilder {
 }
 
 impl AgentBuilder {
+    /// Runs another verb that says when it is ready and goes on until it is told to stop, as
+    /// `controller` does.
+    #[must_use]
+    pub fn verb(self, verb: &'static str) -> Self {
+        Self { verb, ..self }
+    }
+
     /// The name of the node that it runs on.
     #[must_use]
     pub fn node(self, name: &str) -> Self {
@@ -111,8 +119,8 @@ impl AgentBuilder {
                 command
             }
         };
-        command.arg("agent").args(&self.arguments).envs(self.environment.iter().cloned());
-        let mut program = Program::start("etm agent", command)?;
+        command.arg(self.verb).args(&self.arguments).envs(self.environment.iter().cloned());
+        let mut program = Program::start(&format!("etm {}", self.verb), command)?;
         let ready = program.ready(START)?;
         Ok(Agent { program, ready, _own: own })
     }
@@ -132,6 +140,7 @@ impl Agent {
     pub fn of(etm: impl Into<PathBuf>) -> AgentBuilder {
         AgentBuilder {
             etm: etm.into(),
+            verb: "agent",
             place: Place::host(),
             through: Vec::new(),
             arguments: Vec::new(),
