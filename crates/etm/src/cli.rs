@@ -22,7 +22,7 @@ pub(crate) enum Verb {
     Get(GetArgs),
     /// Take the programs off their hooks and remove everything pinned.
     Detach(DetachArgs),
-    /// Print what a cluster needs to run the agent on each node, or apply it.
+    /// Print what a cluster needs to run the agent on each node and the controller, or apply it.
     Install(InstallArgs),
 }
 
@@ -214,7 +214,7 @@ pub(crate) struct InstallArgs {
     #[arg(long)]
     pub(crate) detach: bool,
 
-    /// Namespace of the agent [default: etm-system].
+    /// Namespace of agent and controller [default: etm-system].
     #[arg(long, value_name = "NAME")]
     pub(crate) namespace: Option<String>,
 
@@ -222,7 +222,7 @@ pub(crate) struct InstallArgs {
     #[arg(long, value_name = "IMAGE")]
     pub(crate) image: Option<String>,
 
-    /// Addresses of API servers that each agent tries before any other.
+    /// Addresses of API servers that agents and controller try before any other.
     #[arg(long, value_name = "HOST:PORT,...", value_delimiter = ',')]
     pub(crate) api_server: Vec<String>,
 

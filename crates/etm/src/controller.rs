@@ -44,9 +44,10 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
     if let Some(address) = arguments.admin {
         admin::serve(address, metrics.registry(), Arc::clone(&state)).await?;
     }
-    let election = Election::start(client.clone(), &namespace, NAME, identity()?);
+    let identity = identity()?;
+    let election = Election::start(client.clone(), &namespace, NAME, identity.clone());
     let mut leadership = election.leadership();
-    let mut controller = Controller::new(client, leadership.clone(), state, metrics);
+    let mut controller = Controller::new(client, leadership.clone(), state, metrics, identity);
     loop {
         let (due, resume) = (controller.due(), controller.resume);
         tokio::select! {
@@ -80,6 +81,7 @@ struct Controller {
     problems: Problems,
     state: Arc<State>,
     metrics: ControllerMetrics,
+    identity: String,
     led: bool,
     /// When the next write may be sent.
     resume: Instant,
@@ -91,6 +93,7 @@ impl Controller {
         leadership: Leadership,
         state: Arc<State>,
         metrics: ControllerMetrics,
+        identity: String,
     ) -> Self {
         Self {
             client,
@@ -99,6 +102,7 @@ impl Controller {
             problems: Problems::new(Arc::clone(&state)),
             state,
             metrics,
+            identity,
             led: false,
             resume: Instant::now(),
         }
@@ -145,7 +149,9 @@ impl Controller {
         if leads != self.led {
             self.led = leads;
             self.metrics.leads(leads);
-            match (leads, self.leadership.holder()) {
+            // That of one that could not be renewed is still in its own name.
+            let other = self.leadership.holder().filter(|holder| *holder != self.identity);
+            match (leads, other) {
                 (true, _) => info!("leads: writes the status of policies"),
                 (false, Some(holder)) => info!("no longer leads: {holder} does"),
                 (false, None) => info!("no longer leads"),

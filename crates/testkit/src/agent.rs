@@ -108,6 +108,17 @@ impl AgentBuilder {
     ///
     /// [`Error::NotReady`] with what it said on stderr when it ends or hangs before that.
     pub fn start(&self) -> Result<Agent, Error> {
+        let mut agent = self.launch()?;
+        agent.ready = agent.program.ready(START)?;
+        Ok(agent)
+    }
+
+    /// Starts it and does not wait for anything.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when it cannot be started.
+    pub fn launch(&self) -> Result<Agent, Error> {
         // A cgroup of its own, so that an agent left behind by a killed test is swept.
         let own = Cgroup::new()?;
         let place = self.place.within(&own);
@@ -120,9 +131,8 @@ impl AgentBuilder {
             }
         };
         command.arg(self.verb).args(&self.arguments).envs(self.environment.iter().cloned());
-        let mut program = Program::start(&format!("etm {}", self.verb), command)?;
-        let ready = program.ready(START)?;
-        Ok(Agent { program, ready, _own: own })
+        let program = Program::start(&format!("etm {}", self.verb), command)?;
+        Ok(Agent { program, ready: String::new(), _own: own })
     }
 }
 
@@ -148,7 +158,7 @@ impl Agent {
         }
     }
 
-    /// The line with which it said that it is ready.
+    /// The line with which it said that it is ready; empty where nobody waited for it.
     #[must_use]
     pub fn ready_line(&self) -> &str {
         &self.ready
