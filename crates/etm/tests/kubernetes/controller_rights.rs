@@ -50,8 +50,17 @@ fn they_suffice() {
     let scene = Scene::controlled();
     shipped::apply(scene.cluster);
     let kubeconfig = scene.cluster.service_account(NAMESPACE, CONTROLLER).expect("a token");
-    let controller =
-        scene.controller_with(&kubeconfig, NAMESPACE, scene.admin).start().expect("a controller");
+    let controller = shipped_container(&scene)
+        .arg("--kubeconfig")
+        .arg(&kubeconfig)
+        .arg("--namespace")
+        .arg(NAMESPACE)
+        .start()
+        .expect("a controller");
+    // Where its probes ask.
+    for path in ["/livez", "/readyz"] {
+        assert_eq!(metrics::status(&scene, path), 200, "{path}");
+    }
     scene.create("trafficpolicies", policy("one", "web", &json!({})));
     until_condition(&scene, "one", "TargetNotFound");
     scene.service("web");

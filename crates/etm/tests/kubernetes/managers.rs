@@ -11,7 +11,7 @@ use crate::policies::policy;
 use crate::scene::Scene;
 use etm_testkit::wait::until;
 
-/// Says something in the status of a policy, as another manager; where it is nothing, no more.
+/// Says something in the status of a policy, as another manager.
 fn say(scene: &Scene, name: &str, conditions: &Value) {
     let object = json!({
         "apiVersion": "etm.dev/v1alpha1",
@@ -46,7 +46,7 @@ fn what_others_write_is_theirs() {
     until_condition(&scene, "one", "TargetNotFound");
     assert_eq!(condition(&scene, "one", "Programmed"), Some(said("Programmed")));
 
-    // The very condition: it is theirs until they let go of it.
+    // The very condition: it is theirs until somebody takes it away.
     say(&scene, "one", &json!([said("Accepted")]));
     let told = format!("TrafficPolicy {}/one", scene.namespace);
     until("it is told", || metrics::page(&scene, "/problems").contains(&told));
@@ -55,7 +55,10 @@ fn what_others_write_is_theirs() {
     assert_eq!((version(&scene, "one"), writes(scene.admin)), (before, written));
     let accepted = condition(&scene, "one", "Accepted").expect("a condition");
     assert_eq!(accepted["reason"], "Because");
-    say(&scene, "one", &json!([]));
+    let none = json!({"status": {"conditions": []}}).to_string();
+    let patch = ["-n", &scene.namespace, "patch", "tp", "one", "--subresource=status"];
+    let words = [&patch[..], &["--type=merge", "-p", &none]].concat();
+    scene.cluster.kubectl(&words).expect("a status");
     until_condition(&scene, "one", "TargetNotFound");
     until("it is mended", || metrics::page(&scene, "/problems") == "[]");
 }
