@@ -115,6 +115,7 @@ fn each_reason_comes_and_goes() {
     });
     assert_eq!(stored(&scene, "second")["status"]["observedGeneration"], 2);
 
+    sleep(Duration::from_millis(1100));
     scene.delete("trafficpolicies", "first");
     let second = until_condition(&scene, "second", "Accepted");
     assert_ne!(second["lastTransitionTime"], conflicted["lastTransitionTime"]);
