@@ -3,11 +3,10 @@
 use etm_abi::{
     ALGORITHM_CONSISTENT_HASH, ALGORITHM_LEAST_CONNECTIONS, Address, Backend, Balancing,
     Counter, HASH_CALLER_ADDRESS, HASH_CALLER_NAMESPACE, HASH_CALLER_POD, HASH_CALLER_PORT, Target,
-    is_mapped, mapped,
 };
 use etm_decide::{
     Call, Tables as _,
-    balance::{balancing, best, best_usable, least_connections, random_position},
+    balance::{at, balancing, best_of_few, least_connections, random_position},
 };
 
 use crate::{
@@ -23,8 +22,13 @@ use crate::{
 /// Fields that depend on who calls.
 const CALLER: u8 = HASH_CALLER_POD | HASH_CALLER_ADDRESS | HASH_CALLER_NAMESPACE;
 
-/// What functions give where there is no member to name.
+/// What functions give where there is no member.
 const NONE: u64 = u64::MAX;
+/// Set where there is a position instead of a member.
+const OUT: u64 = 1 << 63;
+
+/// [`best_at`], or that as a function of its own.
+pub type BestAt<F> = fn(&Caller<F>, Target, &Address, u16, u8) -> u64;
 
 /// A member that was chosen.
 pub struct Member {
@@ -45,9 +49,10 @@ pub fn member<F: Family>(
     address: &Address,
     port: u16,
     protocol: u8,
+    best_at: BestAt<F>,
 ) -> Option<Member> {
     let target = frontend.target;
-    let Balancing { algorithm, affinity, weighted, .. } = balancing(&Maps, target)?;
+    let Balancing { algorithm, affinity, .. } = balancing(&Maps, target)?;
     if affinity != 0 {
         let kept = kept(caller, frontend, address, affinity);
         if kept != NONE {
@@ -56,17 +61,19 @@ pub fn member<F: Family>(
         }
     }
     let counted = algorithm == ALGORITHM_LEAST_CONNECTIONS;
-    let (position, found) = if counted {
-        let random = random();
-        (random_position(random), less_loaded(target, random))
+    let choice = if counted {
+        less_loaded(target, random())
     } else {
-        let position = position(caller, target, address, port, protocol);
-        (position, best_at(target, position))
+        best_at(caller, target, address, port, protocol)
     };
-    let id = if found == NONE {
-        best_usable(&Maps, target, weighted != 0, position)?
+    let id = if choice & OUT == 0 {
+        choice as u32
     } else {
-        found as u32
+        let id = at_length(target, choice as u32);
+        if id == NONE {
+            return None;
+        }
+        id as u32
     };
     if affinity != 0 {
         stay(caller, frontend, address, id);
@@ -88,18 +95,52 @@ fn kept<F: Family>(
     client.kept(target, seconds).map_or(NONE, u64::from)
 }
 
-/// The member that has a position, where it is usable.
-#[inline(never)]
-fn best_at(target: Target, position: u32) -> u64 {
-    let Some(balancing) = balancing(&Maps, target) else { return NONE };
-    let best = best(&Maps, target, &balancing, position);
-    best.filter(|id| Maps.available(*id).is_some()).map_or(NONE, u64::from)
+/// The member that has the position of a connection; where it is out, or one of many, [`OUT`] and
+/// the position.
+#[inline(always)]
+pub fn best_at<F: Family>(
+    caller: &Caller<F>,
+    target: Target,
+    address: &Address,
+    port: u16,
+    protocol: u8,
+) -> u64 {
+    let Some(balancing) = balancing(&Maps, target) else { return OUT };
+    let position = position(caller, &balancing, address, port, protocol)
+        .unwrap_or_else(|| random_position(random()));
+    match best_of_few(&Maps, target, &balancing, position) {
+        Some(id) if Maps.available(id).is_some() => id as u64,
+        _ => OUT | position as u64,
+    }
 }
 
-/// The less loaded of two members.
+/// As [`best_at`], for programs whose stack has no room for it.
+#[inline(never)]
+pub fn best_at_apart<F: Family>(
+    caller: &Caller<F>,
+    target: Target,
+    address: &Address,
+    port: u16,
+    protocol: u8,
+) -> u64 {
+    best_at(caller, target, address, port, protocol)
+}
+
+/// The member that has a position, however many have to be compared.
+#[cold]
+#[inline(never)]
+fn at_length(target: Target, position: u32) -> u64 {
+    let Some(balancing) = balancing(&Maps, target) else { return NONE };
+    at(&Maps, target, &balancing, position).map_or(NONE, u64::from)
+}
+
+/// The less loaded of two members; where both are out, [`OUT`] and some position.
 #[inline(never)]
 fn less_loaded(target: Target, random: u32) -> u64 {
-    least_connections(&Maps, target, random).map_or(NONE, u64::from)
+    match least_connections(&Maps, target, random) {
+        Some(id) => id as u64,
+        None => OUT | random_position(random) as u64,
+    }
 }
 
 /// Remembers the member of a client.
@@ -113,39 +154,37 @@ fn stay<F: Family>(caller: &Caller<F>, frontend: &Frontend, address: &Address, i
     }
 }
 
-/// The position of a connection. At random where that is asked for, and where a field is not known:
-/// of a caller that is neither a Pod nor the node, and of a socket whose port the kernel has yet to
+/// The position of a connection. None where it is to be random, and where a field is not known: of
+/// a caller that is neither a Pod nor the node, and of a socket whose port the kernel has yet to
 /// draw, as it draws one at random.
-#[inline(never)]
+#[inline(always)]
 fn position<F: Family>(
     caller: &Caller<F>,
-    target: Target,
+    balancing: &Balancing,
     address: &Address,
     service_port: u16,
     protocol: u8,
-) -> u32 {
-    let anywhere = || random_position(random());
-    let Some(balancing) = balancing(&Maps, target) else { return anywhere() };
+) -> Option<u32> {
     if balancing.algorithm != ALGORITHM_CONSISTENT_HASH {
-        return anywhere();
+        return None;
     }
     let mut call = Call { service_port, protocol, ..Call::default() };
     if balancing.fields & HASH_CALLER_PORT != 0 {
         call.port = caller.source_port();
         if call.port == 0 {
-            return anywhere();
+            return None;
         }
     }
     if balancing.fields & CALLER != 0 {
         let Some(known) = callers::find(caller).filter(|known| known.pod != 0) else {
             count(Counter::CallerUnknown);
-            return anywhere();
+            return None;
         };
         call.pod = known.pod;
         call.namespace = known.namespace;
-        call.address = address_of(known, address);
+        call.address = known.address(address);
     }
-    etm_decide::position(&balancing, &call)
+    Some(etm_decide::position(balancing, &call))
 }
 
 /// The address of the client for affinity.
@@ -155,11 +194,5 @@ fn client_address<F: Family>(caller: &Caller<F>, address: &Address) -> Option<Ad
         count(Counter::CallerUnknown);
         return None;
     };
-    Some(address_of(known, address))
-}
-
-/// A caller's address of the family of a Service's address.
-#[inline(always)]
-fn address_of(caller: &etm_abi::Caller, service: &Address) -> Address {
-    if is_mapped(service) { mapped(caller.ipv4) } else { caller.ipv6 }
+    Some(known.address(address))
 }

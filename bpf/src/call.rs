@@ -4,7 +4,7 @@ use etm_abi::{Address, Counter, FRONTEND_BALANCED, PROTOCOL_TCP};
 use etm_decide::pick;
 
 use crate::{
-    balance::{self, Member},
+    balance::{self, Member, best_at},
     callers::{CONDITIONS, Verdict, judge},
     context::{ALLOW, Caller, Family},
     flows::{self, Told},
@@ -35,7 +35,7 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
     let member = if frontend.target.flags() & FRONTEND_BALANCED == 0 {
         pick(&Maps, frontend.target, random()).map(|(id, pod)| Member { id, pod, counted: false })
     } else {
-        balance::member(caller, &frontend, &address, port, protocol)
+        balance::member(caller, &frontend, &address, port, protocol, best_at)
     };
     let Some(Member { id, pod, counted }) = member else {
         return refuse(caller, &frontend, protocol, Counter::ConnectNoBackend);

@@ -6,7 +6,7 @@ use etm_abi::{
 use etm_decide::{keep, pick};
 
 use crate::{
-    balance,
+    balance::{self, best_at_apart},
     call::unknown_port,
     callers::{CONDITIONS, Verdict, judge},
     context::{ALLOW, Caller, Family},
@@ -40,7 +40,7 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
             let chosen = if target.flags() & FRONTEND_BALANCED == 0 {
                 pick(&Maps, target, random())
             } else {
-                balance::member(caller, &frontend, &address, port, PROTOCOL_UDP)
+                balance::member(caller, &frontend, &address, port, PROTOCOL_UDP, best_at_apart)
                     .map(|member| (member.id, member.pod))
             };
             let Some((id, pod)) = chosen else {
@@ -77,7 +77,9 @@ fn remember(key: &UdpFlowKey, flow: UdpFlow) {
 
 /// Makes replies of the Pod appear to come from the Service. The look-up of an entry that is there
 /// already also keeps it from being evicted while the socket only sends.
-#[inline(always)]
+///
+/// A function of its own, so that the stack that it needs is not needed during the choice as well.
+#[inline(never)]
 fn expect_reply(sent: &UdpFlowKey, pod: &Backend) {
     let key =
         UdpReverseKey { cookie: sent.cookie, address: pod.address, port: pod.port, pad: [0; 3] };

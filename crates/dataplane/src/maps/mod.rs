@@ -27,10 +27,12 @@ pub(crate) use sources::Sources;
 use crate::error::MapError;
 
 /// Names of every map of the kernel object that is pinned.
-pub(crate) const NAMES: [&str; 20] = [
+pub(crate) const NAMES: [&str; 22] = [
     "SERVICES4",
     "SERVICES6",
     "CALLERS",
+    "CALLER_CACHE",
+    "CALLER_EPOCH",
     "SOURCES",
     "SLOTS",
     "BACKENDS",

@@ -47,7 +47,9 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
     let called = &named[..named.len() - 1];
     let ways: Vec<Way<'_>> = called
         .iter()
-        .map(|(name, _)| Ok(Way { lane: stage.called_from_pod(&covered, name)?, covered: Some(&covered) }))
+        .map(|(name, _)| {
+            Ok(Way { lane: stage.called_from_pod(&covered, name)?, covered: Some(&covered) })
+        })
         .collect::<anyhow::Result<_>>()?;
     let costs = run(stage, &ways, &empty, rounds, 20_000)?;
     for (way, (name, _)) in called.iter().enumerate().skip(1) {
