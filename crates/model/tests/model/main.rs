@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod adoption;
+mod balancing;
 mod callers;
 mod cluster;
 mod completeness;
