@@ -48,14 +48,14 @@ pub fn member<F: Family>(
 ) -> Option<Member> {
     let target = frontend.target;
     let Balancing { algorithm, affinity, weighted, .. } = balancing(&Maps, target)?;
+    let counted = algorithm == ALGORITHM_LEAST_CONNECTIONS;
     if affinity != 0 {
         let kept = kept(caller, frontend, address, affinity);
         if kept != NONE {
             let id = kept as u32;
-            return Some(Member { id, pod: Maps.available(id)?, counted: false });
+            return Some(Member { id, pod: Maps.available(id)?, counted });
         }
     }
-    let counted = algorithm == ALGORITHM_LEAST_CONNECTIONS;
     let (position, found) = if counted {
         let random = random();
         (random_position(random), less_loaded(target, random))
@@ -143,7 +143,13 @@ fn position<F: Family>(
         };
         call.pod = known.pod;
         call.namespace = known.namespace;
-        call.address = address_of(known, address);
+        if balancing.fields & HASH_CALLER_ADDRESS != 0 {
+            let Some(own) = address_of(known, address) else {
+                count(Counter::CallerUnknown);
+                return anywhere();
+            };
+            call.address = own;
+        }
     }
     etm_decide::position(&balancing, &call)
 }
@@ -151,15 +157,20 @@ fn position<F: Family>(
 /// The address of the client for affinity.
 #[inline(always)]
 fn client_address<F: Family>(caller: &Caller<F>, address: &Address) -> Option<Address> {
-    let Some(known) = callers::find(caller) else {
+    let own = callers::find(caller).and_then(|known| address_of(known, address));
+    if own.is_none() {
         count(Counter::CallerUnknown);
-        return None;
-    };
-    Some(address_of(known, address))
+    }
+    own
 }
 
-/// A caller's address of the family of a Service's address.
+/// A caller's address of the family of a Service's address; none where it is not known, or all
+/// those whose address is not known would be one client.
 #[inline(always)]
-fn address_of(caller: &etm_abi::Caller, service: &Address) -> Address {
-    if is_mapped(service) { mapped(caller.ipv4) } else { caller.ipv6 }
+fn address_of(caller: &etm_abi::Caller, service: &Address) -> Option<Address> {
+    if is_mapped(service) {
+        (caller.ipv4 != 0).then_some(mapped(caller.ipv4))
+    } else {
+        (caller.ipv6 != [0; 4]).then_some(caller.ipv6)
+    }
 }
