@@ -53,14 +53,14 @@ pub fn member<F: Family>(
 ) -> Option<Member> {
     let target = frontend.target;
     let Balancing { algorithm, affinity, .. } = balancing(&Maps, target)?;
+    let counted = algorithm == ALGORITHM_LEAST_CONNECTIONS;
     if affinity != 0 {
         let kept = kept(caller, frontend, address, affinity);
         if kept != NONE {
             let id = kept as u32;
-            return Some(Member { id, pod: Maps.available(id)?, counted: false });
+            return Some(Member { id, pod: Maps.available(id)?, counted });
         }
     }
-    let counted = algorithm == ALGORITHM_LEAST_CONNECTIONS;
     let choice = if counted {
         less_loaded(target, random())
     } else {
@@ -182,7 +182,13 @@ fn position<F: Family>(
         };
         call.pod = known.pod;
         call.namespace = known.namespace;
-        call.address = known.address(address);
+        if balancing.fields & HASH_CALLER_ADDRESS != 0 {
+            let Some(own) = known.address(address) else {
+                count(Counter::CallerUnknown);
+                return None;
+            };
+            call.address = own;
+        }
     }
     Some(etm_decide::position(balancing, &call))
 }
@@ -190,9 +196,9 @@ fn position<F: Family>(
 /// The address of the client for affinity.
 #[inline(always)]
 fn client_address<F: Family>(caller: &Caller<F>, address: &Address) -> Option<Address> {
-    let Some(known) = callers::find(caller) else {
+    let own = callers::find(caller).and_then(|known| known.address(address));
+    if own.is_none() {
         count(Counter::CallerUnknown);
-        return None;
-    };
-    Some(known.address(address))
+    }
+    own
 }

@@ -63,11 +63,10 @@ fn is_node<F: Family>(caller: &Caller<F>) -> bool {
 /// Whether the caller's address is among those that a frontend is for.
 #[inline(always)]
 fn is_source<F: Family>(caller: &Caller<F>, address: &Address, port: u16, protocol: u8) -> bool {
-    let Some(pod) = find(caller) else {
+    let Some(source) = find(caller).and_then(|known| known.address(address)) else {
         count(Counter::CallerUnknown);
         return false;
     };
-    let source = pod.address(address);
     let data = SourceKey { service: *address, port, protocol, pad: 0, source };
     maps::SOURCES.get(&Key::new(size_of::<SourceKey>() as u32 * 8, data)).is_some()
 }
@@ -85,10 +84,15 @@ pub struct Known {
 }
 
 impl Known {
-    /// Its address of the family of another address.
+    /// Its address of the family of another address; none where it is not known, or all those whose
+    /// address is not known would be one client.
     #[inline(always)]
-    pub fn address(&self, like: &Address) -> Address {
-        if is_mapped(like) { mapped(self.ipv4) } else { self.ipv6 }
+    pub fn address(&self, like: &Address) -> Option<Address> {
+        if is_mapped(like) {
+            (self.ipv4 != 0).then_some(mapped(self.ipv4))
+        } else {
+            (self.ipv6 != [0; 4]).then_some(self.ipv6)
+        }
     }
 }
 

@@ -18,7 +18,8 @@ pub const DENY: i32 = 0;
 
 const IPPROTO_TCP: u32 = 6;
 const IPPROTO_UDP: u32 = 17;
-const IPPROTO_MPTCP: u32 = 262;
+/// What `protocol` of an MPTCP socket says.
+pub const IPPROTO_MPTCP: u32 = 262;
 
 /// The address family of a hook.
 pub trait Family {

@@ -22,7 +22,7 @@ use etm_abi::{Address, Backend, Counter, FLOW_BUSY, FLOW_CLOSED, FLOW_SLOTS, Flo
 
 use crate::{
     connections::{self, Counted},
-    maps,
+    maps, mptcp,
     report::count,
 };
 
@@ -260,6 +260,8 @@ pub fn release(ctx: &SockContext) {
         if swap(place, cookie, cookie | FLOW_CLOSED) == cookie {
             counted.close();
         }
+    } else {
+        mptcp::release(ctx);
     }
     if has_moved(place) {
         release_moved(place, cookie);

@@ -86,6 +86,13 @@ impl View {
         self.maps.counters.all()
     }
 
+    /// How many open sockets a backend has of those that were given to it by load, by its id; none
+    /// where there is no such id.
+    #[must_use]
+    pub fn connections(&self, backend: u32) -> Option<i64> {
+        self.maps.connections.get(backend).map(u64::cast_signed)
+    }
+
     /// What connected sockets were told.
     ///
     /// # Errors

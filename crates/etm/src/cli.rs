@@ -76,6 +76,12 @@ pub(crate) struct AgentArgs {
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_slots: u32,
 
+    /// Most clients of Services with sessionAffinity ClientIP, one for each port that a client calls;
+    /// beyond that, those are forgotten that did not call for longest.
+    #[arg(long, env = "ETM_MAX_CLIENTS", value_name = "N", default_value_t = 65_536)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_clients: u32,
+
     /// Address to serve /metrics, /problems, /livez, /healthz and /readyz on [default: none].
     #[arg(long, env = "ETM_ADMIN", value_name = "ADDR")]
     pub(crate) admin: Option<SocketAddr>,

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "a test fails by panicking, in its scene as well")]
 
 mod addresses;
+mod balancing;
 mod callers;
 mod connect;
 mod detach;
