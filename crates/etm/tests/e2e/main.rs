@@ -7,6 +7,7 @@ mod callers;
 mod connect;
 mod detach;
 mod endpoints;
+mod explain;
 mod faults;
 mod files;
 mod flows;
