@@ -45,9 +45,9 @@ impl Steps<'_> {
             _ => members.at_random(told, "at random"),
         }
         if header.affinity != 0 && told.result == Outcome::OneOf {
-            told.notes.push(match self.known.record {
+            told.notes.push(match self.known.address(self.key.ip) {
                 Some(_) => "the client stays with the one that its next call gets".to_owned(),
-                None => "a caller that is not known stays with none".to_owned(),
+                None => "a client whose address is not known stays with none".to_owned(),
             });
         }
         Ok(())
@@ -180,7 +180,7 @@ impl Members<'_> {
         self.share();
         self.one_of(told, how);
         if told.result == Outcome::OneOf {
-            told.notes.push("each call is drawn anew: which it gets cannot be known before".into());
+            told.notes.push("which one a call gets cannot be known before it is made".into());
         }
     }
 

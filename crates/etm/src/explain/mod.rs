@@ -88,5 +88,6 @@ fn choices<'a>(there: impl IntoIterator<Item = &'a str>, asked: &str) -> String 
     let more = there.len().saturating_sub(CHOICES);
     there.truncate(CHOICES);
     let more = if more == 0 { String::new() } else { format!(" and {more} more") };
-    format!("there are {}{more}", there.join(", "))
+    let verb = if there.len() == 1 { "is" } else { "are" };
+    format!("there {verb} {}{more}", there.join(", "))
 }

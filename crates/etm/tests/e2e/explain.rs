@@ -34,7 +34,6 @@ fn hashed(fields: &[&str]) -> Value {
 struct Client {
     name: String,
     cgroup: Cgroup,
-    ips: [IpAddr; 2],
 }
 
 impl Client {
@@ -49,7 +48,7 @@ impl Client {
         ];
         let object = objects::Pod::new(&name, &ips).set("metadata.uid", uid);
         scene.manifests.apply(&format!("{name}.yaml"), &[object]).expect("a manifest");
-        Self { name, cgroup, ips }
+        Self { name, cgroup }
     }
 
     /// Its calls, from the network of any Pod: who it is only its cgroup tells.
@@ -68,11 +67,13 @@ impl Client {
 
 /// The Service `web` with Pods of these names and a policy, and callers that the agent knows.
 struct Stage {
-    scene: Scene,
     pods: Vec<Backend>,
     clients: Vec<Client>,
+    /// Above the clients' own, so it goes after them.
+    _kubepods: Cgroup,
     from: Pod,
     agent: Option<Agent>,
+    scene: Scene,
 }
 
 impl Stage {
@@ -93,7 +94,7 @@ impl Stage {
             let name = |client: &Client| format!("default/{}", client.name);
             clients.iter().all(|client| known.contains(name(client).as_str()))
         });
-        Self { scene, pods, clients, from, agent: Some(agent) }
+        Self { scene, pods, clients, _kubepods: kubepods, from, agent: Some(agent) }
     }
 
     /// Ends the agent and writes another state into the records of these Pods, by hand.
@@ -352,7 +353,9 @@ fn random_by_weight_in_words() {
     scene.manifests.apply("policy.yaml", &[policy]).expect("a manifest");
     let agent = scene.start();
     let from = scene.client();
-    let stage = Stage { scene, pods, clients: Vec::new(), from, agent: Some(agent) };
+    let _kubepods = scene.cgroup.child("kubepods").expect("a cgroup");
+    let clients = Vec::new();
+    let stage = Stage { scene, pods, clients, _kubepods, from, agent: Some(agent) };
     let words = ["--from", "node", "--to", &format!("[{VIP6}]:80")];
     let mut lines = stage.lines(&words);
     lines[6..9].sort();
@@ -370,8 +373,7 @@ fn random_by_weight_in_words() {
         "callers     everyone".to_owned(),
         "balancing   random + weights".to_owned(),
     ];
-    let note =
-        "note        each call is drawn anew: which it gets cannot be known before".to_owned();
+    let note = "note        which one a call gets cannot be known before it is made".to_owned();
     let expected: Vec<_> = expected.into_iter().chain(members).chain([note]).collect();
     assert_eq!(lines, expected);
     let told = stage.json(&words);
@@ -577,7 +579,7 @@ fn mistakes_name_what_there_is() {
     assert_eq!(
         error("node", "shop/db"),
         "error: --to: Service shop/db has several ports: name one of admin (9090/TCP), sql \
-         (5432/TCP), as shop/db:admin"
+         (5432/TCP), as shop/db:sql"
     );
     let has = "it has admin (9090/TCP), sql (5432/TCP), stats (8125/UDP)";
     assert_eq!(
