@@ -3,13 +3,16 @@
 
 mod admin;
 mod agent;
+mod balancing;
 mod cli;
 mod config;
 mod detach;
+mod explain;
 mod get;
 mod install;
 mod logging;
 mod metrics;
+mod output;
 mod state;
 
 use std::process::ExitCode;
@@ -34,6 +37,7 @@ fn run() -> anyhow::Result<()> {
     match cli.verb {
         Verb::Agent(arguments) => agent::run(*arguments),
         Verb::Get(arguments) => get::run(&arguments),
+        Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Detach(arguments) => detach::run(&arguments),
         Verb::Install(arguments) => install::run(arguments),
     }

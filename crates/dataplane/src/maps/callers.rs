@@ -46,6 +46,15 @@ impl Callers {
         result.map_err(call(NAME))
     }
 
+    /// What the programs find under the id of a cgroup.
+    pub(crate) fn record(&self, cgroup: u64) -> Result<Option<abi::Caller>, MapError> {
+        match self.0.get(&cgroup, 0) {
+            Ok(Raw(record)) => Ok(Some(record)),
+            Err(AyaError::KeyNotFound) => Ok(None),
+            Err(error) => Err(call(NAME)(error)),
+        }
+    }
+
     /// Every caller, by the id of its cgroup.
     pub(crate) fn all(&self) -> Result<BTreeMap<u64, Caller>, MapError> {
         let entries = self.map.iter();

@@ -8,6 +8,7 @@ mod callers;
 mod connect;
 mod detach;
 mod endpoints;
+mod explain;
 mod faults;
 mod files;
 mod flows;
