@@ -8,6 +8,7 @@ mod cluster;
 mod completeness;
 mod conflicts;
 mod hashing;
+mod hashing_look_up;
 mod incomplete;
 mod kernel;
 mod load_balancers;
