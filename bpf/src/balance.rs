@@ -1,8 +1,8 @@
 //! The choice of a member where it is not evenly at random.
 
 use etm_abi::{
-    ALGORITHM_CONSISTENT_HASH, ALGORITHM_LEAST_CONNECTIONS, Address, Backend, Balancing,
-    Counter, HASH_CALLER_ADDRESS, HASH_CALLER_NAMESPACE, HASH_CALLER_POD, HASH_CALLER_PORT, Target,
+    ALGORITHM_CONSISTENT_HASH, ALGORITHM_LEAST_CONNECTIONS, Address, Backend, Balancing, Counter,
+    HASH_CALLER_ADDRESS, HASH_CALLER_NAMESPACE, HASH_CALLER_POD, HASH_CALLER_PORT, Target,
 };
 use etm_decide::{
     Call, Tables as _,
@@ -27,9 +27,6 @@ const NONE: u64 = u64::MAX;
 /// Set where there is a position instead of a member.
 const OUT: u64 = 1 << 63;
 
-/// [`best_at`], or that as a function of its own.
-pub type BestAt<F> = fn(&Caller<F>, Target, &Address, u16, u8) -> u64;
-
 /// A member that was chosen.
 pub struct Member {
     pub id: u32,
@@ -49,10 +46,10 @@ pub fn member<F: Family>(
     address: &Address,
     port: u16,
     protocol: u8,
-    best_at: BestAt<F>,
 ) -> Option<Member> {
     let target = frontend.target;
-    let Balancing { algorithm, affinity, .. } = balancing(&Maps, target)?;
+    let balancing = balancing(&Maps, target)?;
+    let Balancing { algorithm, affinity, .. } = balancing;
     let counted = algorithm == ALGORITHM_LEAST_CONNECTIONS;
     if affinity != 0 {
         let kept = kept(caller, frontend, address, affinity);
@@ -62,14 +59,19 @@ pub fn member<F: Family>(
         }
     }
     let choice = if counted {
-        less_loaded(target, random())
+        etm_less_loaded(target.0, random() as u64)
     } else {
-        best_at(caller, target, address, port, protocol)
+        let position = position(caller, &balancing, address, port, protocol)
+            .unwrap_or_else(|| random_position(random()));
+        etm_best_at(target.0, position as u64)
     };
+    if choice == NONE {
+        return None;
+    }
     let id = if choice & OUT == 0 {
         choice as u32
     } else {
-        let id = at_length(target, choice as u32);
+        let id = etm_at_length(target.0, choice & !OUT);
         if id == NONE {
             return None;
         }
@@ -95,51 +97,41 @@ fn kept<F: Family>(
     client.kept(target, seconds).map_or(NONE, u64::from)
 }
 
-/// The member that has the position of a connection; where it is out, or one of many, [`OUT`] and
-/// the position.
-#[inline(always)]
-pub fn best_at<F: Family>(
-    caller: &Caller<F>,
-    target: Target,
-    address: &Address,
-    port: u16,
-    protocol: u8,
-) -> u64 {
-    let Some(balancing) = balancing(&Maps, target) else { return OUT };
-    let position = position(caller, &balancing, address, port, protocol)
-        .unwrap_or_else(|| random_position(random()));
+/// The member that has a position; where it is out, or one of many, [`OUT`] and the position.
+///
+/// Global, as the two below: the verifier looks at it once and not once for each way that leads
+/// here, which are thousands.
+// SAFETY: no other symbol has the name.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn etm_best_at(target: u64, position: u64) -> u64 {
+    let (target, position) = (Target(target), position as u32);
+    let Some(balancing) = balancing(&Maps, target) else { return NONE };
     match best_of_few(&Maps, target, &balancing, position) {
         Some(id) if Maps.available(id).is_some() => id as u64,
         _ => OUT | position as u64,
     }
 }
 
-/// As [`best_at`], for programs whose stack has no room for it.
-#[inline(never)]
-pub fn best_at_apart<F: Family>(
-    caller: &Caller<F>,
-    target: Target,
-    address: &Address,
-    port: u16,
-    protocol: u8,
-) -> u64 {
-    best_at(caller, target, address, port, protocol)
-}
-
 /// The member that has a position, however many have to be compared.
+// SAFETY: no other symbol has the name.
+#[unsafe(no_mangle)]
 #[cold]
 #[inline(never)]
-fn at_length(target: Target, position: u32) -> u64 {
+extern "C" fn etm_at_length(target: u64, position: u64) -> u64 {
+    let target = Target(target);
     let Some(balancing) = balancing(&Maps, target) else { return NONE };
-    at(&Maps, target, &balancing, position).map_or(NONE, u64::from)
+    at(&Maps, target, &balancing, position as u32).map_or(NONE, u64::from)
 }
 
 /// The less loaded of two members; where both are out, [`OUT`] and some position.
+// SAFETY: no other symbol has the name.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn less_loaded(target: Target, random: u32) -> u64 {
-    match least_connections(&Maps, target, random) {
+extern "C" fn etm_less_loaded(target: u64, random: u64) -> u64 {
+    match least_connections(&Maps, Target(target), random as u32) {
         Some(id) => id as u64,
-        None => OUT | random_position(random) as u64,
+        None => OUT | random_position(random as u32) as u64,
     }
 }
 

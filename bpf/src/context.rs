@@ -6,8 +6,11 @@
 use core::{ffi::c_void, marker::PhantomData, ptr};
 
 use aya_ebpf::{
-    EbpfContext as _, bindings::{bpf_sock, bpf_sock_addr}, helpers::bpf_get_netns_cookie,
-    helpers::bpf_get_socket_cookie, programs::SockAddrContext,
+    EbpfContext as _,
+    bindings::{bpf_sock, bpf_sock_addr},
+    helpers::bpf_get_netns_cookie,
+    helpers::bpf_get_socket_cookie,
+    programs::SockAddrContext,
 };
 use etm_abi::{Address, PROTOCOL_TCP, PROTOCOL_UDP, mapped};
 
@@ -23,9 +26,6 @@ pub const IPPROTO_MPTCP: u32 = 262;
 
 /// The address family of a hook.
 pub trait Family {
-    /// Whether programs of this family need most of the stack for themselves.
-    const LARGE: bool;
-
     /// The address that the caller named.
     fn address(ctx: *const bpf_sock_addr) -> Address;
 
@@ -37,8 +37,6 @@ pub trait Family {
 pub struct V4;
 
 impl Family for V4 {
-    const LARGE: bool = false;
-
     #[inline(always)]
     fn address(ctx: *const bpf_sock_addr) -> Address {
         // SAFETY: the context is valid for the whole program.
@@ -56,8 +54,6 @@ impl Family for V4 {
 pub struct V6;
 
 impl Family for V6 {
-    const LARGE: bool = true;
-
     #[inline(always)]
     fn address(ctx: *const bpf_sock_addr) -> Address {
         // SAFETY: the context is valid for the whole program.

@@ -78,7 +78,8 @@ impl Told<'_> {
         place.service_port = self.service_port;
         place.peer_port = self.pod.port;
         place.backend = self.backend;
-        place.incarnation = if self.counted { connections::open(self.backend, self.pod) } else { 0 };
+        place.incarnation =
+            if self.counted { connections::open(self.backend, self.pod) } else { 0 };
     }
 }
 

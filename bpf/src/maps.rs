@@ -7,9 +7,9 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use etm_abi::{
-    Affinity, AffinityKey, Backend, BackendName, CALLER_PLACES, CachedCaller, Caller, Counter, Event, FLOW_SLOTS, Flow, MAX_SOURCES, Meta,
-    ServiceCell4, ServiceCell6, ServiceName, SourceKey, UdpFlow, UdpFlowKey, UdpReverse,
-    UdpReverseKey,
+    Affinity, AffinityKey, Backend, BackendName, CALLER_PLACES, CachedCaller, Caller, Counter,
+    Event, FLOW_SLOTS, Flow, MAX_SOURCES, Meta, ServiceCell4, ServiceCell6, ServiceName, SourceKey,
+    UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 
 const MMAPABLE: usize = BPF_F_MMAPABLE as usize;

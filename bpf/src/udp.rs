@@ -1,12 +1,13 @@
 //! `sendmsg()` and `recvmsg()` of UDP sockets that are not connected.
 
 use etm_abi::{
-    Address, Backend, Counter, FRONTEND_BALANCED, PROTOCOL_UDP, Target, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
+    Address, Backend, Counter, FRONTEND_BALANCED, PROTOCOL_UDP, Target, UdpFlow, UdpFlowKey,
+    UdpReverse, UdpReverseKey,
 };
 use etm_decide::{keep, pick};
 
 use crate::{
-    balance::{self, best_at_apart},
+    balance,
     call::unknown_port,
     callers::{CONDITIONS, Verdict, judge},
     context::{ALLOW, Caller, Family},
@@ -40,7 +41,7 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
             let chosen = if target.flags() & FRONTEND_BALANCED == 0 {
                 pick(&Maps, target, random())
             } else {
-                balance::member(caller, &frontend, &address, port, PROTOCOL_UDP, best_at_apart)
+                balance::member(caller, &frontend, &address, port, PROTOCOL_UDP)
                     .map(|member| (member.id, member.pod))
             };
             let Some((id, pod)) = chosen else {
