@@ -4,7 +4,7 @@ use etm_abi::{Address, Counter, FRONTEND_BALANCED, PROTOCOL_TCP};
 use etm_decide::pick;
 
 use crate::{
-    balance::{self, Member, best_at},
+    balance::{self, BestAt, Member, best_at, best_at_apart},
     callers::{CONDITIONS, Verdict, judge},
     context::{ALLOW, Caller, Family},
     flows::{self, Told},
@@ -35,7 +35,7 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
     let member = if frontend.target.flags() & FRONTEND_BALANCED == 0 {
         pick(&Maps, frontend.target, random()).map(|(id, pod)| Member { id, pod, counted: false })
     } else {
-        balance::member(caller, &frontend, &address, port, protocol, best_at)
+        balance::member(caller, &frontend, &address, port, protocol, usual::<F>())
     };
     let Some(Member { id, pod, counted }) = member else {
         return refuse(caller, &frontend, protocol, Counter::ConnectNoBackend);
@@ -49,6 +49,12 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
     caller.rewrite(&pod.address, pod.port);
     count(Counter::ConnectForwarded);
     ALLOW
+}
+
+/// How the usual hashed hit is found: in the program itself, where its stack has room.
+#[inline(always)]
+const fn usual<F: Family>() -> BestAt<F> {
+    if F::LARGE { best_at_apart } else { best_at }
 }
 
 /// What becomes of a call to an address and port that have no frontend.

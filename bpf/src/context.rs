@@ -23,6 +23,9 @@ pub const IPPROTO_MPTCP: u32 = 262;
 
 /// The address family of a hook.
 pub trait Family {
+    /// Whether programs of this family need most of the stack for themselves.
+    const LARGE: bool;
+
     /// The address that the caller named.
     fn address(ctx: *const bpf_sock_addr) -> Address;
 
@@ -34,6 +37,8 @@ pub trait Family {
 pub struct V4;
 
 impl Family for V4 {
+    const LARGE: bool = false;
+
     #[inline(always)]
     fn address(ctx: *const bpf_sock_addr) -> Address {
         // SAFETY: the context is valid for the whole program.
@@ -51,6 +56,8 @@ impl Family for V4 {
 pub struct V6;
 
 impl Family for V6 {
+    const LARGE: bool = true;
+
     #[inline(always)]
     fn address(ctx: *const bpf_sock_addr) -> Address {
         // SAFETY: the context is valid for the whole program.

@@ -48,7 +48,7 @@ impl Callers {
 
     /// What the programs find under the id of a cgroup.
     pub(crate) fn record(&self, cgroup: u64) -> Result<Option<abi::Caller>, MapError> {
-        match self.0.get(&cgroup, 0) {
+        match self.map.get(&cgroup, 0) {
             Ok(Raw(record)) => Ok(Some(record)),
             Err(AyaError::KeyNotFound) => Ok(None),
             Err(error) => Err(call(NAME)(error)),

@@ -51,14 +51,9 @@ impl Known {
 
     /// Its address of the family of a Service's address; none where none is known.
     pub(super) fn address(&self, service: IpAddr) -> Option<Address> {
-        self.record_address(service).filter(|address| !from_abi(address).is_unspecified())
-    }
-
-    /// The same as the programs look ranges of callers up by it: zero where none is known. None for
-    /// a caller that they do not know.
-    pub(super) fn record_address(&self, service: IpAddr) -> Option<Address> {
         let (_, record) = self.record?;
-        Some(if service.is_ipv4() { mapped(record.ipv4) } else { record.ipv6 })
+        let address = if service.is_ipv4() { mapped(record.ipv4) } else { record.ipv6 };
+        Some(address).filter(|address| !from_abi(address).is_unspecified())
     }
 }
 

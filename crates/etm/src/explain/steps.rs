@@ -121,7 +121,7 @@ impl Steps<'_> {
             )));
         }
         if frontend.flags & FRONTEND_SOURCES != 0 {
-            let Some(address) = self.known.record_address(self.key.ip) else {
+            let Some(address) = self.known.address(self.key.ip) else {
                 let reason =
                     "it has ranges of callers, and this caller has no address that is known";
                 return Ok(Verdict::Excluded(reason.to_owned()));

@@ -115,6 +115,7 @@ impl Stage {
             cgroup: self.scene.cgroup.path().to_owned(),
             pin: self.scene.pin(),
             limits: Limits { frontends: 65_536, backends: 131_072, slots: 524_288 },
+            clients: 65_536,
             refuse_unknown_port: false,
             node_netns: 0,
         })
