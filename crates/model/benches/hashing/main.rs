@@ -98,7 +98,7 @@ fn effort(algorithm: &Algorithm, size: usize, quick: bool) -> Effort {
         (false, ..=100) => (5, 5, 2),
         (false, _) => (2, 2, 2),
     };
-    let timed = if size <= 100 { 21 } else { 5 };
+    let timed = if size <= 100 { 21 } else { 3 };
     let part = if quick { 5 } else { 1 };
     Effort { spreads: spreads.div_ceil(part), sets: sets.div_ceil(part), changes, timed }
 }

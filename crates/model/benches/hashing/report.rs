@@ -115,7 +115,7 @@ impl Row<'_> {
         // Where nothing may move that need not, what the number of keys gives is given.
         let most = match size {
             ..=32 => self.chance.worst.max(1.05),
-            ..1_000 => 1.05,
+            33..1_000 => 1.05,
             _ => 1.06,
         };
         let most = (most * 1000.0).round() / 1000.0;

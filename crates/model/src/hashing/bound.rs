@@ -88,6 +88,9 @@ impl<'a> Admission<'a> {
     /// Takes from each member at once what it has above its limit.
     fn reject_all(&mut self, owners: &[u16]) {
         let full: Vec<bool> = self.members.iter().map(|one| one.count >= one.limit).collect();
+        if self.candidates.len() < LISTED && !full.contains(&true) {
+            return;
+        }
         for (position, owner) in (0..).zip(owners) {
             let owner = usize::from(*owner);
             let full = full.get(owner) == Some(&true);

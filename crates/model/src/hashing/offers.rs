@@ -1,6 +1,6 @@
 use std::{cmp::Reverse, sync::LazyLock};
 
-use etm_abi::{Candidate, POSITIONS};
+use etm_abi::{Candidate, POSITION_BITS, POSITIONS};
 use etm_decide::{Ranking, cost};
 
 use super::weighted;
@@ -32,6 +32,15 @@ impl Offers {
         }
     }
 
+    /// What the price of a rank is not below, quickly: `-ln(1 - x)` is not below `x`.
+    #[inline(always)]
+    pub(super) fn least_price(self, rank: u32, inverse_weight: u64) -> u64 {
+        match self.costs {
+            Some(_) => (u64::from(rank) << (32 - POSITION_BITS)) * inverse_weight,
+            None => rank.into(),
+        }
+    }
+
     pub(super) fn offer(self, candidate: Candidate, position: u32) -> Offer {
         let rank = Ranking::of(candidate).rank(position);
         (self.price(rank, candidate.inverse_weight()), Reverse(candidate.seed()))
@@ -40,10 +49,9 @@ impl Offers {
     /// The price below which all candidates together have so many ranks that one in `left`
     /// positions is expected to have none of them.
     ///
-    /// What is left is looked at for every candidate, so it should be the less the more there are;
-    /// the factors were measured.
+    /// What is left is looked at for every candidate, so it should be the less the more there are.
     pub(super) fn limit(self, candidates: &[Candidate]) -> u64 {
-        let left = candidates.len() as f64 * if self.costs.is_some() { 4.0 } else { 2.0 };
+        let left = 2.0 * candidates.len() as f64;
         let weights: f64 = match self.costs {
             Some(_) => candidates.iter().map(|one| 1.0 / one.inverse_weight() as f64).sum(),
             None => candidates.len() as f64,

@@ -127,8 +127,11 @@ fn second_look(candidates: &[Candidate], offers: Offers, owners: &mut [u16]) {
     for (index, candidate) in order {
         let (ranking, inverse_weight) = (Ranking::of(*candidate), candidate.inverse_weight());
         for (position, least) in left.iter().zip(&mut least) {
-            let price = offers.price(ranking.rank(*position), inverse_weight);
-            *least = if price < least.0 { (price, index) } else { *least };
+            let rank = ranking.rank(*position);
+            if offers.least_price(rank, inverse_weight) < least.0 {
+                let price = offers.price(rank, inverse_weight);
+                *least = if price < least.0 { (price, index) } else { *least };
+            }
         }
     }
     for (position, (_, index)) in left.into_iter().zip(least) {

@@ -92,12 +92,19 @@ fn the_owner_is_found_where_the_way_to_it_changes() {
 }
 
 #[test]
-fn the_owner_is_found_among_thousands() {
-    for weight in [equal as fn(usize) -> u16, mixed] {
-        for members in [1_000, 2_500, 5_000] {
-            finds_the_owners(&candidates(7, members, weight), 13);
-        }
-    }
+fn the_owner_is_found_among_a_thousand() {
+    finds_the_owners(&candidates(7, 1_000, equal), 13);
+    finds_the_owners(&candidates(7, 1_000, mixed), 13);
+}
+
+#[test]
+fn the_owner_is_found_among_five_thousand() {
+    finds_the_owners(&candidates(7, 5_000, equal), 61);
+}
+
+#[test]
+fn the_owner_is_found_among_thousands_with_weights() {
+    finds_the_owners(&candidates(7, 2_500, mixed), 61);
 }
 
 proptest! {
