@@ -157,8 +157,8 @@ pub struct TrafficPolicyStatus {
     pub observed_generation: Option<i64>,
 }
 
-/// A [`TrafficPolicy`] as somebody wrote it: nothing of its spec is checked, so that one that makes
-/// no sense can be told of, and keeps no other from being read.
+/// A [`TrafficPolicy`] as somebody wrote it: nothing of its spec and its status is checked, so that
+/// one that makes no sense can be told of, and keeps no other from being read.
 #[derive(Resource, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[resource(inherit = TrafficPolicy)]
 pub struct UncheckedTrafficPolicy {
@@ -168,6 +168,9 @@ pub struct UncheckedTrafficPolicy {
     /// What is to become a [`TrafficPolicySpec`]; null where it is missing.
     #[serde(default)]
     pub spec: Value,
+    /// What is to become a [`TrafficPolicyStatus`]; null where nobody has written one.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub status: Value,
 }
 
 fn default_fields() -> Vec<Field> {

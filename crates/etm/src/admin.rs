@@ -1,5 +1,5 @@
-//! The pages for probes and monitoring. They are served by the thread that keeps the maps, so that
-//! an answer says that this thread goes on.
+//! The pages for probes and monitoring. They are served by the thread that keeps the maps, or a
+//! controller's status, so that an answer says that this thread goes on.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -13,9 +13,10 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus_client::registry::Registry;
 use tokio::{net::TcpListener, time::sleep};
 
-use crate::{metrics::Metrics, state::State};
+use crate::{metrics, state::State};
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -30,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Serves from now on.
 pub(crate) async fn serve(
     address: SocketAddr,
-    metrics: Arc<Metrics>,
+    metrics: Arc<Registry>,
     state: Arc<State>,
 ) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address)
@@ -57,12 +58,12 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-fn answer(request: &Request<Incoming>, metrics: &Metrics, state: &State) -> Response<Full<Bytes>> {
+fn answer(request: &Request<Incoming>, metrics: &Registry, state: &State) -> Response<Full<Bytes>> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET\n");
     }
     match request.uri().path() {
-        "/metrics" => match metrics.render() {
+        "/metrics" => match metrics::render(metrics) {
             Ok(text) => page(StatusCode::OK, OPEN_METRICS, text),
             Err(error) => page(StatusCode::INTERNAL_SERVER_ERROR, TEXT, error.to_string()),
         },

@@ -18,13 +18,15 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Keep the kernel's maps equal to a cluster, or to a directory of manifests.
     Agent(Box<AgentArgs>),
+    /// Write the status of traffic policies, as the one of a cluster that does.
+    Controller(Box<ControllerArgs>),
     /// Show what the kernel's maps hold, whether or not an agent runs.
     Get(GetArgs),
     /// Tell where a call to a Service goes, and why.
     Explain(ExplainArgs),
     /// Take the programs off their hooks and remove everything pinned.
     Detach(DetachArgs),
-    /// Print what a cluster needs to run the agent on each node, or apply it.
+    /// Print what a cluster needs to run the agent on each node and the controller, or apply it.
     Install(InstallArgs),
 }
 
@@ -103,6 +105,17 @@ pub(crate) struct ClusterArgs {
     #[arg(value_name = "BOOL", default_value = "false", default_missing_value = "true")]
     pub(crate) kubernetes: bool,
 
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+
+    /// Directory where the addresses of API servers are kept for the next start.
+    #[arg(long, env = "ETM_STATE", value_name = "DIR", default_value = "/var/lib/etm")]
+    pub(crate) state: PathBuf,
+}
+
+/// How the API server is reached.
+#[derive(Args, Debug)]
+pub(crate) struct ServerArgs {
     /// How to reach the API server [default: $KUBECONFIG, then a Pod's service account, then
     /// ~/.kube/config].
     #[arg(long, env = "ETM_KUBECONFIG", value_name = "FILE")]
@@ -115,10 +128,31 @@ pub(crate) struct ClusterArgs {
     /// Addresses of API servers to try before any other.
     #[arg(long, env = "ETM_API_SERVER", value_name = "HOST:PORT,...", value_delimiter = ',')]
     pub(crate) api_server: Vec<String>,
+}
 
-    /// Directory where the addresses of API servers are kept for the next start.
-    #[arg(long, env = "ETM_STATE", value_name = "DIR", default_value = "/var/lib/etm")]
-    pub(crate) state: PathBuf,
+#[derive(Args, Debug)]
+pub(crate) struct ControllerArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+
+    /// Namespace of the Lease that says which controller writes [default: that of the Pod, or of the
+    /// kubeconfig's context].
+    #[arg(long, env = "ETM_NAMESPACE", value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+
+    /// The proxy's name that the agents were given, if any: policies for other Services are for
+    /// nobody.
+    #[arg(long, env = "ETM_PROXY_NAME", value_name = "NAME")]
+    pub(crate) proxy_name: Option<String>,
+
+    /// Address to serve /metrics, /problems, /livez, /healthz and /readyz on [default: none].
+    #[arg(long, env = "ETM_ADMIN", value_name = "ADDR")]
+    pub(crate) admin: Option<SocketAddr>,
+
+    /// YAML file with any of these options by their long names, which may be the agents' as well;
+    /// flags and environment go first.
+    #[arg(long, env = "ETM_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -227,7 +261,7 @@ pub(crate) struct InstallArgs {
     #[arg(long)]
     pub(crate) detach: bool,
 
-    /// Namespace of the agent [default: etm-system].
+    /// Namespace of agent and controller [default: etm-system].
     #[arg(long, value_name = "NAME")]
     pub(crate) namespace: Option<String>,
 
@@ -235,7 +269,7 @@ pub(crate) struct InstallArgs {
     #[arg(long, value_name = "IMAGE")]
     pub(crate) image: Option<String>,
 
-    /// Addresses of API servers that each agent tries before any other.
+    /// Addresses of API servers that agents and controller try before any other.
     #[arg(long, value_name = "HOST:PORT,...", value_delimiter = ',')]
     pub(crate) api_server: Vec<String>,
 

@@ -1,13 +1,17 @@
-//! The configuration file: its keys are the agent's flags, and its values stand where neither a
-//! flag nor an environment variable says otherwise.
+//! The configuration file: its keys are the flags of agent and controller, and its values stand
+//! where neither a flag nor an environment variable says otherwise. One file may be for both: what
+//! only the other has is left to it.
 
-use std::{collections::BTreeMap, env, ffi::OsString, fs, path::Path};
+use std::{collections::{BTreeMap, BTreeSet}, env, ffi::OsString, fs, path::Path};
 
 use anyhow::{Context as _, bail};
 use clap::{Command, CommandFactory as _};
 use serde::Deserialize;
 
 use crate::cli::Cli;
+
+/// The verbs that read it.
+const VERBS: [&str; 2] = ["agent", "controller"];
 
 /// A value of the file; every flag takes one of these.
 #[derive(Debug, Deserialize)]
@@ -18,7 +22,7 @@ enum Value {
     Text(String),
 }
 
-/// The command line, with the configuration file's values as defaults of `etm agent`.
+/// The command line, with the configuration file's values as defaults of those verbs.
 pub(crate) fn command() -> anyhow::Result<Command> {
     let command = Cli::command();
     match path(env::args_os()) {
@@ -30,13 +34,15 @@ pub(crate) fn command() -> anyhow::Result<Command> {
 /// The file that `--config` or `ETM_CONFIG` names. It must be known before the arguments are
 /// parsed, since it changes their defaults.
 fn path(arguments: impl Iterator<Item = OsString>) -> Option<OsString> {
-    let lenient = Cli::command()
-        .ignore_errors(true)
-        .disable_help_flag(true)
-        .disable_version_flag(true)
-        .mut_subcommand("agent", |agent| agent.disable_help_flag(true));
+    let lenient =
+        Cli::command().ignore_errors(true).disable_help_flag(true).disable_version_flag(true);
+    let lenient = VERBS.into_iter().fold(lenient, |command, verb| {
+        command.mut_subcommand(verb, |verb| verb.disable_help_flag(true))
+    });
     let matches = lenient.try_get_matches_from(arguments).ok()?;
-    matches.subcommand_matches("agent")?.get_raw("config")?.next().map(std::ffi::OsStr::to_owned)
+    let (verb, matches) = matches.subcommand()?;
+    let matches = VERBS.contains(&verb).then_some(matches)?;
+    matches.get_raw("config")?.next().map(std::ffi::OsStr::to_owned)
 }
 
 fn with_file(command: Command, path: &Path) -> anyhow::Result<Command> {
@@ -48,32 +54,42 @@ fn with_file(command: Command, path: &Path) -> anyhow::Result<Command> {
         serde_saphyr::from_str_with_options(&text, serde_saphyr::options! { with_snippet: false })
             .with_context(|| format!("configuration {} is not a map of options", path.display()))?
     };
-    let known: Vec<String> = command
-        .find_subcommand("agent")
-        .into_iter()
-        .flat_map(Command::get_arguments)
-        .filter_map(|argument| argument.get_long().map(str::to_owned))
-        .filter(|name| name != "config" && name != "help")
-        .collect();
+    let options = |verb| options(&command, verb);
+    let known: Vec<String> = VERBS.into_iter().flat_map(options).collect();
     if let Some(unknown) = values.keys().find(|key| !known.contains(key)) {
+        let known: BTreeSet<String> = known.into_iter().collect();
         bail!(
             "configuration {}: unknown option {unknown}; known are {}",
             path.display(),
-            known.join(", ")
+            Vec::from_iter(known).join(", ")
         );
     }
-    Ok(command.mut_subcommand("agent", |agent| {
-        values.into_iter().fold(agent, |agent, (key, value)| {
-            let text = match value {
-                Value::Flag(flag) => flag.to_string(),
-                Value::Number(number) => number.to_string(),
-                Value::Text(text) => text,
-            };
-            agent.mut_arg(key.replace('-', "_"), |argument| {
-                argument.required(false).default_value(text)
-            })
-        })
+    let own = VERBS.map(|verb| (verb, options(verb)));
+    Ok(own.into_iter().fold(command, |command, (verb, own)| {
+        command.mut_subcommand(verb, |verb| with_defaults(verb, &own, &values))
     }))
+}
+
+/// The options of a verb that the file may have.
+fn options(command: &Command, verb: &str) -> Vec<String> {
+    let arguments = command.find_subcommand(verb).into_iter().flat_map(Command::get_arguments);
+    arguments
+        .filter_map(|argument| argument.get_long().map(str::to_owned))
+        .filter(|name| name != "config" && name != "help")
+        .collect()
+}
+
+fn with_defaults(verb: Command, own: &[String], values: &BTreeMap<String, Value>) -> Command {
+    values.iter().filter(|(key, _)| own.contains(key)).fold(verb, |verb, (key, value)| {
+        let text = match value {
+            Value::Flag(flag) => flag.to_string(),
+            Value::Number(number) => number.to_string(),
+            Value::Text(text) => text.clone(),
+        };
+        verb.mut_arg(key.replace('-', "_"), |argument| {
+            argument.required(false).default_value(text)
+        })
+    })
 }
 
 #[cfg(test)]
@@ -128,6 +144,26 @@ mod tests {
         let agent = matches(&["etm", "agent", "--kubernetes"]);
         assert_eq!(agent.get_one::<bool>("kubernetes"), Some(&true));
         fs::remove_file(file).unwrap();
+    }
+
+    #[test]
+    fn one_file_for_agent_and_controller() {
+        let file = env::temp_dir().join(format!("etm-config-both-{}.yaml", std::process::id()));
+        fs::write(&file, "max-slots: 77\nnamespace: net\ncontext: test\n").unwrap();
+        let matches = |verb: &str| {
+            let command = with_file(Cli::command(), &file).unwrap();
+            let matches = command.get_matches_from(arguments(&["etm", verb]));
+            matches.subcommand_matches(verb).unwrap().clone()
+        };
+        let (agent, controller) = (matches("agent"), matches("controller"));
+        assert_eq!(agent.get_one::<u32>("max_slots"), Some(&77));
+        assert_eq!(controller.get_one::<String>("namespace"), Some(&"net".to_owned()));
+        for both in [agent, controller] {
+            assert_eq!(both.get_one::<String>("context"), Some(&"test".to_owned()));
+        }
+        fs::remove_file(file).unwrap();
+        let line = arguments(&["etm", "controller", "--config", "/x.yaml"]);
+        assert_eq!(path(line.into_iter()), Some("/x.yaml".into()));
     }
 
     #[test]

@@ -30,10 +30,12 @@ async fn change(arguments: InstallArgs, objects: &Objects) -> anyhow::Result<()>
 }
 
 fn parameters(arguments: &InstallArgs) -> Parameters {
-    let mut environment = Vec::new();
+    let mut controller_environment = Vec::new();
     if !arguments.api_server.is_empty() {
-        environment.push(("ETM_API_SERVER".to_owned(), arguments.api_server.join(",")));
+        let servers = ("ETM_API_SERVER".to_owned(), arguments.api_server.join(","));
+        controller_environment.push(servers);
     }
+    let mut environment = controller_environment.clone();
     if arguments.unknown_port == UnknownPort::Refuse {
         environment.push(("ETM_UNKNOWN_PORT".to_owned(), "refuse".to_owned()));
     }
@@ -42,6 +44,7 @@ fn parameters(arguments: &InstallArgs) -> Parameters {
         namespace: arguments.namespace.clone(),
         image: arguments.image.clone(),
         environment,
+        controller_environment,
         arguments: arguments.detach.then_some(detach),
     }
 }

@@ -6,6 +6,7 @@ mod agent;
 mod balancing;
 mod cli;
 mod config;
+mod controller;
 mod detach;
 mod explain;
 mod get;
@@ -13,6 +14,7 @@ mod install;
 mod logging;
 mod metrics;
 mod output;
+mod problems;
 mod state;
 
 use std::process::ExitCode;
@@ -36,6 +38,7 @@ fn run() -> anyhow::Result<()> {
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     match cli.verb {
         Verb::Agent(arguments) => agent::run(*arguments),
+        Verb::Controller(arguments) => controller::run(*arguments),
         Verb::Get(arguments) => get::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Detach(arguments) => detach::run(&arguments),

@@ -1,4 +1,4 @@
-//! What the agent says of itself to those who ask while it runs.
+//! What an agent or a controller says of itself to those who ask while it runs.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -7,7 +7,7 @@ use std::sync::{
 
 use etm_model::Problem;
 
-/// Written by the agent's loop, read by the admin server.
+/// Written by the loop, read by the admin server.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     ready: AtomicBool,
@@ -15,7 +15,8 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Whether the programs are attached, and the maps were brought to a complete state once.
+    /// Whether the state of the cluster was known as a whole once, and for an agent the programs are
+    /// attached and the maps were brought to it.
     pub(crate) fn is_ready(&self) -> bool {
         self.ready.load(Ordering::Relaxed)
     }

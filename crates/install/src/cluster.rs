@@ -105,7 +105,14 @@ impl Cluster {
         apply(self.within(&namespace), &objects.service_account, &mut told).await?;
         apply(self.all(), &objects.cluster_role, &mut told).await?;
         apply(self.all(), &objects.cluster_role_binding, &mut told).await?;
-        apply(self.within(&namespace), &objects.daemon_set, &mut told).await
+        apply(self.within(&namespace), &objects.daemon_set, &mut told).await?;
+        let controller = &objects.controller;
+        apply(self.within(&namespace), &controller.service_account, &mut told).await?;
+        apply(self.all(), &controller.cluster_role, &mut told).await?;
+        apply(self.all(), &controller.cluster_role_binding, &mut told).await?;
+        apply(self.within(&namespace), &controller.role, &mut told).await?;
+        apply(self.within(&namespace), &controller.role_binding, &mut told).await?;
+        apply(self.within(&namespace), &controller.deployment, &mut told).await
     }
 
     /// Removes these objects and tells of each; but for the namespace, which others may be in, and
@@ -120,6 +127,13 @@ impl Cluster {
         mut told: impl FnMut(&str, Outcome),
     ) -> Result<(), ClusterError> {
         let namespace = objects.namespace.name_any();
+        let controller = &objects.controller;
+        remove(self.within(&namespace), &controller.deployment, &mut told).await?;
+        remove(self.within(&namespace), &controller.role_binding, &mut told).await?;
+        remove(self.within(&namespace), &controller.role, &mut told).await?;
+        remove(self.all(), &controller.cluster_role_binding, &mut told).await?;
+        remove(self.all(), &controller.cluster_role, &mut told).await?;
+        remove(self.within(&namespace), &controller.service_account, &mut told).await?;
         remove(self.within(&namespace), &objects.daemon_set, &mut told).await?;
         remove(self.all(), &objects.cluster_role_binding, &mut told).await?;
         remove(self.all(), &objects.cluster_role, &mut told).await?;

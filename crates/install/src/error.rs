@@ -13,8 +13,11 @@ pub enum ObjectsError {
         source: Box<serde_saphyr::Error>,
     },
     /// A file of `deploy/kustomize` lacks something that a parameter is to change.
-    #[error("deploy/kustomize/daemon-set.yaml has no container")]
-    NoContainer,
+    #[error("deploy/kustomize/{file} has no container")]
+    NoContainer {
+        /// The file's name.
+        file: &'static str,
+    },
     /// The objects cannot be written as text.
     #[error("the objects cannot be written as YAML")]
     Write(#[source] Box<dyn std::error::Error + Send + Sync>),

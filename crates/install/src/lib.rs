@@ -11,5 +11,5 @@ mod parameters;
 
 pub use cluster::{Cluster, Outcome};
 pub use error::{ClusterError, ObjectsError};
-pub use objects::Objects;
+pub use objects::{Controller, Objects};
 pub use parameters::Parameters;

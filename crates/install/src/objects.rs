@@ -2,9 +2,9 @@
 
 use k8s_openapi::{
     api::{
-        apps::v1::DaemonSet,
-        core::v1::{Container, EnvVar, Namespace, ServiceAccount},
-        rbac::v1::{ClusterRole, ClusterRoleBinding},
+        apps::v1::{DaemonSet, Deployment},
+        core::v1::{Container, EnvVar, Namespace, PodTemplateSpec, ServiceAccount},
+        rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
@@ -35,6 +35,26 @@ pub struct Objects {
     pub cluster_role_binding: ClusterRoleBinding,
     /// The agent, on each node.
     pub daemon_set: DaemonSet,
+    /// The one that writes, for the whole cluster.
+    pub controller: Controller,
+}
+
+/// The controller and its rights.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Controller {
+    /// Who it is to the API server.
+    pub service_account: ServiceAccount,
+    /// What it may read and write in all namespaces.
+    pub cluster_role: ClusterRole,
+    /// That it may.
+    pub cluster_role_binding: ClusterRoleBinding,
+    /// What it may do with its Lease.
+    pub role: Role,
+    /// That it may.
+    pub role_binding: RoleBinding,
+    /// The controller itself.
+    pub deployment: Deployment,
 }
 
 impl Objects {
@@ -52,17 +72,15 @@ impl Objects {
             cluster_role: shipped!("cluster-role.yaml")?,
             cluster_role_binding: shipped!("cluster-role-binding.yaml")?,
             daemon_set: shipped!("daemon-set.yaml")?,
+            controller: Controller::new()?,
         };
         if let Some(namespace) = &parameters.namespace {
             objects.move_to(namespace);
         }
+        let controller = objects.controller.container()?;
+        change(controller, parameters.image.as_ref(), &parameters.controller_environment);
         let container = objects.container()?;
-        if let Some(image) = &parameters.image {
-            container.image = Some(image.clone());
-        }
-        for (name, value) in &parameters.environment {
-            set(container.env.get_or_insert_default(), name, value);
-        }
+        change(container, parameters.image.as_ref(), &parameters.environment);
         if let Some(arguments) = &parameters.arguments {
             container.args = Some(arguments.clone());
             container.startup_probe = None;
@@ -78,12 +96,19 @@ impl Objects {
     ///
     /// [`ObjectsError::Write`].
     pub fn to_yaml(&self) -> Result<String, ObjectsError> {
+        let controller = &self.controller;
         let documents = [
             yaml(&self.namespace)?,
             yaml(&self.traffic_policies)?,
             yaml(&self.service_account)?,
+            yaml(&controller.service_account)?,
+            yaml(&controller.role)?,
             yaml(&self.cluster_role)?,
+            yaml(&controller.cluster_role)?,
+            yaml(&controller.role_binding)?,
             yaml(&self.cluster_role_binding)?,
+            yaml(&controller.cluster_role_binding)?,
+            yaml(&controller.deployment)?,
             yaml(&self.daemon_set)?,
         ];
         Ok(documents.join("---\n"))
@@ -94,14 +119,56 @@ impl Objects {
         self.namespace.metadata.name.clone_from(&namespace);
         self.service_account.metadata.namespace.clone_from(&namespace);
         self.daemon_set.metadata.namespace.clone_from(&namespace);
-        for subject in self.cluster_role_binding.subjects.iter_mut().flatten() {
+        let controller = &mut self.controller;
+        controller.service_account.metadata.namespace.clone_from(&namespace);
+        controller.role.metadata.namespace.clone_from(&namespace);
+        controller.role_binding.metadata.namespace.clone_from(&namespace);
+        controller.deployment.metadata.namespace.clone_from(&namespace);
+        let subjects = self.cluster_role_binding.subjects.iter_mut().flatten();
+        let subjects = subjects
+            .chain(controller.cluster_role_binding.subjects.iter_mut().flatten())
+            .chain(controller.role_binding.subjects.iter_mut().flatten());
+        for subject in subjects {
             subject.namespace.clone_from(&namespace);
         }
     }
 
     fn container(&mut self) -> Result<&mut Container, ObjectsError> {
-        let spec = self.daemon_set.spec.template.spec.as_mut();
-        spec.and_then(|spec| spec.containers.first_mut()).ok_or(ObjectsError::NoContainer)
+        container("daemon-set.yaml", &mut self.daemon_set.spec.template)
+    }
+}
+
+impl Controller {
+    fn new() -> Result<Self, ObjectsError> {
+        Ok(Self {
+            service_account: shipped!("controller/service-account.yaml")?,
+            cluster_role: shipped!("controller/cluster-role.yaml")?,
+            cluster_role_binding: shipped!("controller/cluster-role-binding.yaml")?,
+            role: shipped!("controller/role.yaml")?,
+            role_binding: shipped!("controller/role-binding.yaml")?,
+            deployment: shipped!("controller/deployment.yaml")?,
+        })
+    }
+
+    fn container(&mut self) -> Result<&mut Container, ObjectsError> {
+        container("controller/deployment.yaml", &mut self.deployment.spec.template)
+    }
+}
+
+fn container<'a>(
+    file: &'static str,
+    template: &'a mut PodTemplateSpec,
+) -> Result<&'a mut Container, ObjectsError> {
+    let spec = template.spec.as_mut();
+    spec.and_then(|spec| spec.containers.first_mut()).ok_or(ObjectsError::NoContainer { file })
+}
+
+fn change(container: &mut Container, image: Option<&String>, environment: &[(String, String)]) {
+    if let Some(image) = image {
+        container.image = Some(image.clone());
+    }
+    for (name, value) in environment {
+        set(container.env.get_or_insert_default(), name, value);
     }
 }
 
@@ -139,15 +206,17 @@ mod tests {
         let yaml = shipped.to_yaml().expect("YAML");
         let documents: Vec<serde_json::Value> =
             serde_saphyr::from_multiple(&yaml).expect("documents");
-        assert_eq!(documents.len(), 6);
-        assert_eq!(documents[5], serde_json::to_value(&shipped.daemon_set).expect("JSON"));
+        assert_eq!(documents.len(), 12);
+        assert_eq!(documents[11], serde_json::to_value(&shipped.daemon_set).expect("JSON"));
     }
 
     #[test]
     fn the_image_is_of_this_version() {
         let mut shipped = objects(&Parameters::default());
         let image = format!("localhost/etm:{}", env!("CARGO_PKG_VERSION"));
-        assert_eq!(shipped.container().expect("a container").image, Some(image));
+        assert_eq!(shipped.container().expect("a container").image.as_ref(), Some(&image));
+        let controller = shipped.controller.container().expect("a container");
+        assert_eq!(controller.image, Some(image));
     }
 
     #[test]
@@ -155,7 +224,7 @@ mod tests {
         let moved = objects(&Parameters { namespace: Some("net".into()), ..Parameters::default() });
         let yaml = moved.to_yaml().expect("YAML");
         assert!(!yaml.contains("etm-system"), "{yaml}");
-        assert_eq!(yaml.matches("namespace: net\n").count(), 3, "{yaml}");
+        assert_eq!(yaml.matches("namespace: net\n").count(), 9, "{yaml}");
     }
 
     #[test]

@@ -1,12 +1,14 @@
 /// What differs from one cluster to another; what is not given stays as `deploy/kustomize` says.
 #[derive(Clone, Debug, Default)]
 pub struct Parameters {
-    /// The namespace of the agent.
+    /// The namespace of agent and controller.
     pub namespace: Option<String>,
     /// The image with the program.
     pub image: Option<String>,
     /// Environment variables of the agent, which are options of it.
     pub environment: Vec<(String, String)>,
-    /// Arguments of the program instead of `agent`; then it is no agent, and is not probed.
+    /// Environment variables of the controller, which are options of it.
+    pub controller_environment: Vec<(String, String)>,
+    /// Arguments of the program on each node instead of `agent`; then it is no agent, and is not probed.
     pub arguments: Option<Vec<String>>,
 }

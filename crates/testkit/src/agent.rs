@@ -25,6 +25,7 @@ const STOP: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct AgentBuilder {
     etm: PathBuf,
+    verb: &'static str,
     place: Place,
     through: Vec<OsString>,
     arguments: Vec<OsString>,
@@ -32,6 +33,13 @@ pub struct AgentBuilder {
 }
 
 impl AgentBuilder {
+    /// Runs another verb that says when it is ready and goes on until it is told to stop, as
+    /// `controller` does.
+    #[must_use]
+    pub fn verb(self, verb: &'static str) -> Self {
+        Self { verb, ..self }
+    }
+
     /// The name of the node that it runs on.
     #[must_use]
     pub fn node(self, name: &str) -> Self {
@@ -100,6 +108,17 @@ impl AgentBuilder {
     ///
     /// [`Error::NotReady`] with what it said on stderr when it ends or hangs before that.
     pub fn start(&self) -> Result<Agent, Error> {
+        let mut agent = self.launch()?;
+        agent.ready = agent.program.ready(START)?;
+        Ok(agent)
+    }
+
+    /// Starts it and does not wait for anything.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when it cannot be started.
+    pub fn launch(&self) -> Result<Agent, Error> {
         // A cgroup of its own, so that an agent left behind by a killed test is swept.
         let own = Cgroup::new()?;
         let place = self.place.within(&own);
@@ -111,10 +130,9 @@ impl AgentBuilder {
                 command
             }
         };
-        command.arg("agent").args(&self.arguments).envs(self.environment.iter().cloned());
-        let mut program = Program::start("etm agent", command)?;
-        let ready = program.ready(START)?;
-        Ok(Agent { program, ready, _own: own })
+        command.arg(self.verb).args(&self.arguments).envs(self.environment.iter().cloned());
+        let program = Program::start(&format!("etm {}", self.verb), command)?;
+        Ok(Agent { program, ready: String::new(), _own: own })
     }
 }
 
@@ -132,6 +150,7 @@ impl Agent {
     pub fn of(etm: impl Into<PathBuf>) -> AgentBuilder {
         AgentBuilder {
             etm: etm.into(),
+            verb: "agent",
             place: Place::host(),
             through: Vec::new(),
             arguments: Vec::new(),
@@ -139,7 +158,7 @@ impl Agent {
         }
     }
 
-    /// The line with which it said that it is ready.
+    /// The line with which it said that it is ready; empty where nobody waited for it.
     #[must_use]
     pub fn ready_line(&self) -> &str {
         &self.ready

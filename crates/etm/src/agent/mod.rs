@@ -4,8 +4,7 @@ mod callers;
 mod events;
 mod health;
 mod health_check;
-mod node;
-mod problems;
+pub(crate) mod node;
 mod reconciler;
 mod source;
 
@@ -25,11 +24,12 @@ use crate::{
     admin,
     agent::{
         callers::CallerWatch, events::EventStream, health_check::HealthChecks, node::AddressWatch,
-        problems::Problems, reconciler::Reconciler, source::Source,
+        reconciler::Reconciler, source::Source,
     },
     cli::{AgentArgs, UnknownPort},
     logging,
     metrics::Metrics,
+    problems::Problems,
     state::State,
 };
 
@@ -61,7 +61,7 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
     };
     let metrics = Arc::new(Metrics::new(source.statistics(), Arc::clone(&state)));
     if let Some(address) = arguments.admin {
-        admin::serve(address, Arc::clone(&metrics), Arc::clone(&state)).await?;
+        admin::serve(address, metrics.registry(), Arc::clone(&state)).await?;
     }
     let mut problems = Problems::new(Arc::clone(&state));
     problems.set_source(first.problems);

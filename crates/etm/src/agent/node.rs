@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 const ADDRESS_GROUPS: u32 = 0x10 | 0x100;
 
 /// The host's name as a Node of it is named, which is in lower case.
-pub(super) fn host_name() -> Option<String> {
+pub(crate) fn host_name() -> Option<String> {
     let name = rustix::system::uname().nodename().to_string_lossy().to_lowercase();
     (!name.is_empty()).then_some(name)
 }

@@ -45,10 +45,10 @@ impl Source {
             (None, true) => {
                 let options = kubernetes::Options {
                     source: options,
-                    kubeconfig: cluster.kubeconfig.clone(),
-                    context: cluster.context.clone(),
-                    api_servers: cluster.api_server.clone(),
-                    state: cluster.state.clone(),
+                    kubeconfig: cluster.server.kubeconfig.clone(),
+                    context: cluster.server.context.clone(),
+                    api_servers: cluster.server.api_server.clone(),
+                    state: Some(cluster.state.clone()),
                     user_agent: format!("etm-agent/{}", env!("CARGO_PKG_VERSION")),
                 };
                 let mut cluster = Kubernetes::open(options).await?;

@@ -107,7 +107,18 @@ impl Collector for Problems {
 /// One of few words, whatever the names of files.
 fn kind(object: &str) -> &'static str {
     let first = object.split(' ').next().unwrap_or_default();
-    let known = ["Service", "EndpointSlice", "Pod", "Node", "watch", "directory", "cgroup", "map"];
+    let known = [
+        "Service",
+        "EndpointSlice",
+        "Pod",
+        "Node",
+        "TrafficPolicy",
+        "Lease",
+        "watch",
+        "directory",
+        "cgroup",
+        "map",
+    ];
     known.into_iter().find(|known| *known == first).unwrap_or("file")
 }
 

@@ -1,6 +1,7 @@
 //! Figures for a monitoring system.
 
 mod collect;
+mod controller;
 
 use std::{
     fmt,
@@ -15,6 +16,8 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+pub(crate) use self::controller::ControllerMetrics;
+
 use self::collect::{Problems, Watches};
 use crate::state::State;
 
@@ -26,10 +29,10 @@ const PROGRAMMING: [f64; 14] =
 const CHANGE: [f64; 12] =
     [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 1.0, 10.0];
 
-/// Everything that is measured.
+/// Everything that an agent measures.
 #[derive(Debug)]
 pub(crate) struct Metrics {
-    registry: Registry,
+    registry: Arc<Registry>,
     programming: Histogram,
     change: Histogram,
     skewed: Counter,
@@ -68,9 +71,8 @@ impl Metrics {
             "Pods' cgroups on this node, by whether the Pod of each is known",
             callers.clone(),
         );
-        registry.register_collector(Box::new(Watches::new(watches)));
-        registry.register_collector(Box::new(Problems::new(state)));
-        Self { registry, programming, change, skewed, callers }
+        collect(&mut registry, watches, state);
+        Self { registry: Arc::new(registry), programming, change, skewed, callers }
     }
 
     /// Takes note that changes are in the maps by now.
@@ -95,12 +97,23 @@ impl Metrics {
         }
     }
 
-    /// All of it in the OpenMetrics text format.
-    pub(crate) fn render(&self) -> Result<String, fmt::Error> {
-        let mut text = String::new();
-        encode(&mut text, &self.registry)?;
-        Ok(text)
+    /// All of it, to be shown.
+    pub(crate) fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry)
     }
+}
+
+/// All of it in the OpenMetrics text format.
+pub(crate) fn render(registry: &Registry) -> Result<String, fmt::Error> {
+    let mut text = String::new();
+    encode(&mut text, registry)?;
+    Ok(text)
+}
+
+/// What is shown of whatever follows a cluster.
+fn collect(registry: &mut Registry, watches: &[Arc<Statistics>], state: Arc<State>) {
+    registry.register_collector(Box::new(Watches::new(watches)));
+    registry.register_collector(Box::new(Problems::new(state)));
 }
 
 #[cfg(test)]
@@ -112,7 +125,7 @@ mod tests {
     use super::*;
 
     fn rendered(metrics: &Metrics, line: &str) {
-        let text = metrics.render().unwrap();
+        let text = render(&metrics.registry).unwrap();
         assert!(text.lines().any(|found| found == line), "no line `{line}` in:\n{text}");
     }
 

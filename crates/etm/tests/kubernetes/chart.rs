@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::install::{etm, printed};
 use crate::scene::Scene;
-use crate::shipped::{self, NAMESPACE};
+use crate::shipped::{self, ACCOUNT, CONTROLLER, NAMESPACE};
 
 fn helm(arguments: &[&str]) -> String {
     let home = tempfile::tempdir().expect("a folder");
@@ -30,11 +30,11 @@ fn rendered(values: &[&str]) -> Vec<Value> {
     sorted(shipped::documents(&helm(&words.collect::<Vec<_>>())))
 }
 
-/// By kind, without what Helm leaves to its user.
+/// By kind and name, without what Helm leaves to its user.
 fn sorted(objects: Vec<Value>) -> Vec<Value> {
     let mut objects = objects;
     objects.retain(|object| object["kind"] != "Namespace");
-    objects.sort_by_key(|object| object["kind"].to_string());
+    objects.sort_by_key(|object| (object["kind"].to_string(), object["metadata"]["name"].to_string()));
     objects
 }
 
@@ -80,7 +80,7 @@ fn probes_go_where_the_admin_server_is() {
     ] {
         let address = format!("admin.address={address}");
         let objects = rendered(&[&address, "admin.port=9441"]);
-        let daemon_set = shipped::object(&objects, "DaemonSet");
+        let daemon_set = shipped::object(&objects, "DaemonSet", ACCOUNT);
         let container = &daemon_set["spec"]["template"]["spec"]["containers"][0];
         let env = container["env"].as_array().expect("variables");
         let admin = env.iter().find(|one| one["name"] == "ETM_ADMIN").expect("a variable");
@@ -90,4 +90,32 @@ fn probes_go_where_the_admin_server_is() {
             assert_eq!((&get["host"], &get["port"]), (&probed.into(), &9441.into()), "{probe}");
         }
     }
+}
+
+/// How many objects of a kind are the controller's.
+fn of_controller(objects: &[Value], kind: &str) -> usize {
+    let own = |object: &&Value| object["metadata"]["name"] == CONTROLLER && object["kind"] == kind;
+    objects.iter().filter(own).count()
+}
+
+#[test]
+fn the_controller_may_be_left_out_or_doubled() {
+    let kinds = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
+    let count = |objects: &[Value], kinds: &[&str]| -> usize {
+        kinds.iter().map(|kind| of_controller(objects, kind)).sum()
+    };
+    let without = rendered(&["controller.enabled=false", "controller.replicas=2"]);
+    let more = ["Deployment", "PodDisruptionBudget"];
+    assert_eq!((count(&without, &kinds), count(&without, &more)), (0, 0));
+    shipped::object(&without, "DaemonSet", ACCOUNT);
+
+    let two = rendered(&["controller.replicas=2", "controller.admin.address=::"]);
+    assert_eq!(count(&two, &kinds), 5);
+    let deployment = shipped::object(&two, "Deployment", CONTROLLER);
+    assert_eq!(deployment["spec"]["replicas"], 2);
+    let template = &deployment["spec"]["template"];
+    assert_eq!(template["spec"]["containers"][0]["env"][0]["value"], "[::]:9440");
+    let budget = shipped::object(&two, "PodDisruptionBudget", CONTROLLER);
+    assert_eq!(budget["spec"]["selector"], deployment["spec"]["selector"]);
+    assert_eq!(of_controller(&rendered(&[]), "PodDisruptionBudget"), 0);
 }

@@ -46,18 +46,26 @@ fn it_applies_what_it_prints_and_removes_it() {
         "clusterrole/etm-agent",
         "clusterrolebinding/etm-agent",
         DAEMON_SET,
+        "serviceaccount/etm-controller",
+        "clusterrole/etm-controller",
+        "clusterrolebinding/etm-controller",
+        "role/etm-controller",
+        "rolebinding/etm-controller",
+        "deployment/etm-controller",
     ];
     for outcome in ["created", "unchanged"] {
         let expected = objects.map(|object| format!("{object} {outcome}\n")).concat();
         assert_eq!(printed(&run("--apply")), expected);
     }
     let path = "/apis/apps/v1/namespaces/net/daemonsets/etm-agent";
-    let made = cluster.api().get(path).expect("an answer").expect("a DaemonSet");
-    let container = &made["spec"]["template"]["spec"]["containers"][0];
-    assert_eq!(container["image"], "etm:x");
-    let given = container["env"].as_array().expect("variables");
-    let given = given.iter().find(|variable| variable["name"] == "ETM_API_SERVER");
-    assert_eq!(given.map(|variable| &variable["value"]), Some(&Value::from("10.0.0.1:6443")));
+    for path in [path, "/apis/apps/v1/namespaces/net/deployments/etm-controller"] {
+        let made = cluster.api().get(path).expect("an answer").expect("an object");
+        let container = &made["spec"]["template"]["spec"]["containers"][0];
+        assert_eq!(container["image"], "etm:x");
+        let given = container["env"].as_array().expect("variables");
+        let given = given.iter().find(|variable| variable["name"] == "ETM_API_SERVER");
+        assert_eq!(given.map(|variable| &variable["value"]), Some(&Value::from("10.0.0.1:6443")));
+    }
 
     // What others have set is theirs.
     let image = ["set", "image", DAEMON_SET, "agent=mine:1", "--namespace", "net"];
@@ -79,12 +87,12 @@ fn it_applies_what_it_prints_and_removes_it() {
     cluster.api().create(policies, &policy).expect("a policy");
 
     let removed = printed(&run("--remove"));
-    assert_eq!(removed.lines().filter(|line| line.ends_with(" deleted")).count(), 4, "{removed}");
+    assert_eq!(removed.lines().filter(|line| line.ends_with(" deleted")).count(), 10, "{removed}");
     let kept = cluster.api().get(&format!("{policies}/calm")).expect("an answer");
     assert!(kept.is_some(), "what users wrote is theirs");
     assert_eq!(cluster.api().get(path).expect("an answer"), None);
     let removed = printed(&run("--remove"));
-    assert_eq!(removed.lines().filter(|line| line.ends_with(" absent")).count(), 4, "{removed}");
+    assert_eq!(removed.lines().filter(|line| line.ends_with(" absent")).count(), 10, "{removed}");
 
     // Whoever began with kustomize may go on with this: the same objects, no field in dispute.
     let folder = shipped::folder("kustomize");

@@ -3,12 +3,15 @@
 
 mod callers;
 mod chart;
+mod conditions;
 mod container;
+mod controller_rights;
 mod dns;
 mod faults;
 mod forward;
 mod image;
 mod install;
+mod leader;
 mod metrics;
 mod objects;
 mod outage;

@@ -1,14 +1,14 @@
 //! What the agent says of itself.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 
 use crate::scene::{Scene, addresses, slice};
 use etm_testkit::wait::until;
 
-/// The answer to a request of the admin server, head and body.
-fn request(scene: &Scene, path: &str) -> String {
-    ask(TcpStream::connect(scene.admin).expect("an admin server"), path)
+/// The answer to a request of an admin server, head and body.
+fn request(admin: SocketAddr, path: &str) -> String {
+    ask(TcpStream::connect(admin).expect("an admin server"), path)
 }
 
 /// The answer of who is connected.
@@ -22,19 +22,40 @@ pub(crate) fn ask(mut stream: TcpStream, path: &str) -> String {
 
 /// A page of the admin server.
 pub(crate) fn page(scene: &Scene, path: &str) -> String {
-    let answer = request(scene, path);
+    page_at(scene.admin, path)
+}
+
+/// A page of the admin server at an address.
+pub(crate) fn page_at(admin: SocketAddr, path: &str) -> String {
+    let answer = request(admin, path);
     answer.split_once("\r\n\r\n").expect("a body").1.to_owned()
+}
+
+/// A page of an admin server that may not be there yet.
+pub(crate) fn try_page(admin: SocketAddr, path: &str) -> Option<String> {
+    let answer = ask(TcpStream::connect(admin).ok()?, path);
+    Some(answer.split_once("\r\n\r\n")?.1.to_owned())
 }
 
 /// The HTTP status of a page.
 pub(crate) fn status(scene: &Scene, path: &str) -> u16 {
-    let answer = request(scene, path);
+    status_at(scene.admin, path)
+}
+
+/// The HTTP status of a page at an address.
+pub(crate) fn status_at(admin: SocketAddr, path: &str) -> u16 {
+    let answer = request(admin, path);
     answer.split(' ').nth(1).expect("a status").parse().expect("a number")
 }
 
 /// The value of a metric with its labels.
 pub(crate) fn value(scene: &Scene, metric: &str) -> Option<f64> {
-    let page = page(scene, "/metrics");
+    value_at(scene.admin, metric)
+}
+
+/// The value of a metric with its labels, at an address.
+pub(crate) fn value_at(admin: SocketAddr, metric: &str) -> Option<f64> {
+    let page = page_at(admin, "/metrics");
     let line = page.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' '))?;
     Some(line.parse().expect("a number"))
 }

@@ -3,7 +3,9 @@
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::{LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    LazyLock, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 
 use etm_dataplane::View;
 use etm_model::{FrontendKey, Listener, Protocol as Transport};
@@ -46,6 +48,15 @@ static POLICIES: LazyLock<ControlPlane> = LazyLock::new(|| {
 static BARE: LazyLock<ControlPlane> =
     LazyLock::new(|| ControlPlane::builder().start().expect("a control plane"));
 
+/// For controllers, which write to every namespace: for one test at a time. Its lists are not
+/// streamed, so that the right to list is missed.
+static CONTROLLED: LazyLock<ControlPlane> = LazyLock::new(|| {
+    let gate = "--feature-gates=WatchList=false";
+    ControlPlane::builder().api_server_arg(gate).start().expect("a control plane")
+});
+
+static CONTROLLERS: Mutex<()> = Mutex::new(());
+
 /// Held to write by those who stop the API server that the others use.
 static QUIET: RwLock<()> = RwLock::new(());
 
@@ -64,6 +75,7 @@ pub(crate) struct Scene {
 enum Peace {
     Shared(#[expect(dead_code, reason = "held")] RwLockReadGuard<'static, ()>),
     Alone(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'static, ()>),
+    Controlled(#[expect(dead_code, reason = "held")] MutexGuard<'static, ()>),
 }
 
 /// A Pod that serves; its server ends with it.
@@ -98,6 +110,13 @@ impl Scene {
     pub(crate) fn bare() -> Self {
         let peace = Peace::Shared(QUIET.read().unwrap_or_else(PoisonError::into_inner));
         Self::of(&BARE, peace)
+    }
+
+    /// With an API server that no other controller than this test's writes to.
+    pub(crate) fn controlled() -> Self {
+        let peace = CONTROLLERS.lock().unwrap_or_else(PoisonError::into_inner);
+        shipped::apply_kinds(&CONTROLLED);
+        Self::of(&CONTROLLED, Peace::Controlled(peace))
     }
 
     fn with(peace: Peace) -> Self {
@@ -139,6 +158,28 @@ impl Scene {
             .arg(self.state.path())
             .arg("--admin")
             .arg(self.admin.to_string())
+    }
+
+    /// A controller as administrator, whose Lease is in this test's namespace.
+    pub(crate) fn controller(&self, admin: SocketAddr) -> AgentBuilder {
+        self.controller_with(self.cluster.kubeconfig(), &self.namespace, admin)
+    }
+
+    /// A controller by a kubeconfig, whose Lease is in some namespace.
+    pub(crate) fn controller_with(
+        &self,
+        kubeconfig: &Path,
+        namespace: &str,
+        admin: SocketAddr,
+    ) -> AgentBuilder {
+        Agent::of(env!("CARGO_BIN_EXE_etm"))
+            .verb("controller")
+            .arg("--kubeconfig")
+            .arg(kubeconfig)
+            .arg("--namespace")
+            .arg(namespace)
+            .arg("--admin")
+            .arg(admin.to_string())
     }
 
     /// A Pod that serves [`POD_PORT`].
@@ -187,6 +228,7 @@ impl Scene {
         let group = match kind {
             "endpointslices" => "apis/discovery.k8s.io/v1",
             "trafficpolicies" => "apis/etm.dev/v1alpha1",
+            "leases" => "apis/coordination.k8s.io/v1",
             _ => "api/v1",
         };
         let path = format!("/{group}/namespaces/{}/{kind}", self.namespace);

@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use etm_testkit::wait::until;
 
-/// Where the shipped objects put the agent, and as whom.
+/// Where the shipped objects put agent and controller, and as whom.
 pub(crate) const NAMESPACE: &str = "etm-system";
 pub(crate) const ACCOUNT: &str = "etm-agent";
+pub(crate) const CONTROLLER: &str = "etm-controller";
 
 /// A folder of `deploy/`.
 pub(crate) fn folder(name: &str) -> PathBuf {
@@ -52,10 +53,11 @@ fn plain(value: Value) -> Value {
     }
 }
 
-/// The one object of a kind.
-pub(crate) fn object<'a>(objects: &'a [Value], kind: &str) -> &'a Value {
-    let found: Vec<&Value> = objects.iter().filter(|object| object["kind"] == kind).collect();
-    assert_eq!(found.len(), 1, "{kind}");
+/// The one object of a kind and name.
+pub(crate) fn object<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
+    let is = |object: &&Value| object["kind"] == kind && object["metadata"]["name"] == name;
+    let found: Vec<&Value> = objects.iter().filter(is).collect();
+    assert_eq!(found.len(), 1, "{kind} {name}");
     found[0]
 }
 
@@ -65,6 +67,7 @@ pub(crate) fn apply(cluster: &ControlPlane) {
     let folder = folder.to_str().expect("a path");
     cluster.kubectl(&["apply", "--server-side", "-k", folder]).expect("objects");
     until_allowed(cluster, NAMESPACE, ACCOUNT, "list", "pods");
+    until_allowed(cluster, NAMESPACE, CONTROLLER, "list", "trafficpolicies.etm.dev");
 }
 
 /// Makes etm's own kinds known, and waits until they are served.

@@ -49,8 +49,11 @@ impl Access {
         Self { config, token_file, http }
     }
 
-    /// A client whose answers are counted here.
-    pub(super) fn client(&self, statistics: Arc<Statistics>) -> Result<Client, kube::Error> {
+    /// A client whose answers are counted there, if anywhere.
+    pub(super) fn client(
+        &self,
+        statistics: Option<Arc<Statistics>>,
+    ) -> Result<Client, kube::Error> {
         let requests = Requests {
             http: self.http.clone(),
             token_file: self.token_file.clone(),
@@ -59,7 +62,7 @@ impl Access {
         };
         let counted = move |response: Response<Incoming>| {
             // An error says nothing of the cluster's state.
-            let statistics = response.status().is_success().then(|| Arc::clone(&statistics));
+            let statistics = statistics.clone().filter(|_| response.status().is_success());
             response.map(|body| {
                 body.map_frame(move |frame| {
                     if let (Some(statistics), Some(data)) = (&statistics, frame.data_ref()) {

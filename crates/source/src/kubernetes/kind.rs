@@ -7,7 +7,7 @@ use k8s_openapi::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{servers, statistics::Watched};
+use super::{observed::ObservedPolicy, servers, statistics::Watched};
 use crate::{
     Arrival,
     convert::{self, Converted, ServiceObject},
@@ -25,6 +25,8 @@ pub(super) struct Batch {
     pub(super) api_servers: Vec<(Arc<str>, Vec<SocketAddr>)>,
     /// Policies, and whether they ask for the weights of their namespace's Pods.
     pub(super) asking: Vec<(ObjectName, bool)>,
+    /// Policies with their status, for whoever writes it; none of one that is gone.
+    pub(super) observed: Vec<(ObjectName, Option<ObservedPolicy>)>,
 }
 
 /// A kind of objects that is watched.

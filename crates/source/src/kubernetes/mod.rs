@@ -6,9 +6,12 @@
 
 mod client;
 mod configuration;
+mod connection;
 mod connector;
 mod kind;
+mod observed;
 mod policies;
+mod policy_status;
 mod servers;
 mod statistics;
 mod table;
@@ -18,24 +21,22 @@ mod weighed;
 use std::{mem, net::IpAddr, path::PathBuf, sync::Arc};
 
 use etm_model::{Change, Problem};
-use kube::{Api, runtime::watcher};
+use kube::runtime::watcher;
 
 pub use configuration::ConfigurationError;
+pub use observed::ObservedPolicy;
+pub use policy_status::{PolicyUpdate, PolicyWatch};
 pub use statistics::{Statistics, Watched};
 
 use self::{
-    client::Access,
-    kind::{Batch, EndpointSlices, Kind, Nodes, Pods, Services},
+    connection::Connection,
+    kind::{Batch, EndpointSlices, Nodes, Pods, Services},
     policies::TrafficPolicies,
     servers::Servers,
     watch::Watch,
     weighed::Weighed,
 };
-use crate::{
-    Update,
-    convert::{HEADLESS, PROXY_NAME, SERVICE_NAME},
-    index::ThisNode,
-};
+use crate::{Update, convert::SERVICE_NAME, index::ThisNode};
 
 /// Events that are taken in before the changes that they make are passed on, at most.
 const AT_ONCE: usize = 4096;
@@ -51,8 +52,8 @@ pub struct Options {
     pub context: Option<String>,
     /// Addresses of API servers, `HOST` or `HOST:PORT`, which are tried first.
     pub api_servers: Vec<String>,
-    /// Where the addresses of the API servers are kept for the next start.
-    pub state: PathBuf,
+    /// Where the addresses of the API servers are kept for the next start, if anywhere.
+    pub state: Option<PathBuf>,
     /// How this client calls itself.
     pub user_agent: String,
 }
@@ -82,33 +83,21 @@ impl Kubernetes {
     ///
     /// Where the configuration cannot be used; an API server that does not answer is a [`Problem`].
     pub async fn open(options: Options) -> Result<Self, ConfigurationError> {
-        let (config, in_cluster) = configuration::load(&options).await?;
-        // Who serves unproven names may be anyone: none but what the user names then.
-        let proven =
-            config.cluster_url.scheme_str() == Some("https") && !config.accept_invalid_certs;
-        let state = proven.then_some(&*options.state);
-        let given = options.api_servers.iter().map(|server| servers::with_port(server)).collect();
-        let servers = Arc::new(Servers::new(given, in_cluster, state));
-        let access = Access::new(config, Arc::clone(&servers));
-        let crate::Options { node, addresses, proxy_name } = options.source;
-        let unlabelled = match proxy_name {
-            // Those with this proxy's own name are wanted too, which no one selector says.
-            Some(_) => format!("!{HEADLESS}"),
-            None => format!("!{PROXY_NAME},!{HEADLESS}"),
-        };
+        let mut connection = Connection::open(&options).await?;
+        let unlabelled = connection::unlabelled(options.source.proxy_name.as_deref());
+        let crate::Options { node, addresses, .. } = options.source;
         let (by_label, by_field) = (watcher::Config::default(), watcher::Config::default());
         let services = by_label.clone().labels(&unlabelled);
         let slices = by_label.labels(&format!("{SERVICE_NAME},{unlabelled}"));
         let nodes = by_field.clone().fields(&format!("metadata.name={node}"));
         let pods = by_field
             .fields(&format!("spec.nodeName={node},status.phase!=Succeeded,status.phase!=Failed"));
-        let mut statistics = Vec::new();
-        let mut opening = Opening { access: &access, proxy_name, statistics: &mut statistics };
-        let services = opening.watch(services)?;
-        let slices = opening.watch(slices)?;
-        let nodes = opening.watch(nodes)?;
-        let pods = opening.watch(pods)?;
-        let policies = opening.watch(watcher::Config::default())?;
+        let services = connection.watch(services)?;
+        let slices = connection.watch(slices)?;
+        let nodes = connection.watch(nodes)?;
+        let pods = connection.watch(pods)?;
+        let policies = connection.watch(watcher::Config::default())?;
+        let Connection { access, servers, mut statistics, .. } = connection;
         let weighed = Weighed::new(access);
         statistics.push(Arc::clone(weighed.statistics()));
         Ok(Self {
@@ -226,23 +215,6 @@ impl Kubernetes {
         let mut problems: Vec<_> = watches.chain(self.unwritten.clone()).collect();
         problems.sort();
         problems
-    }
-}
-
-/// Makes the watches.
-struct Opening<'a> {
-    access: &'a Access,
-    proxy_name: Option<String>,
-    statistics: &'a mut Vec<Arc<Statistics>>,
-}
-
-impl Opening<'_> {
-    fn watch<K: Kind>(&mut self, config: watcher::Config) -> Result<Watch<K>, ConfigurationError> {
-        let statistics = Arc::new(Statistics::new(K::WATCHED));
-        self.statistics.push(Arc::clone(&statistics));
-        let client = self.access.client(Arc::clone(&statistics));
-        let client = client.map_err(|error| ConfigurationError::Client(error.into()))?;
-        Ok(Watch::new(Api::all(client), config, statistics, self.proxy_name.clone()))
     }
 }
 

@@ -20,24 +20,25 @@ impl Kind for TrafficPolicies {
     const MAY_LACK: bool = true;
     type Object = UncheckedTrafficPolicy;
     type Model = Policy;
-    /// The Service that it is for, and whether it asks for the weights of Pods.
-    type Told = (Arc<str>, bool);
+    /// All of it: whoever writes a policy's status changes nothing that is needed here.
+    type Told = Policy;
 
     fn convert(object: &UncheckedTrafficPolicy) -> Converted<Policy> {
         convert::traffic_policy(object)
     }
 
-    fn told(model: &Policy) -> (Arc<str>, bool) {
-        (Arc::clone(&model.service), model.load_balancing.pod_weights)
+    fn told(model: &Policy) -> Policy {
+        model.clone()
     }
 
-    fn set(model: Policy, before: Option<(Arc<str>, bool)>, batch: &mut Batch) {
+    fn set(model: Policy, before: Option<Policy>, batch: &mut Batch) {
+        if before.as_ref() == Some(&model) {
+            return;
+        }
         let asks = model.load_balancing.pod_weights;
-        let asked = before.as_ref().is_some_and(|(_, asked)| *asked);
-        if let Some((service, _)) = before.filter(|(service, _)| *service != model.service) {
-            let service =
-                ObjectName { namespace: Arc::clone(&model.name.namespace), name: service };
-            batch.changes.push(Change::RemovePolicy(service, Arc::clone(&model.name.name)));
+        let asked = before.as_ref().is_some_and(|before| before.load_balancing.pod_weights);
+        if let Some(before) = before.filter(|before| before.service != model.service) {
+            batch.changes.push(gone(&before));
         }
         if asks != asked {
             batch.asking.push((model.name.clone(), asks));
@@ -45,13 +46,17 @@ impl Kind for TrafficPolicies {
         batch.changes.push(Change::SetPolicy(model));
     }
 
-    fn remove(name: &ObjectName, (service, asked): (Arc<str>, bool), batch: &mut Batch) {
-        if asked {
+    fn remove(name: &ObjectName, told: Policy, batch: &mut Batch) {
+        if told.load_balancing.pod_weights {
             batch.asking.push((name.clone(), false));
         }
-        let service = ObjectName { namespace: Arc::clone(&name.namespace), name: service };
-        batch.changes.push(Change::RemovePolicy(service, Arc::clone(&name.name)));
+        batch.changes.push(gone(&told));
     }
+}
+
+/// That a policy is no longer one of its Service.
+pub(super) fn gone(policy: &Policy) -> Change {
+    Change::RemovePolicy(policy.target(), Arc::clone(&policy.name.name))
 }
 
 /// Pods of a namespace, as far as they have a weight of their own.

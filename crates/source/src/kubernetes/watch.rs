@@ -109,6 +109,11 @@ impl<K: Kind> Watch<K> {
         self.table.is_complete() || self.refused
     }
 
+    /// What is wrong with the watch.
+    pub(super) fn failing(&self) -> Option<Problem> {
+        self.failing.clone()
+    }
+
     /// What is wrong with the watch, and with the objects.
     pub(super) fn problems(&self) -> impl Iterator<Item = Problem> {
         self.failing.iter().chain(self.table.problems()).cloned()

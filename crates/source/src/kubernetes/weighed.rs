@@ -80,7 +80,7 @@ impl Weighed {
     }
 
     fn open(&self, namespace: &str) -> Result<Watch<PodWeights>, kube::Error> {
-        let client = self.access.client(Arc::clone(&self.statistics))?;
+        let client = self.access.client(Some(Arc::clone(&self.statistics)))?;
         let unfinished =
             watcher::Config::default().fields("status.phase!=Succeeded,status.phase!=Failed");
         let api = Api::namespaced(client, namespace);

@@ -6,7 +6,7 @@ use tracing::{info, warn};
 use crate::state::State;
 
 /// What cannot be honoured now; each is told once when it comes, and once when it is mended.
-pub(super) struct Problems {
+pub(crate) struct Problems {
     /// Where they can be looked up.
     state: Arc<State>,
     source: Vec<Problem>,
@@ -14,17 +14,17 @@ pub(super) struct Problems {
 }
 
 impl Problems {
-    pub(super) fn new(state: Arc<State>) -> Self {
+    pub(crate) fn new(state: Arc<State>) -> Self {
         Self { state, source: Vec::new(), told: BTreeSet::new() }
     }
 
     /// Takes over what the source says.
-    pub(super) fn set_source(&mut self, problems: Vec<Problem>) {
+    pub(crate) fn set_source(&mut self, problems: Vec<Problem>) {
         self.source = problems;
     }
 
     /// Tells what is new and what is gone, `others` being what does not come from the source.
-    pub(super) fn report(&mut self, others: impl Iterator<Item = Problem>) {
+    pub(crate) fn report(&mut self, others: impl Iterator<Item = Problem>) {
         let current: BTreeSet<Problem> = self.source.iter().cloned().chain(others).collect();
         for problem in current.difference(&self.told) {
             warn!("{problem}");

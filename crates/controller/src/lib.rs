@@ -1,0 +1,20 @@
+//! What one process per cluster does, however many of them run: it writes the status of etm's own
+//! kinds.
+//!
+//! Which process that is, a Lease says ([`Election`]). Whoever writes asks [`Leadership`] before
+//! each request, and each request names the version of the object that it is about: what comes too
+//! late, from a process that was stopped for a while, is refused by the API server.
+#![forbid(unsafe_code)]
+
+mod election;
+mod lease;
+mod policies;
+mod problem;
+mod write;
+
+pub use election::{Election, Leadership};
+pub use policies::Policies;
+pub use write::{Outcome, StatusWrite, write};
+
+/// The field manager of all that is written, and the name of the Lease.
+pub const NAME: &str = "etm-controller";

@@ -1,0 +1,108 @@
+//! The status of one policy, written.
+
+use std::time::{Duration, Instant};
+
+use etm_api::{TrafficPolicy, UncheckedTrafficPolicy};
+use etm_model::{Accepted, ObjectName, Problem};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{
+    Api, Client, Resource,
+    api::{Patch, PatchParams},
+};
+use serde_json::{Value, json};
+use tokio::time::timeout_at;
+
+use crate::{NAME, problem};
+
+/// How long one request may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is to become the status of a policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatusWrite {
+    /// The policy.
+    pub name: ObjectName,
+    /// The version of it that this is about; no other gets it.
+    pub version: String,
+    /// `observedGeneration`.
+    pub generation: Option<i64>,
+    /// The condition `Accepted`.
+    pub condition: Condition,
+    pub(crate) accepted: Accepted,
+}
+
+/// What became of a write.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The API server has it.
+    Written,
+    /// The policy is another by now, or gone; the watch tells.
+    Overtaken,
+    /// It will not be taken as long as the policy is as it is.
+    Refused(Problem),
+    /// It may be taken later.
+    Failed(Problem),
+}
+
+/// Writes the status of a policy by server-side apply, before `until`. Fields of other managers and
+/// conditions of other types stay as they are; a condition `Accepted` that is somebody else's is
+/// left to them, so that no two write it in turn.
+pub async fn write(client: &Client, write: &StatusWrite, until: Instant) -> Outcome {
+    let api = Api::<UncheckedTrafficPolicy>::namespaced(client.clone(), &write.name.namespace);
+    let how = PatchParams::apply(NAME);
+    let body = Patch::Apply(body(write));
+    let request = api.patch_status(&write.name.name, &how, &body);
+    let deadline = until.min(Instant::now() + PATIENCE);
+    match timeout_at(deadline.into(), request).await {
+        Ok(Ok(_)) => Outcome::Written,
+        Ok(Err(error)) => refused(write, &error),
+        Err(_) => Outcome::Failed(failed(write, "the API server does not answer".to_owned())),
+    }
+}
+
+fn body(write: &StatusWrite) -> Value {
+    json!({
+        "apiVersion": TrafficPolicy::api_version(&()),
+        "kind": TrafficPolicy::kind(&()),
+        "metadata": {
+            "name": write.name.name,
+            "namespace": write.name.namespace,
+            "resourceVersion": write.version,
+        },
+        "status": {
+            "conditions": [write.condition],
+            "observedGeneration": write.generation,
+        },
+    })
+}
+
+fn refused(write: &StatusWrite, error: &kube::Error) -> Outcome {
+    let reason = problem::words(error);
+    let kube::Error::Api(status) = error else { return Outcome::Failed(failed(write, reason)) };
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let others = causes.filter(|cause| cause.reason == "FieldManagerConflict").count() > 0;
+    let hint = match status.code {
+        409 if others => {
+            "etm does not write what another has written; take that condition away (kubectl edit \
+             --subresource=status), and stop who writes it"
+        }
+        404 | 409 => return Outcome::Overtaken,
+        400 | 422 => {
+            "the cluster's definition of the kind is another than this version's: etm install \
+             --apply renews it"
+        }
+        _ => return Outcome::Failed(failed(write, reason)),
+    };
+    Outcome::Refused(told(write, reason, hint.to_owned()))
+}
+
+fn failed(write: &StatusWrite, reason: String) -> Problem {
+    let hint = "the old status stays; it is tried again every few seconds";
+    told(write, reason, hint.to_owned())
+}
+
+fn told(write: &StatusWrite, reason: String, hint: String) -> Problem {
+    let object = format!("TrafficPolicy {}", write.name);
+    let reason = format!("cannot be written: {reason}");
+    Problem { object, field: "status".to_owned(), reason, hint }
+}

@@ -1,0 +1,131 @@
+//! The controller with exactly the rights that are shipped.
+
+use serde_json::{Value, json};
+
+use crate::conditions::until_condition;
+use crate::metrics;
+use crate::policies::policy;
+use crate::scene::Scene;
+use crate::shipped::{self, CONTROLLER, NAMESPACE};
+use etm_testkit::wait::until;
+
+const GROUP: &str = "rbac.authorization.k8s.io";
+
+#[test]
+fn they_suffice() {
+    let scene = Scene::controlled();
+    shipped::apply(scene.cluster);
+    let kubeconfig = scene.cluster.service_account(NAMESPACE, CONTROLLER).expect("a token");
+    let controller = scene
+        .controller_with(&kubeconfig, NAMESPACE, scene.admin)
+        .start()
+        .expect("a controller");
+    scene.create("trafficpolicies", policy("one", "web", &json!({})));
+    until_condition(&scene, "one", "TargetNotFound");
+    scene.service("web");
+    until_condition(&scene, "one", "Accepted");
+    assert_eq!(metrics::page(&scene, "/problems"), "[]", "{}", controller.stderr());
+}
+
+/// A rule for each verb on each resource.
+fn each(role: &Value) -> Vec<Value> {
+    let texts = |values: &Value| values.as_array().expect("a list").clone();
+    let rules = texts(&role["rules"]).into_iter();
+    let single = rules.flat_map(|rule| {
+        let resources = texts(&rule["resources"]);
+        let pairs = resources.into_iter().flat_map(|resource| {
+            texts(&rule["verbs"]).into_iter().map(move |verb| (resource.clone(), verb))
+        });
+        let pairs: Vec<_> = pairs.collect();
+        pairs.into_iter().map(move |(resource, verb)| {
+            let mut single = rule.clone();
+            single["resources"] = json!([resource]);
+            single["verbs"] = json!([verb]);
+            single
+        })
+    });
+    single.collect()
+}
+
+/// What is told of first where a right is missing.
+fn told(rule: &Value) -> String {
+    let resource = rule["resources"][0].as_str().expect("a resource");
+    match resource {
+        "leases" => "Lease ".to_owned(),
+        "trafficpolicies/status" => "TrafficPolicy ".to_owned(),
+        watched => format!("watch of {watched}"),
+    }
+}
+
+/// A controller without one of the shipped rights says what suffers.
+fn misses(scene: &Scene, missing: &Value, cluster: &[Value], own: &[Value]) {
+    let name = format!("without-{}-{}", missing["verbs"][0], missing["resources"][0]);
+    let name = name.replace('"', "").replace('/', "-");
+    let namespace = &scene.namespace;
+    let apply = |object| scene.cluster.api().apply(namespace, &[object]).expect("an object");
+    apply(json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}}));
+    for (kind, binding, rules) in
+        [("ClusterRole", "ClusterRoleBinding", cluster), ("Role", "RoleBinding", own)]
+    {
+        let version = format!("{GROUP}/v1");
+        apply(json!({
+            "apiVersion": version, "kind": kind, "metadata": {"name": name}, "rules": rules,
+        }));
+        apply(json!({
+            "apiVersion": version,
+            "kind": binding,
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": GROUP, "kind": kind, "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": namespace}],
+        }));
+    }
+    let user = format!("--as=system:serviceaccount:{namespace}:{name}");
+    for rule in cluster.iter().chain(own) {
+        let [verb, group, resource] = [&rule["verbs"], &rule["apiGroups"], &rule["resources"]]
+            .map(|texts| texts[0].as_str().expect("a text"));
+        let (resource, part) = resource.split_once('/').unwrap_or((resource, ""));
+        let named = if rule["resourceNames"].is_null() { "" } else { "/etm-controller" };
+        let of = if group.is_empty() { resource.into() } else { format!("{resource}.{group}") };
+        let of = format!("{of}{named}");
+        let part = format!("--subresource={part}");
+        let can = ["auth", "can-i", verb, &of, &part, &user, "--namespace", namespace];
+        until(&of, || scene.cluster.kubectl(&can).is_ok());
+    }
+    let kubeconfig = scene.cluster.service_account(namespace, &name).expect("a token");
+    let controller = scene.controller_with(&kubeconfig, namespace, scene.admin);
+    // Without one of the lists it is never ready.
+    let _controller = controller.launch().expect("a controller");
+    let told = told(missing);
+    until(&format!("{name} is missed"), || {
+        let page = metrics::try_page(scene.admin, "/problems").unwrap_or_default();
+        page.contains(&told) && page.contains("403")
+    });
+    let page = metrics::page(scene, "/problems");
+    let problems: Value = serde_json::from_str(&page).expect("JSON");
+    let problems = problems.as_array().expect("a list").iter();
+    let objects: Vec<&str> = problems.filter_map(|problem| problem["object"].as_str()).collect();
+    assert!(objects.iter().all(|object| object.starts_with(&told)), "{name}: {objects:?}");
+}
+
+#[test]
+fn none_of_them_is_too_many() {
+    let scene = Scene::controlled();
+    let objects = shipped::objects(scene.cluster);
+    let cluster = each(shipped::object(&objects, "ClusterRole", CONTROLLER));
+    let own = each(shipped::object(&objects, "Role", CONTROLLER));
+    assert_eq!((cluster.len(), own.len()), (5, 3));
+    for missing in cluster.iter().chain(&own) {
+        // One that there is something to write for, and a Lease that is not there.
+        let lease = scene.path("leases", "etm-controller");
+        if scene.cluster.api().get(&lease).expect("an answer").is_some() {
+            scene.delete("leases", "etm-controller");
+        }
+        let verb = missing["verbs"][0].as_str().expect("a verb");
+        let resource = missing["resources"][0].as_str().expect("a resource").replace('/', "-");
+        scene.create("trafficpolicies", policy(&format!("{verb}-{resource}"), "x", &json!({})));
+        let left = |rules: &[Value]| -> Vec<Value> {
+            rules.iter().filter(|rule| *rule != missing).cloned().collect()
+        };
+        misses(&scene, missing, &left(&cluster), &left(&own));
+    }
+}
