@@ -146,9 +146,7 @@ async fn advance(api: &Api<Lease>, candidate: &mut Candidate) -> Result<(), Fail
     let outcome = match candidate.step(asked_at, Timestamp::now()) {
         Step::Wait => return Ok(()),
         Step::Create(lease) => asked(api.create(&parameters, &lease)).await,
-        Step::Replace(lease) => {
-            asked(api.replace(candidate.name(), &parameters, &lease)).await
-        }
+        Step::Replace(lease) => asked(api.replace(candidate.name(), &parameters, &lease)).await,
     };
     match outcome {
         Ok(lease) => {

@@ -94,9 +94,9 @@ impl Policies {
 impl Known {
     fn write(&self, now: Timestamp) -> Option<StatusWrite> {
         let Self { observed, accepted, sent, .. } = self;
-        let sent = sent.as_ref().is_some_and(|(version, sent)| {
-            *version == observed.version && sent == accepted
-        });
+        let sent = sent
+            .as_ref()
+            .is_some_and(|(version, sent)| *version == observed.version && sent == accepted);
         if sent {
             return None;
         }

@@ -2,7 +2,13 @@
 //! where neither a flag nor an environment variable says otherwise. One file may be for both: what
 //! only the other has is left to it.
 
-use std::{collections::{BTreeMap, BTreeSet}, env, ffi::OsString, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    ffi::OsString,
+    fs,
+    path::Path,
+};
 
 use anyhow::{Context as _, bail};
 use clap::{Command, CommandFactory as _};
@@ -86,9 +92,7 @@ fn with_defaults(verb: Command, own: &[String], values: &BTreeMap<String, Value>
             Value::Number(number) => number.to_string(),
             Value::Text(text) => text.clone(),
         };
-        verb.mut_arg(key.replace('-', "_"), |argument| {
-            argument.required(false).default_value(text)
-        })
+        verb.mut_arg(key.replace('-', "_"), |argument| argument.required(false).default_value(text))
     })
 }
 

@@ -37,8 +37,7 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut source = PolicyWatch::open(&options(&arguments)).await?;
     let client = source.client();
-    let namespace =
-        arguments.namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+    let namespace = arguments.namespace.unwrap_or_else(|| client.default_namespace().to_owned());
     let state = Arc::new(State::default());
     let metrics = ControllerMetrics::new(source.statistics(), Arc::clone(&state));
     if let Some(address) = arguments.admin {

@@ -8,6 +8,7 @@ mod cluster;
 mod error;
 mod objects;
 mod parameters;
+mod request;
 
 pub use cluster::{Cluster, Outcome};
 pub use error::{ClusterError, ObjectsError};

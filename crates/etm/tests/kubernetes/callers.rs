@@ -30,7 +30,7 @@ fn pods_of_this_node_and_no_others() {
     let options = Options {
         source: etm_source::Options { node: scene.namespace.clone(), ..Default::default() },
         kubeconfig: Some(scene.cluster.kubeconfig().to_owned()),
-        state: scene.state.path().to_owned(),
+        state: Some(scene.state.path().to_owned()),
         user_agent: "etm-test".into(),
         ..Options::default()
     };

@@ -34,7 +34,8 @@ fn rendered(values: &[&str]) -> Vec<Value> {
 fn sorted(objects: Vec<Value>) -> Vec<Value> {
     let mut objects = objects;
     objects.retain(|object| object["kind"] != "Namespace");
-    objects.sort_by_key(|object| (object["kind"].to_string(), object["metadata"]["name"].to_string()));
+    objects
+        .sort_by_key(|object| (object["kind"].to_string(), object["metadata"]["name"].to_string()));
     objects
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn stored(scene: &Scene, name: &str) -> Value {
 }
 
 /// Its condition of a type.
-fn condition(scene: &Scene, name: &str, of: &str) -> Option<Value> {
+pub(crate) fn condition(scene: &Scene, name: &str, of: &str) -> Option<Value> {
     let policy = stored(scene, name);
     let conditions = policy["status"]["conditions"].as_array()?;
     conditions.iter().find(|condition| condition["type"] == of).cloned()
@@ -157,7 +157,8 @@ fn one_that_was_written_before_the_schema_was_made_stricter() {
     assert_eq!(invalid["status"], "False");
     let told = "spec.loadBalancing.weights.services[0].weight 0 is not within 1 and 1000";
     assert!(message(&invalid).contains(told), "{invalid}");
-    scene.apply(policy("nought", "web", &json!({})));
+    let mended = json!({"spec": {"loadBalancing": {"weights": null}}});
+    api.merge(&scene.path("trafficpolicies", "nought"), &mended).expect("a policy");
     until_condition(&scene, "nought", "Accepted");
 }
 
@@ -189,54 +190,8 @@ fn nothing_is_written_where_nothing_changes() {
     scene.create("trafficpolicies", policy("late", "nowhere", &json!({})));
     until_condition(&scene, "late", "TargetNotFound");
     assert_eq!(policies.map(|name| version(&scene, name)), versions);
-    assert_eq!(metrics::value(&scene, r#"etm_policies{accepted="false"}"#), Some(3.0));
-}
-
-/// Says something in the status of a policy, as another manager; where it is nothing, no more.
-fn say(scene: &Scene, name: &str, conditions: &Value) {
-    let object = json!({
-        "apiVersion": "etm.dev/v1alpha1",
-        "kind": "TrafficPolicy",
-        "metadata": {"name": name, "namespace": scene.namespace},
-        "status": {"conditions": conditions},
-    });
-    let words = ["apply", "--server-side", "--force-conflicts", "--subresource=status"];
-    let words = [&words[..], &["--field-manager=other", "-f", "-"]].concat();
-    scene.cluster.kubectl_with(&words, &object.to_string()).expect("a status");
-}
-
-#[test]
-fn what_others_write_is_theirs() {
-    let scene = Scene::controlled();
-    scene.service("web");
-    scene.create("trafficpolicies", policy("one", "web", &json!({})));
-    let _controller = scene.controller(scene.admin).start().expect("a controller");
-    until_condition(&scene, "one", "Accepted");
-    let said = |of: &str| {
-        json!({
-            "type": of,
-            "status": "False",
-            "reason": "Because",
-            "message": "",
-            "lastTransitionTime": "2026-01-01T00:00:00Z",
-        })
-    };
-    say(&scene, "one", &json!([said("Programmed")]));
-    scene.delete("services", "web");
-    until_condition(&scene, "one", "TargetNotFound");
-    assert_eq!(condition(&scene, "one", "Programmed"), Some(said("Programmed")));
-
-    // The very condition: it is theirs until they let go of it.
-    say(&scene, "one", &json!([said("Accepted")]));
-    let told = format!("TrafficPolicy {}/one", scene.namespace);
-    until("it is told", || metrics::page(&scene, "/problems").contains(&told));
-    let (before, written) = (version(&scene, "one"), writes(scene.admin));
-    sleep(Duration::from_secs(3));
-    assert_eq!((version(&scene, "one"), writes(scene.admin)), (before, written));
-    assert_eq!(condition(&scene, "one", "Accepted"), Some(said("Accepted")));
-    say(&scene, "one", &json!([]));
-    until_condition(&scene, "one", "TargetNotFound");
-    until("it is mended", || metrics::page(&scene, "/problems") == "[]");
+    // Those that other tests left are among them.
+    assert!(metrics::value(&scene, r#"etm_policies{accepted="false"}"#) >= Some(3.0));
 }
 
 #[test]

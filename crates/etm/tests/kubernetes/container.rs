@@ -33,7 +33,8 @@ struct Container {
 impl Container {
     fn shipped(scene: &Scene) -> Self {
         let objects = shipped::objects(scene.cluster);
-        let spec = shipped::object(&objects, "DaemonSet", ACCOUNT)["spec"]["template"]["spec"].clone();
+        let spec =
+            shipped::object(&objects, "DaemonSet", ACCOUNT)["spec"]["template"]["spec"].clone();
         assert_eq!(spec["containers"].as_array().expect("containers").len(), 1);
         let container = spec["containers"][0].clone();
         Self { spec, container, image: Image::build() }

@@ -1,5 +1,6 @@
-//! The controller with exactly the rights that are shipped.
+//! The controller with exactly the rights and the variables that are shipped.
 
+use etm_testkit::{Agent, AgentBuilder};
 use serde_json::{Value, json};
 
 use crate::conditions::until_condition;
@@ -11,15 +12,46 @@ use etm_testkit::wait::until;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
+/// The program with the arguments and variables of the shipped Deployment, which asks for nothing of
+/// its host.
+fn shipped_container(scene: &Scene) -> AgentBuilder {
+    let objects = shipped::objects(scene.cluster);
+    let deployment = shipped::object(&objects, "Deployment", CONTROLLER);
+    let spec = &deployment["spec"]["template"]["spec"];
+    assert_eq!(spec["securityContext"]["runAsNonRoot"], true);
+    for field in ["hostNetwork", "hostPID", "volumes"] {
+        assert!(spec[field].is_null(), "{field}");
+    }
+    let container = &spec["containers"][0];
+    let context = json!({
+        "allowPrivilegeEscalation": false,
+        "readOnlyRootFilesystem": true,
+        "capabilities": {"drop": ["ALL"]},
+    });
+    assert_eq!(container["securityContext"], context);
+    assert_eq!(container["args"], json!(["controller"]));
+    let port = &container["ports"][0];
+    for probe in ["livenessProbe", "readinessProbe"] {
+        assert_eq!(container[probe]["httpGet"]["port"], port["name"], "{probe}");
+    }
+    let variables = container["env"].as_array().expect("variables").iter();
+    variables.fold(Agent::of(env!("CARGO_BIN_EXE_etm")).verb("controller"), |agent, variable| {
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let (name, value) = (text(&variable["name"]), text(&variable["value"]));
+        // Here the host's address is that of all tests.
+        let own = value == format!("0.0.0.0:{}", port["containerPort"]);
+        let value = if own { scene.admin.to_string() } else { value };
+        agent.env(name, value)
+    })
+}
+
 #[test]
 fn they_suffice() {
     let scene = Scene::controlled();
     shipped::apply(scene.cluster);
     let kubeconfig = scene.cluster.service_account(NAMESPACE, CONTROLLER).expect("a token");
-    let controller = scene
-        .controller_with(&kubeconfig, NAMESPACE, scene.admin)
-        .start()
-        .expect("a controller");
+    let controller =
+        scene.controller_with(&kubeconfig, NAMESPACE, scene.admin).start().expect("a controller");
     scene.create("trafficpolicies", policy("one", "web", &json!({})));
     until_condition(&scene, "one", "TargetNotFound");
     scene.service("web");

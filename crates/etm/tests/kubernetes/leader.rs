@@ -1,10 +1,11 @@
 //! Which of several controllers writes.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use etm_testkit::Agent;
+use etm_testkit::{Agent, AgentBuilder};
 use serde_json::{Value, json};
 
 use crate::conditions::{until_condition, version, writes};
@@ -12,6 +13,30 @@ use crate::metrics;
 use crate::policies::policy;
 use crate::scene::{Scene, free};
 use etm_testkit::wait::{until, until_logged};
+
+impl Scene {
+    /// A controller as administrator, whose Lease is in this test's namespace.
+    pub(crate) fn controller(&self, admin: SocketAddr) -> AgentBuilder {
+        self.controller_with(self.cluster.kubeconfig(), &self.namespace, admin)
+    }
+
+    /// A controller by a kubeconfig, whose Lease is in some namespace.
+    pub(crate) fn controller_with(
+        &self,
+        kubeconfig: &Path,
+        namespace: &str,
+        admin: SocketAddr,
+    ) -> AgentBuilder {
+        Agent::of(env!("CARGO_BIN_EXE_etm"))
+            .verb("controller")
+            .arg("--kubeconfig")
+            .arg(kubeconfig)
+            .arg("--namespace")
+            .arg(namespace)
+            .arg("--admin")
+            .arg(admin.to_string())
+    }
+}
 
 fn leads(admin: SocketAddr) -> bool {
     metrics::value_at(admin, "etm_leader") == Some(1.0)
@@ -89,9 +114,7 @@ fn one_that_wakes_up_late_writes_nothing() {
     until_logged(&first, &["no longer leads"]);
     judged(&scene, "d");
     // It has heard of that as well by then, and of all that came before.
-    until("it follows", || {
-        metrics::value_at(one, r#"etm_policies{accepted="true"}"#) >= Some(1.0)
-    });
+    until("it follows", || metrics::value_at(one, r#"etm_policies{accepted="true"}"#) >= Some(1.0));
     sleep(Duration::from_secs(3));
     assert_eq!(writes(one), written);
     assert_eq!((leads(one), leads(two)), (false, true));

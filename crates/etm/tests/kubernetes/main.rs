@@ -12,6 +12,7 @@ mod forward;
 mod image;
 mod install;
 mod leader;
+mod managers;
 mod metrics;
 mod objects;
 mod outage;

@@ -82,7 +82,8 @@ fn rights() -> Vec<(Value, String, Vec<String>)> {
         let values = values.as_array().expect("a list").iter();
         values.map(|value| value.as_str().expect("a text").to_owned()).collect()
     };
-    let rules = shipped::object(&objects, "ClusterRole", ACCOUNT)["rules"].as_array().expect("rules");
+    let rules =
+        shipped::object(&objects, "ClusterRole", ACCOUNT)["rules"].as_array().expect("rules");
     let rights = rules.iter().flat_map(|rule| {
         let resources = texts(&rule["resources"]).into_iter();
         resources.map(|resource| (rule["apiGroups"].clone(), resource, texts(&rule["verbs"])))

@@ -160,28 +160,6 @@ impl Scene {
             .arg(self.admin.to_string())
     }
 
-    /// A controller as administrator, whose Lease is in this test's namespace.
-    pub(crate) fn controller(&self, admin: SocketAddr) -> AgentBuilder {
-        self.controller_with(self.cluster.kubeconfig(), &self.namespace, admin)
-    }
-
-    /// A controller by a kubeconfig, whose Lease is in some namespace.
-    pub(crate) fn controller_with(
-        &self,
-        kubeconfig: &Path,
-        namespace: &str,
-        admin: SocketAddr,
-    ) -> AgentBuilder {
-        Agent::of(env!("CARGO_BIN_EXE_etm"))
-            .verb("controller")
-            .arg("--kubeconfig")
-            .arg(kubeconfig)
-            .arg("--namespace")
-            .arg(namespace)
-            .arg("--admin")
-            .arg(admin.to_string())
-    }
-
     /// A Pod that serves [`POD_PORT`].
     pub(crate) fn backend(&self, name: &str) -> Backend {
         let pod = self.node.pod(name).expect("a Pod");
