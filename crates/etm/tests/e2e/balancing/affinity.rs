@@ -125,9 +125,7 @@ fn clients_leave_a_pod_that_is_gone_and_do_not_return() {
     let without = stage.crowd.found(TARGET);
     assert_eq!(moved(&before, &without), callers_of(&before, &lost));
     stage.declare(&lost, true, 12);
-    for protocol in [Protocol::Tcp] {
-        assert_eq!(stage.crowd.found_by(TARGET, protocol, |caller| caller), without);
-    }
+    assert_eq!(stage.crowd.found(TARGET), without);
 }
 
 #[test]

@@ -138,11 +138,11 @@ pub(crate) fn service() -> objects::Service {
 }
 
 /// The policy of `web`.
-pub(crate) fn policy(load_balancing: Value) -> Value {
+pub(crate) fn policy(load_balancing: impl Into<Value>) -> Value {
     json!({
         "apiVersion": "etm.dev/v1alpha1", "kind": "TrafficPolicy",
         "metadata": {"name": "web", "namespace": "default"},
-        "spec": {"targetRef": {"name": "web"}, "loadBalancing": load_balancing},
+        "spec": {"targetRef": {"name": "web"}, "loadBalancing": load_balancing.into()},
     })
 }
 
