@@ -56,7 +56,7 @@ pub async fn write(client: &Client, write: &StatusWrite, until: Instant) -> Outc
     match timeout_at(deadline.into(), request).await {
         Ok(Ok(_)) => Outcome::Written,
         Ok(Err(error)) => refused(write, &error),
-        Err(_) => Outcome::Failed(failed(write, "the API server does not answer".to_owned())),
+        Err(_) => Outcome::Failed(failed(write, "the API server does not answer")),
     }
 }
 
@@ -78,7 +78,7 @@ fn body(write: &StatusWrite) -> Value {
 
 fn refused(write: &StatusWrite, error: &kube::Error) -> Outcome {
     let reason = problem::words(error);
-    let kube::Error::Api(status) = error else { return Outcome::Failed(failed(write, reason)) };
+    let kube::Error::Api(status) = error else { return Outcome::Failed(failed(write, &reason)) };
     let causes = status.details.iter().flat_map(|details| &details.causes);
     let others = causes.filter(|cause| cause.reason == "FieldManagerConflict").count() > 0;
     let hint = match status.code {
@@ -91,18 +91,18 @@ fn refused(write: &StatusWrite, error: &kube::Error) -> Outcome {
             "the cluster's definition of the kind is another than this version's: etm install \
              --apply renews it"
         }
-        _ => return Outcome::Failed(failed(write, reason)),
+        _ => return Outcome::Failed(failed(write, &reason)),
     };
-    Outcome::Refused(told(write, reason, hint.to_owned()))
+    Outcome::Refused(told(write, &reason, hint))
 }
 
-fn failed(write: &StatusWrite, reason: String) -> Problem {
+fn failed(write: &StatusWrite, reason: &str) -> Problem {
     let hint = "the old status stays; it is tried again every few seconds";
-    told(write, reason, hint.to_owned())
+    told(write, reason, hint)
 }
 
-fn told(write: &StatusWrite, reason: String, hint: String) -> Problem {
+fn told(write: &StatusWrite, reason: &str, hint: &str) -> Problem {
     let object = format!("TrafficPolicy {}", write.name);
     let reason = format!("cannot be written: {reason}");
-    Problem { object, field: "status".to_owned(), reason, hint }
+    Problem { object, field: "status".to_owned(), reason, hint: hint.to_owned() }
 }

@@ -52,7 +52,7 @@ impl Steps<'_> {
         match self.judge(frontend)? {
             Verdict::Admitted => self.choose(frontend, &mut told)?,
             Verdict::Elsewhere(reason) => told.reason = reason,
-            Verdict::Excluded(reason) => self.refuse(&mut told, frontend.errno, reason),
+            Verdict::Excluded(reason) => self.refuse(&mut told, frontend.errno, &reason),
         }
         Ok(told)
     }
@@ -104,7 +104,7 @@ impl Steps<'_> {
         match any_port {
             Some(frontend) => {
                 let reason = format!("no Service has {place}{ports}");
-                self.refuse(told, frontend.errno, reason);
+                self.refuse(told, frontend.errno, &reason);
             }
             None => told.reason = format!("{place} is not a Service's, so it is left alone{ports}"),
         }
@@ -142,7 +142,7 @@ impl Steps<'_> {
         } else {
             let Some(header) = balancing(self.live, target) else {
                 let reason = "its table lies outside of the maps".to_owned();
-                self.refuse(told, frontend.errno, reason);
+                self.refuse(told, frontend.errno, &reason);
                 return Ok(());
             };
             Some(header)
@@ -155,7 +155,7 @@ impl Steps<'_> {
                 0 => "it has no members".to_owned(),
                 count => format!("none of its {count} members is available"),
             };
-            self.refuse(told, frontend.errno, reason);
+            self.refuse(told, frontend.errno, &reason);
             return Ok(());
         }
         match header {
@@ -173,7 +173,7 @@ impl Steps<'_> {
         Ok(())
     }
 
-    fn refuse(&self, told: &mut Explanation, errno: u16, reason: String) {
+    fn refuse(&self, told: &mut Explanation, errno: u16, reason: &str) {
         let errno = if self.live.has_errno() {
             errno
         } else {

@@ -18,7 +18,7 @@ use crate::scene::{Backend, POD_PORT, PORT, Scene, VIP4, VIP6, VIPS, web, web_po
 const OUT: u8 = 2;
 
 /// The policy of the Service `web`.
-fn policy(load_balancing: Value) -> Value {
+fn policy(load_balancing: &Value) -> Value {
     json!({
         "apiVersion": "etm.dev/v1alpha1", "kind": "TrafficPolicy",
         "metadata": {"name": "web", "namespace": "default"},
@@ -27,7 +27,7 @@ fn policy(load_balancing: Value) -> Value {
 }
 
 fn hashed(fields: &[&str]) -> Value {
-    policy(json!({"algorithm": "ConsistentHash", "consistentHash": {"fields": fields}}))
+    policy(&json!({"algorithm": "ConsistentHash", "consistentHash": {"fields": fields}}))
 }
 
 /// A Pod that calls: its cgroup, and addresses that only the manifests know.
@@ -350,7 +350,7 @@ fn random_by_weight_in_words() {
         let file = format!("{}.yaml", backend.pod.name());
         scene.manifests.apply(&file, &[object]).expect("a manifest");
     }
-    let policy = policy(json!({"weights": {"podAnnotation": true}}));
+    let policy = policy(&json!({"weights": {"podAnnotation": true}}));
     scene.manifests.apply("policy.yaml", &[policy]).expect("a manifest");
     let agent = scene.start();
     let from = scene.client();
@@ -398,7 +398,7 @@ fn random_by_weight_in_words() {
 
 #[test]
 fn least_connections_are_counted() {
-    let stage = Stage::new(2, 1, &[policy(json!({"algorithm": "LeastConnections"}))]);
+    let stage = Stage::new(2, 1, &[policy(&json!({"algorithm": "LeastConnections"}))]);
     let target = SocketAddr::new(VIP4, PORT);
     let caller = stage.clients[0].caller(&stage.from, Protocol::Tcp).keep_open();
     let mut sessions: Vec<_> = (0..4).map(|_| caller.session(target).expect("a caller")).collect();
