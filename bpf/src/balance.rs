@@ -1,13 +1,12 @@
 //! The choice of a member where it is not evenly at random.
 
 use etm_abi::{
-    ALGORITHM_CONSISTENT_HASH, ALGORITHM_LEAST_CONNECTIONS, Address, Backend, Balancing,
-    Counter, HASH_CALLER_ADDRESS, HASH_CALLER_NAMESPACE, HASH_CALLER_POD, HASH_CALLER_PORT, Target,
-    is_mapped, mapped,
+    ALGORITHM_CONSISTENT_HASH, ALGORITHM_LEAST_CONNECTIONS, Address, Backend, Balancing, Counter,
+    HASH_CALLER_ADDRESS, HASH_CALLER_NAMESPACE, HASH_CALLER_POD, HASH_CALLER_PORT, Target,
 };
 use etm_decide::{
     Call, Tables as _,
-    balance::{balancing, best, best_usable, least_connections, random_position},
+    balance::{at, balancing, best_of_few, least_connections, random_position},
 };
 
 use crate::{
@@ -23,8 +22,10 @@ use crate::{
 /// Fields that depend on who calls.
 const CALLER: u8 = HASH_CALLER_POD | HASH_CALLER_ADDRESS | HASH_CALLER_NAMESPACE;
 
-/// What functions give where there is no member to name.
+/// What functions give where there is no member.
 const NONE: u64 = u64::MAX;
+/// Set where there is a position instead of a member.
+const OUT: u64 = 1 << 63;
 
 /// A member that was chosen.
 pub struct Member {
@@ -47,26 +48,34 @@ pub fn member<F: Family>(
     protocol: u8,
 ) -> Option<Member> {
     let target = frontend.target;
-    let Balancing { algorithm, affinity, weighted, .. } = balancing(&Maps, target)?;
+    let balancing = balancing(&Maps, target)?;
+    let Balancing { algorithm, affinity, .. } = balancing;
+    let counted = algorithm == ALGORITHM_LEAST_CONNECTIONS;
     if affinity != 0 {
         let kept = kept(caller, frontend, address, affinity);
         if kept != NONE {
             let id = kept as u32;
-            return Some(Member { id, pod: Maps.available(id)?, counted: false });
+            return Some(Member { id, pod: Maps.available(id)?, counted });
         }
     }
-    let counted = algorithm == ALGORITHM_LEAST_CONNECTIONS;
-    let (position, found) = if counted {
-        let random = random();
-        (random_position(random), less_loaded(target, random))
+    let choice = if counted {
+        etm_less_loaded(target.0, random() as u64)
     } else {
-        let position = position(caller, target, address, port, protocol);
-        (position, best_at(target, position))
+        let position = position(caller, &balancing, address, port, protocol)
+            .unwrap_or_else(|| random_position(random()));
+        etm_best_at(target.0, position as u64)
     };
-    let id = if found == NONE {
-        best_usable(&Maps, target, weighted != 0, position)?
+    if choice == NONE {
+        return None;
+    }
+    let id = if choice & OUT == 0 {
+        choice as u32
     } else {
-        found as u32
+        let id = etm_at_length(target.0, choice & !OUT);
+        if id == NONE {
+            return None;
+        }
+        id as u32
     };
     if affinity != 0 {
         stay(caller, frontend, address, id);
@@ -88,18 +97,42 @@ fn kept<F: Family>(
     client.kept(target, seconds).map_or(NONE, u64::from)
 }
 
-/// The member that has a position, where it is usable.
+/// The member that has a position; where it is out, or one of many, [`OUT`] and the position.
+///
+/// Global, as the two below: the verifier looks at it once and not once for each way that leads
+/// here, which are thousands.
+// SAFETY: no other symbol has the name.
+#[unsafe(no_mangle)]
 #[inline(never)]
-fn best_at(target: Target, position: u32) -> u64 {
+extern "C" fn etm_best_at(target: u64, position: u64) -> u64 {
+    let (target, position) = (Target(target), position as u32);
     let Some(balancing) = balancing(&Maps, target) else { return NONE };
-    let best = best(&Maps, target, &balancing, position);
-    best.filter(|id| Maps.available(*id).is_some()).map_or(NONE, u64::from)
+    match best_of_few(&Maps, target, &balancing, position) {
+        Some(id) if Maps.available(id).is_some() => id as u64,
+        _ => OUT | position as u64,
+    }
 }
 
-/// The less loaded of two members.
+/// The member that has a position, however many have to be compared.
+// SAFETY: no other symbol has the name.
+#[unsafe(no_mangle)]
+#[cold]
 #[inline(never)]
-fn less_loaded(target: Target, random: u32) -> u64 {
-    least_connections(&Maps, target, random).map_or(NONE, u64::from)
+extern "C" fn etm_at_length(target: u64, position: u64) -> u64 {
+    let target = Target(target);
+    let Some(balancing) = balancing(&Maps, target) else { return NONE };
+    at(&Maps, target, &balancing, position as u32).map_or(NONE, u64::from)
+}
+
+/// The less loaded of two members; where both are out, [`OUT`] and some position.
+// SAFETY: no other symbol has the name.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn etm_less_loaded(target: u64, random: u64) -> u64 {
+    match least_connections(&Maps, Target(target), random as u32) {
+        Some(id) => id as u64,
+        None => OUT | random_position(random as u32) as u64,
+    }
 }
 
 /// Remembers the member of a client.
@@ -113,53 +146,51 @@ fn stay<F: Family>(caller: &Caller<F>, frontend: &Frontend, address: &Address, i
     }
 }
 
-/// The position of a connection. At random where that is asked for, and where a field is not known:
-/// of a caller that is neither a Pod nor the node, and of a socket whose port the kernel has yet to
+/// The position of a connection. None where it is to be random, and where a field is not known: of
+/// a caller that is neither a Pod nor the node, and of a socket whose port the kernel has yet to
 /// draw, as it draws one at random.
-#[inline(never)]
+#[inline(always)]
 fn position<F: Family>(
     caller: &Caller<F>,
-    target: Target,
+    balancing: &Balancing,
     address: &Address,
     service_port: u16,
     protocol: u8,
-) -> u32 {
-    let anywhere = || random_position(random());
-    let Some(balancing) = balancing(&Maps, target) else { return anywhere() };
+) -> Option<u32> {
     if balancing.algorithm != ALGORITHM_CONSISTENT_HASH {
-        return anywhere();
+        return None;
     }
     let mut call = Call { service_port, protocol, ..Call::default() };
     if balancing.fields & HASH_CALLER_PORT != 0 {
         call.port = caller.source_port();
         if call.port == 0 {
-            return anywhere();
+            return None;
         }
     }
     if balancing.fields & CALLER != 0 {
         let Some(known) = callers::find(caller).filter(|known| known.pod != 0) else {
             count(Counter::CallerUnknown);
-            return anywhere();
+            return None;
         };
         call.pod = known.pod;
         call.namespace = known.namespace;
-        call.address = address_of(known, address);
+        if balancing.fields & HASH_CALLER_ADDRESS != 0 {
+            let Some(own) = known.address(address) else {
+                count(Counter::CallerUnknown);
+                return None;
+            };
+            call.address = own;
+        }
     }
-    etm_decide::position(&balancing, &call)
+    Some(etm_decide::position(balancing, &call))
 }
 
 /// The address of the client for affinity.
 #[inline(always)]
 fn client_address<F: Family>(caller: &Caller<F>, address: &Address) -> Option<Address> {
-    let Some(known) = callers::find(caller) else {
+    let own = callers::find(caller).and_then(|known| known.address(address));
+    if own.is_none() {
         count(Counter::CallerUnknown);
-        return None;
-    };
-    Some(address_of(known, address))
-}
-
-/// A caller's address of the family of a Service's address.
-#[inline(always)]
-fn address_of(caller: &etm_abi::Caller, service: &Address) -> Address {
-    if is_mapped(service) { mapped(caller.ipv4) } else { caller.ipv6 }
+    }
+    own
 }

@@ -1,9 +1,14 @@
 //! Who calls, and whether a frontend is for that caller.
 
-use aya_ebpf::{btf_maps::lpm_trie::Key, helpers::generated::bpf_get_current_ancestor_cgroup_id};
+use core::{intrinsics, ptr};
+
+use aya_ebpf::{
+    btf_maps::lpm_trie::Key,
+    helpers::{bpf_get_current_cgroup_id, generated::bpf_get_current_ancestor_cgroup_id},
+};
 use etm_abi::{
-    Address, CALLER_LEVELS, CALLER_NODE, Counter, FRONTEND_NODE_ONLY, FRONTEND_SOURCES, SourceKey,
-    is_mapped, mapped,
+    Address, CACHED_BUSY, CACHED_NODE, CALLER_LEVELS, CALLER_NODE, CALLER_PLACES, CachedCaller,
+    Counter, FRONTEND_NODE_ONLY, FRONTEND_SOURCES, SourceKey, is_mapped, mapped,
 };
 
 use crate::{
@@ -58,18 +63,146 @@ fn is_node<F: Family>(caller: &Caller<F>) -> bool {
 /// Whether the caller's address is among those that a frontend is for.
 #[inline(always)]
 fn is_source<F: Family>(caller: &Caller<F>, address: &Address, port: u16, protocol: u8) -> bool {
-    let Some(pod) = find(caller) else {
+    let Some(source) = find(caller).and_then(|known| known.address(address)) else {
         count(Counter::CallerUnknown);
         return false;
     };
-    let source = if is_mapped(address) { mapped(pod.ipv4) } else { pod.ipv6 };
     let data = SourceKey { service: *address, port, protocol, pad: 0, source };
     maps::SOURCES.get(&Key::new(size_of::<SourceKey>() as u32 * 8, data)).is_some()
 }
 
+/// A Pod that calls, or the node.
+pub struct Known {
+    /// IPv4 address in network byte order; 0 where there is none.
+    pub ipv4: u32,
+    /// IPv6 address; zero where there is none.
+    pub ipv6: Address,
+    /// Its name as a number; 0 where that is not known.
+    pub pod: u64,
+    /// Its namespace as a number.
+    pub namespace: u64,
+}
+
+impl Known {
+    /// Its address of the family of another address; none where it is not known, or all those whose
+    /// address is not known would be one client.
+    #[inline(always)]
+    pub fn address(&self, like: &Address) -> Option<Address> {
+        if is_mapped(like) {
+            (self.ipv4 != 0).then_some(mapped(self.ipv4))
+        } else {
+            (self.ipv6 != [0; 4]).then_some(self.ipv6)
+        }
+    }
+}
+
 /// The Pod that calls, or the node; none where it is neither.
 #[inline(always)]
-pub fn find<F: Family>(caller: &Caller<F>) -> Option<&'static etm_abi::Caller> {
+pub fn find<F: Family>(caller: &Caller<F>) -> Option<Known> {
+    // SAFETY: the helper takes nothing.
+    let cgroup = unsafe { bpf_get_current_cgroup_id() };
+    if let Some(known) = cached(cgroup) {
+        return Some(known);
+    }
+    if is_node(caller) { cached(CACHED_NODE) } else { None }
+}
+
+/// What is known of a cgroup: its place in the cache says so, if its owner and epoch are right, and
+/// the owner still is when all is read.
+#[inline(always)]
+fn cached(cgroup: u64) -> Option<Known> {
+    let place = maps::CALLER_CACHE.get_ptr_mut(cgroup as u32 & (CALLER_PLACES - 1))?;
+    let current = epoch()?;
+    // SAFETY: `place` is an element of CALLER_CACHE; volatile, since other CPUs write it.
+    let owner = || unsafe { ptr::read_volatile(&raw const (*place).cgroup) };
+    // SAFETY: as above.
+    if owner() == cgroup && unsafe { ptr::read_volatile(&raw const (*place).epoch) } == current {
+        // SAFETY: as above.
+        let found = unsafe { ptr::read_volatile(&raw const (*place).found) } != 0;
+        let known = read(place);
+        if owner() == cgroup {
+            return found.then_some(known);
+        }
+    }
+    let mut known = Known { ipv4: 0, ipv6: [0; 4], pod: 0, namespace: 0 };
+    look_up(place, cgroup, current, &mut known).then_some(known)
+}
+
+#[inline(always)]
+fn read(place: *const CachedCaller) -> Known {
+    // SAFETY: `place` is an element of CALLER_CACHE; volatile, since other CPUs write it.
+    unsafe {
+        let word = |index: usize| ptr::read_volatile(&raw const (*place).ipv6[index]);
+        Known {
+            ipv4: ptr::read_volatile(&raw const (*place).ipv4),
+            ipv6: [word(0), word(1), word(2), word(3)],
+            pod: ptr::read_volatile(&raw const (*place).pod),
+            namespace: ptr::read_volatile(&raw const (*place).namespace),
+        }
+    }
+}
+
+#[inline(always)]
+fn epoch() -> Option<u64> {
+    // SAFETY: an element of an array; volatile, since the agent writes it.
+    Some(unsafe { ptr::read_volatile(maps::CALLER_EPOCH.get_ptr(0)?) })
+}
+
+/// Looks a cgroup up, and writes down what is found where the place is free, under the epoch from
+/// before: where `CALLERS` changes meanwhile, that is past, and the next call looks again.
+#[cold]
+#[inline(never)]
+fn look_up(place: *mut CachedCaller, cgroup: u64, epoch: u64, known: &mut Known) -> bool {
+    let caller = caller_of(cgroup);
+    if let Some(caller) = caller {
+        known.ipv4 = caller.ipv4;
+        known.ipv6 = caller.ipv6;
+        known.pod = caller.pod;
+        known.namespace = caller.namespace;
+    }
+    // SAFETY: `place` is an element of CALLER_CACHE; volatile, since other CPUs write it.
+    let owner = unsafe { ptr::read_volatile(&raw const (*place).cgroup) };
+    if owner == CACHED_BUSY || !swap(place, owner, CACHED_BUSY) {
+        return caller.is_some();
+    }
+    // SAFETY: as above, and CACHED_BUSY keeps every other writer away.
+    unsafe {
+        ptr::write_volatile(&raw mut (*place).epoch, epoch);
+        ptr::write_volatile(&raw mut (*place).found, caller.is_some() as u32);
+        ptr::write_volatile(&raw mut (*place).pod, known.pod);
+        ptr::write_volatile(&raw mut (*place).namespace, known.namespace);
+        ptr::write_volatile(&raw mut (*place).ipv4, known.ipv4);
+        ptr::write_volatile(&raw mut (*place).ipv6[0], known.ipv6[0]);
+        ptr::write_volatile(&raw mut (*place).ipv6[1], known.ipv6[1]);
+        ptr::write_volatile(&raw mut (*place).ipv6[2], known.ipv6[2]);
+        ptr::write_volatile(&raw mut (*place).ipv6[3], known.ipv6[3]);
+        ptr::write_volatile(&raw mut (*place).cgroup, cgroup);
+    }
+    caller.is_some()
+}
+
+#[inline(always)]
+fn swap(place: *mut CachedCaller, expected: u64, new: u64) -> bool {
+    use intrinsics::AtomicOrdering::SeqCst;
+    // SAFETY: `place` is an element of CALLER_CACHE, and the field is aligned to 8 bytes.
+    let (found, _) = unsafe {
+        intrinsics::atomic_cxchg::<u64, { SeqCst }, { SeqCst }>(
+            &raw mut (*place).cgroup,
+            expected,
+            new,
+        )
+    };
+    found == expected
+}
+
+/// The caller whose cgroup this is or is below, in `CALLERS`.
+#[inline(always)]
+fn caller_of(cgroup: u64) -> Option<&'static etm_abi::Caller> {
+    if cgroup == CACHED_NODE {
+        // SAFETY: the value is replaced as a whole, never written in place, and stays readable for
+        // as long as the program runs (RCU).
+        return unsafe { maps::CALLERS.get(CALLER_NODE) };
+    }
     let mut level = 1;
     while level <= CALLER_LEVELS {
         // SAFETY: the helper takes any level, and gives 0 below the caller's own cgroup.
@@ -77,16 +210,11 @@ pub fn find<F: Family>(caller: &Caller<F>) -> Option<&'static etm_abi::Caller> {
         if cgroup == 0 {
             break;
         }
-        // SAFETY: the value is replaced as a whole, never written in place, and stays readable for
-        // as long as the program runs (RCU).
+        // SAFETY: as above.
         if let Some(pod) = unsafe { maps::CALLERS.get(cgroup) } {
             return Some(pod);
         }
         level += 1;
     }
-    if !is_node(caller) {
-        return None;
-    }
-    // SAFETY: as above.
-    unsafe { maps::CALLERS.get(CALLER_NODE) }
+    None
 }

@@ -6,8 +6,11 @@
 use core::{ffi::c_void, marker::PhantomData, ptr};
 
 use aya_ebpf::{
-    EbpfContext as _, bindings::{bpf_sock, bpf_sock_addr}, helpers::bpf_get_netns_cookie,
-    helpers::bpf_get_socket_cookie, programs::SockAddrContext,
+    EbpfContext as _,
+    bindings::{bpf_sock, bpf_sock_addr},
+    helpers::bpf_get_netns_cookie,
+    helpers::bpf_get_socket_cookie,
+    programs::SockAddrContext,
 };
 use etm_abi::{Address, PROTOCOL_TCP, PROTOCOL_UDP, mapped};
 
@@ -18,7 +21,8 @@ pub const DENY: i32 = 0;
 
 const IPPROTO_TCP: u32 = 6;
 const IPPROTO_UDP: u32 = 17;
-const IPPROTO_MPTCP: u32 = 262;
+/// What `protocol` of an MPTCP socket says.
+pub const IPPROTO_MPTCP: u32 = 262;
 
 /// The address family of a hook.
 pub trait Family {

@@ -22,7 +22,7 @@ use etm_abi::{Address, Backend, Counter, FLOW_BUSY, FLOW_CLOSED, FLOW_SLOTS, Flo
 
 use crate::{
     connections::{self, Counted},
-    maps,
+    maps, mptcp,
     report::count,
 };
 
@@ -78,7 +78,8 @@ impl Told<'_> {
         place.service_port = self.service_port;
         place.peer_port = self.pod.port;
         place.backend = self.backend;
-        place.incarnation = if self.counted { connections::open(self.backend, self.pod) } else { 0 };
+        place.incarnation =
+            if self.counted { connections::open(self.backend, self.pod) } else { 0 };
     }
 }
 
@@ -260,6 +261,8 @@ pub fn release(ctx: &SockContext) {
         if swap(place, cookie, cookie | FLOW_CLOSED) == cookie {
             counted.close();
         }
+    } else {
+        mptcp::release(ctx);
     }
     if has_moved(place) {
         release_moved(place, cookie);

@@ -7,9 +7,9 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use etm_abi::{
-    Affinity, AffinityKey, Backend, BackendName, Caller, Counter, Event, FLOW_SLOTS, Flow, MAX_SOURCES, Meta,
-    ServiceCell4, ServiceCell6, ServiceName, SourceKey, UdpFlow, UdpFlowKey, UdpReverse,
-    UdpReverseKey,
+    Affinity, AffinityKey, Backend, BackendName, CALLER_PLACES, CachedCaller, Caller, Counter,
+    Event, FLOW_SLOTS, Flow, MAX_SOURCES, Meta, ServiceCell4, ServiceCell6, ServiceName, SourceKey,
+    UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 
 const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
@@ -24,6 +24,14 @@ pub static SERVICES6: Array<ServiceCell6, 131_072, MMAPABLE> = Array::new();
 /// Pods of this node by their cgroups.
 #[btf_map]
 pub static CALLERS: HashMap<u64, Caller, 8_192, NO_PREALLOC> = HashMap::new();
+
+/// Where processes lately turned out to belong.
+#[btf_map]
+pub static CALLER_CACHE: Array<CachedCaller, { CALLER_PLACES as usize }, MMAPABLE> = Array::new();
+
+/// Another number after each change of `CALLERS`.
+#[btf_map]
+pub static CALLER_EPOCH: Array<u64, 1, MMAPABLE> = Array::new();
 
 /// From where a frontend may be called; the value says nothing.
 #[btf_map]

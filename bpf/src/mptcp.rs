@@ -2,15 +2,21 @@
 //!
 //! `connect()` of an MPTCP socket runs its hook on the first subflow, an inner TCP socket whose
 //! cookie user space never meets; `getpeername()` runs its hook on the MPTCP socket itself. The
-//! record is therefore kept in the MPTCP socket's own storage, which goes with it.
+//! record is therefore kept in the MPTCP socket's own storage, which goes with it. `close()` runs its hook
+//! on the MPTCP socket too, and on none of its subflows.
 
 use core::{ffi::c_void, ptr};
 
-use aya_ebpf::helpers::generated::{bpf_sk_storage_get, bpf_skc_to_mptcp_sock};
+use aya_ebpf::{
+    EbpfContext as _,
+    helpers::generated::{bpf_sk_storage_get, bpf_skc_to_mptcp_sock},
+    programs::SockContext,
+};
 use etm_abi::{Address, Counter, Flow};
 
 use crate::{
-    context::{Caller, Family},
+    connections::Counted,
+    context::{Caller, Family, IPPROTO_MPTCP},
     flows::{Told, asked},
     maps,
     report::count,
@@ -47,6 +53,8 @@ pub fn record(owner: *mut c_void, told: &Told<'_>) {
         count(Counter::FlowLost);
         return;
     }
+    // Of a socket that is connected once more, the connection before is no more.
+    Counted::of(place).close();
     // SAFETY: the storage is this socket's, whose connect() is under way and runs only once.
     told.fill(unsafe { &mut *place });
 }
@@ -68,4 +76,23 @@ pub fn service<F: Family>(
     }
     // SAFETY: not null, and of this socket.
     asked(unsafe { &*place }, peer, peer_port)
+}
+
+/// Counts an MPTCP socket out that is being closed; its record goes with it.
+#[inline(always)]
+pub fn release(ctx: &SockContext) {
+    // SAFETY: the context is valid for the whole program, and the verifier allows to read the field.
+    let protocol = unsafe { ptr::read_volatile(&raw const (*ctx.sock).protocol) };
+    if settings::has_mptcp() && protocol == IPPROTO_MPTCP {
+        release_mptcp(ctx.as_ptr());
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn release_mptcp(socket: *mut c_void) {
+    let place = storage(socket, 0);
+    if !place.is_null() {
+        Counted::of(place).close();
+    }
 }

@@ -1,7 +1,8 @@
 //! `sendmsg()` and `recvmsg()` of UDP sockets that are not connected.
 
 use etm_abi::{
-    Address, Backend, Counter, FRONTEND_BALANCED, PROTOCOL_UDP, Target, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
+    Address, Backend, Counter, FRONTEND_BALANCED, PROTOCOL_UDP, Target, UdpFlow, UdpFlowKey,
+    UdpReverse, UdpReverseKey,
 };
 use etm_decide::{keep, pick};
 
@@ -77,7 +78,9 @@ fn remember(key: &UdpFlowKey, flow: UdpFlow) {
 
 /// Makes replies of the Pod appear to come from the Service. The look-up of an entry that is there
 /// already also keeps it from being evicted while the socket only sends.
-#[inline(always)]
+///
+/// A function of its own, so that the stack that it needs is not needed during the choice as well.
+#[inline(never)]
 fn expect_reply(sent: &UdpFlowKey, pod: &Backend) {
     let key =
         UdpReverseKey { cookie: sent.cookie, address: pod.address, port: pod.port, pad: [0; 3] };

@@ -11,8 +11,9 @@ use crate::process::{exit_code, run, search_path};
 use crate::setup;
 use crate::workspace::Workspace;
 
-/// Every bench of the binary.
-const BENCHES: [&str; 2] = ["datapath", "control"];
+/// Every bench with budgets, and its package.
+const BENCHES: [(&str, &str); 3] =
+    [("datapath", "etm"), ("control", "etm"), ("hashing", "etm-model")];
 
 /// `build [--release]`: the kernel object first, because `etm` embeds it.
 pub(crate) fn build(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
@@ -85,19 +86,23 @@ pub(crate) fn practice(workspace: &Workspace) -> Result<ExitCode> {
 
 /// `bench [NAME] [ARGS...]`: one bench or all; each writes `target/bench/NAME.json`.
 pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
-    let (names, arguments) = match arguments {
-        [name, rest @ ..] if BENCHES.contains(&name.as_str()) => (vec![name.as_str()], rest),
+    let asked = |name: &str| BENCHES.into_iter().find(|(bench, _)| *bench == name);
+    let (benches, arguments) = match arguments {
+        [name, rest @ ..] if let Some(bench) = asked(name) => (vec![bench], rest),
         _ => (BENCHES.to_vec(), arguments),
     };
-    prepare(workspace)?;
-    let cluster = names.contains(&"control");
+    let cluster = benches.iter().any(|(name, _)| *name == "control");
+    // The model is measured without a kernel.
+    if benches.iter().any(|(_, package)| *package == "etm") {
+        prepare(workspace)?;
+        optimized(workspace, "release", "--benches")?;
+    }
     let assets = cluster.then(|| setup::control_plane(workspace)).transpose()?;
-    optimized(workspace, "release", "--benches")?;
     let mut code = ExitCode::SUCCESS;
-    for name in names {
+    for (name, package) in benches {
         let mut cargo = workspace.cargo();
         cargo
-            .args(["bench", "-p", "etm", "--bench", name, "--"])
+            .args(["bench", "-p", package, "--bench", name, "--"])
             .args(arguments)
             .env("PATH", search_path())
             .envs(assets.iter().map(|folder| (setup::ASSETS, folder)));

@@ -30,7 +30,8 @@ cargo xtask VERB
   demo [ARGS...]     set up, build, then run the demo
   practice           set up, build, then run a cluster to practise on
   bench [NAME] [ARGS...]
-                     set up, build, then run the benches, or one: datapath, control
+                     set up, build, then run the benches, or one: datapath, control,
+                     hashing
   lint               formatting, clippy with warnings denied, licences and duplicates
   ci                 lint, then test
   clean              remove what was built

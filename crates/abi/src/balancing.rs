@@ -27,7 +27,7 @@ pub const POSITIONS: u32 = 1 << POSITION_BITS;
 /// keep them so few.
 pub const GROUP: u32 = 8;
 /// The same where members have different weights, which take longer to compare.
-pub const WEIGHTED_GROUP: u32 = 2;
+pub const WEIGHTED_GROUP: u32 = 4;
 
 /// Evenly or, with a shortlist, by weight at random.
 pub const ALGORITHM_RANDOM: u8 = 0;

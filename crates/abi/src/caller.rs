@@ -35,6 +35,37 @@ pub struct Caller {
 }
 pod!(Caller, 208, 8);
 
+/// Places of `CALLER_CACHE`; the low bits of a cgroup's id choose one. A power of two.
+pub const CALLER_PLACES: u32 = 4_096;
+/// [`CachedCaller::cgroup`] under which the node itself stands.
+pub const CACHED_NODE: u64 = u64::MAX;
+/// [`CachedCaller::cgroup`] while a place is being written.
+pub const CACHED_BUSY: u64 = u64::MAX - 1;
+
+/// Element of `CALLER_CACHE`, a cache line: what a walk from a process's cgroup up to its Pod's, and
+/// the look-up there, came to.
+#[repr(C, align(64))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CachedCaller {
+    /// The process's own cgroup, [`CACHED_NODE`], [`CACHED_BUSY`], or 0 for a place never written.
+    pub cgroup: u64,
+    /// What `CALLER_EPOCH` was: after each change of `CALLERS` it is another.
+    pub epoch: u64,
+    /// The rest as in [`Caller`]; nothing but zeros where no Pod was found.
+    pub pod: u64,
+    /// See above.
+    pub namespace: u64,
+    /// See above.
+    pub ipv6: Address,
+    /// See above.
+    pub ipv4: u32,
+    /// 1 where there is a caller.
+    pub found: u32,
+    /// Zero.
+    pub reserved: u64,
+}
+pod!(CachedCaller, 64, 64);
+
 /// What a key of `SOURCES` is matched with, from its first bit on: a frontend, then the caller's
 /// address. The kernel compares bits in the order of bytes in memory.
 #[repr(C)]

@@ -25,6 +25,8 @@ pub struct Config {
     pub pin: PathBuf,
     /// Sizes of the maps.
     pub limits: Limits,
+    /// How many clients of Services with `sessionAffinity: ClientIP` are remembered.
+    pub clients: u32,
     /// Whether ports that a Service does not have are refused.
     pub refuse_unknown_port: bool,
     /// Cookie of the network namespace whose loopback serves node ports; 0 for none.
@@ -56,7 +58,7 @@ impl Dataplane {
             return Err(OpenError::NotCgroup2 { path: config.cgroup });
         }
         let pins = PinDirectory::create(&config.pin)?;
-        let set = pins.choose_set(&config.limits)?;
+        let set = pins.choose_set(&config.limits, config.clients)?;
         let settings = Settings::new(&config);
         let loaded = Programs::load(&set, &config, &settings)
             .and_then(|programs| Ok((programs, Maps::open(&set)?)));

@@ -99,8 +99,13 @@ pub(crate) struct Helpers {
 
 impl Helpers {
     pub(crate) fn probe() -> Self {
+        Self::probe_or(false)
+    }
+
+    /// Takes this answer where the kernel does not let this process ask.
+    pub(crate) fn probe_or(unknown: bool) -> Self {
         let has =
-            |helper| is_helper_supported(ProgramType::CgroupSockAddr, helper).unwrap_or(false);
+            |helper| is_helper_supported(ProgramType::CgroupSockAddr, helper).unwrap_or(unknown);
         Self {
             set_retval: has(BpfHelper::BPF_FUNC_set_retval),
             bpf_loop: has(BpfHelper::BPF_FUNC_loop),

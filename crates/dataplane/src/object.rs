@@ -80,7 +80,8 @@ impl Programs {
             .map_max_entries("BACKENDS", config.limits.backends)
             .map_max_entries("BACKEND_NAMES", config.limits.backends)
             .map_max_entries("CONNECTIONS", config.limits.backends)
-            .map_max_entries("SLOTS", config.limits.slots.div_ceil(2));
+            .map_max_entries("SLOTS", config.limits.slots.div_ceil(2))
+            .map_max_entries("AFFINITY", config.clients);
         for name in NAMES {
             loader.map_pin_path(name, maps.join(name));
         }

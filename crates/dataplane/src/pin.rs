@@ -81,10 +81,10 @@ impl PinDirectory {
     }
 
     /// The set to work with: the newest one if its layout and sizes fit, else a new one.
-    pub(crate) fn choose_set(&self, limits: &Limits) -> Result<PathBuf, OpenError> {
+    pub(crate) fn choose_set(&self, limits: &Limits, clients: u32) -> Result<PathBuf, OpenError> {
         let sets = sets(&self.path)?;
         if let Some((_, newest)) = sets.last()
-            && fits(newest, limits)
+            && fits(newest, limits, clients)
         {
             return Ok(newest.clone());
         }
@@ -157,7 +157,7 @@ pub(crate) fn version(set: &Path) -> Option<u32> {
     (version != 0).then_some(version)
 }
 
-fn fits(set: &Path, limits: &Limits) -> bool {
+fn fits(set: &Path, limits: &Limits, clients: u32) -> bool {
     version(set) == Some(ABI_VERSION)
         && NAMES.iter().all(|name| set.join(name).exists())
         && [
@@ -165,6 +165,7 @@ fn fits(set: &Path, limits: &Limits) -> bool {
             ("SERVICE_NAMES", limits.names()),
             ("BACKENDS", limits.backends),
             ("SLOTS", limits.slots.div_ceil(2)),
+            ("AFFINITY", clients),
         ]
         .into_iter()
         .all(|(name, size)| entries(set, name).is_ok_and(|entries| entries == size))

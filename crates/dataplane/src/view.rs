@@ -1,16 +1,17 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
 };
 
 use etm_abi::{ABI_VERSION, Counter, Frontend};
-use etm_model::{Caller, Contents, FrontendKey};
+use etm_model::{Caller, Contents, FrontendKey, IpNet};
 
 use crate::{
     contents::contents,
     error::{MapError, OpenError},
     flows::Flows,
+    live::Live,
     maps::Maps,
     pin::{serving, version},
     stats::{MapUsage, ProgramUsage, map_usage, program_usage},
@@ -68,6 +69,54 @@ impl View {
         self.maps.frontends.get(key)
     }
 
+    /// Every frontend.
+    #[must_use]
+    pub fn frontends(&self) -> BTreeMap<FrontendKey, Frontend> {
+        self.maps.frontends.all()
+    }
+
+    /// Names of Service ports, `namespace/name:port/TCP`, by the id that frontends have.
+    ///
+    /// # Errors
+    ///
+    /// Where the map cannot be read.
+    pub fn service_names(&self) -> Result<BTreeMap<u32, String>, MapError> {
+        self.maps.service_names.all()
+    }
+
+    /// Name of a Service port by the id that its frontends have; none where it has none.
+    ///
+    /// # Errors
+    ///
+    /// Where the map cannot be read.
+    pub fn service_name(&self, id: u32) -> Result<Option<String>, MapError> {
+        self.maps.service_names.get(id)
+    }
+
+    /// `namespace/pod` of a backend; none where no Pod is known.
+    ///
+    /// # Errors
+    ///
+    /// Where the map cannot be read.
+    pub fn backend_name(&self, id: u32) -> Result<Option<String>, MapError> {
+        Ok(self.maps.backend_names.get(id)?.filter(|name| !name.is_empty()))
+    }
+
+    /// From where a frontend that is not for everyone may be called.
+    ///
+    /// # Errors
+    ///
+    /// Where the map cannot be read.
+    pub fn sources(&self, key: &FrontendKey) -> Result<BTreeSet<IpNet>, MapError> {
+        Ok(self.maps.sources.all()?.remove(key).unwrap_or_default())
+    }
+
+    /// What the programs read when they decide.
+    #[must_use]
+    pub fn live(&self) -> Live<'_> {
+        Live::new(&self.maps)
+    }
+
     /// Every Pod that calls are known to come from, by the id of its cgroup.
     ///
     /// # Errors
@@ -84,6 +133,13 @@ impl View {
     /// Where the map cannot be read.
     pub fn counters(&self) -> Result<Vec<(Counter, u64)>, MapError> {
         self.maps.counters.all()
+    }
+
+    /// How many open sockets a backend has of those that were given to it by load, by its id; none
+    /// where there is no such id.
+    #[must_use]
+    pub fn connections(&self, backend: u32) -> Option<i64> {
+        self.maps.connections.get(backend).map(u64::cast_signed)
     }
 
     /// What connected sockets were told.

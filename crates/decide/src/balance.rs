@@ -106,24 +106,59 @@ pub fn best<T: Tables>(
     balancing: &Balancing,
     position: u32,
 ) -> Option<u32> {
+    let Group { first, bits, few } = Group::of(tables, target, balancing, position)?;
+    if few {
+        return best_of_few(tables, target, balancing, position);
+    }
+    best_of_many(tables, target, first | bits << 16 | (balancing.weighted as u32) << 24, position)
+}
+
+/// The members that are compared for a position: one in `1 << bits` from the first one on.
+struct Group {
+    first: u32,
+    bits: u32,
+    /// They are so few that a loop of some rounds sees them all.
+    few: bool,
+}
+
+impl Group {
+    #[inline(always)]
+    fn of<T: Tables>(
+        tables: &T,
+        target: Target,
+        balancing: &Balancing,
+        position: u32,
+    ) -> Option<Self> {
+        let bits = balancing.shortlist_bits as u32 & 15;
+        let mut first = 0;
+        if bits != 0 {
+            first = entry(tables, balancing, bits, position & (POSITIONS - 1))?;
+        }
+        let most = if balancing.weighted != 0 { WEIGHTED_GROUP } else { GROUP };
+        let few = target.members().saturating_sub(first) <= most << bits;
+        Some(Self { first, bits, few })
+    }
+}
+
+/// As [`best`], but none where more members would have to be compared than is usual: in tables of
+/// more than 2,048 members, or with weights 1,024.
+#[inline(always)]
+#[must_use]
+pub fn best_of_few<T: Tables>(
+    tables: &T,
+    target: Target,
+    balancing: &Balancing,
+    position: u32,
+) -> Option<u32> {
+    let Group { first, bits, few } = Group::of(tables, target, balancing, position)?;
     let members = target.members();
-    let bits = balancing.shortlist_bits as u32 & 15;
-    let mut first = 0;
-    if bits != 0 {
-        first = entry(tables, balancing, bits, position & (POSITIONS - 1))?;
-        if first >= members {
-            return None;
-        }
-        if first + (1 << bits) >= members {
-            return member(tables, target, first);
-        }
+    if !few || first >= members {
+        return None;
+    }
+    if first + (1 << bits) >= members {
+        return member(tables, target, first);
     }
     let weighted = balancing.weighted != 0;
-    let rounds = if weighted { WEIGHTED_GROUP } else { GROUP };
-    if members.saturating_sub(first) > rounds << bits {
-        let group = first | bits << 16 | (weighted as u32) << 24;
-        return best_of_many(tables, target, group, position);
-    }
     // Two loops, since the verifier follows each round in each way that it can go.
     let mut best = Best::at(first);
     let (mut number, mut round) = (first, 0);
@@ -145,8 +180,7 @@ pub fn best<T: Tables>(
     member(tables, target, best.number)
 }
 
-/// The best of a group that is too large for the rounds of [`best`], in tables of more than 2,048
-/// members: its first member, bits of the shortlist, and whether weights count, in one word.
+/// The best of a group that is too large for the rounds of [`best_of_few`]: its first member, bits of the shortlist, and whether weights count, in one word.
 #[cold]
 #[inline(never)]
 fn best_of_many<T: Tables>(tables: &T, target: Target, group: u32, position: u32) -> Option<u32> {

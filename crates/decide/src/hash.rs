@@ -47,7 +47,9 @@ pub fn position(balancing: &Balancing, call: &Call) -> u32 {
     if fields & HASH_PROTOCOL != 0 {
         last |= (call.protocol as u64) << 32 | 1 << 42;
     }
-    hash.add(last);
+    if last != 0 {
+        hash.add(last);
+    }
     hash.position()
 }
 

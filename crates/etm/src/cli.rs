@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::explain;
+
 /// Sends connections to a Kubernetes Service straight to a Pod, inside connect().
 #[derive(Debug, Parser)]
 #[command(name = "etm", version, max_term_width = 100)]
@@ -20,6 +22,8 @@ pub(crate) enum Verb {
     Controller(Box<ControllerArgs>),
     /// Show what the kernel's maps hold, whether or not an agent runs.
     Get(GetArgs),
+    /// Tell where a call to a Service goes, and why.
+    Explain(ExplainArgs),
     /// Take the programs off their hooks and remove everything pinned.
     Detach(DetachArgs),
     /// Print what a cluster needs to run the agent on each node and the controller, or apply it.
@@ -77,6 +81,12 @@ pub(crate) struct AgentArgs {
     #[arg(long, env = "ETM_MAX_SLOTS", value_name = "N", default_value_t = 524_288)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_slots: u32,
+
+    /// Most clients of Services with sessionAffinity ClientIP, one for each port that a client calls;
+    /// beyond that, those are forgotten that did not call for longest.
+    #[arg(long, env = "ETM_MAX_CLIENTS", value_name = "N", default_value_t = 65_536)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_clients: u32,
 
     /// Address to serve /metrics, /problems, /livez, /healthz and /readyz on [default: none].
     #[arg(long, env = "ETM_ADMIN", value_name = "ADDR")]
@@ -168,6 +178,43 @@ pub(crate) struct GetArgs {
     /// Form of the output.
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExplainArgs {
+    /// Who calls: a Pod of this node, `node` for a process of the node itself, or `unknown` for one
+    /// that is neither. The namespace is `default` where there is none.
+    #[arg(long, value_name = "[NAMESPACE/]POD|node|unknown")]
+    pub(crate) from: explain::From,
+
+    /// What is called: a Service, by port number or port name where it has several, or an address.
+    /// TCP unless there is only UDP.
+    #[arg(long, value_name = "[NAMESPACE/]SERVICE[:PORT][/UDP]|ADDRESS:PORT[/UDP]")]
+    pub(crate) to: explain::To,
+
+    /// Port that the caller's socket is bound to before it calls; only hashes of callerPort
+    /// depend on it.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) source_port: Option<u16>,
+
+    /// Family of the Service's address [default: 4, or 6 where it has no other].
+    #[arg(long, value_name = "4|6", hide_possible_values = true)]
+    pub(crate) family: Option<IpFamily>,
+
+    #[command(flatten)]
+    pub(crate) pin: PinArgs,
+
+    /// Form of the output.
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    pub(crate) output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IpFamily {
+    #[value(name = "4")]
+    V4,
+    #[value(name = "6")]
+    V6,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

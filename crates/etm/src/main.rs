@@ -3,14 +3,17 @@
 
 mod admin;
 mod agent;
+mod balancing;
 mod cli;
 mod config;
 mod controller;
 mod detach;
+mod explain;
 mod get;
 mod install;
 mod logging;
 mod metrics;
+mod output;
 mod problems;
 mod state;
 
@@ -37,6 +40,7 @@ fn run() -> anyhow::Result<()> {
         Verb::Agent(arguments) => agent::run(*arguments),
         Verb::Controller(arguments) => controller::run(*arguments),
         Verb::Get(arguments) => get::run(&arguments),
+        Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Detach(arguments) => detach::run(&arguments),
         Verb::Install(arguments) => install::run(arguments),
     }

@@ -76,12 +76,18 @@ class Caller:
         limit = struct.pack("ll", wait // 1000, wait % 1000 * 1000)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        if self.arguments.local_port is not None:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            opened.bind(("" if family == socket.AF_INET else "::", self.arguments.local_port))
         return opened
 
     def connected(self, target, call):
-        if self.kept is not None:
-            return self.kept
         family, address = self.address(target)
+        if self.kept is not None:
+            if self.arguments.reconnect:
+                with At("connect"):
+                    self.kept.connect(address)
+            return self.kept
         with At("socket"):
             opened = self.open(family)
         started = time.perf_counter_ns()
@@ -120,7 +126,7 @@ class Caller:
         except Failure:
             opened.close()
             raise
-        if self.arguments.keep_open:
+        if self.arguments.keep_open or (self.arguments.reconnect and verb != "tcp"):
             self.kept = opened
         else:
             opened.close()
@@ -184,7 +190,9 @@ def main():
     parser.add_argument("--count", type=int, default=1)
     parser.add_argument("--mapped", action="store_true")
     parser.add_argument("--mptcp", action="store_true")
+    parser.add_argument("--local-port", type=int)
     parser.add_argument("--keep-open", action="store_true")
+    parser.add_argument("--reconnect", action="store_true")
     parser.add_argument("--interactive", action="store_true")
     parser.add_argument("--timeout-ms", type=int, default=2000)
     arguments = parser.parse_args()

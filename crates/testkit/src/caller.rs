@@ -41,6 +41,8 @@ pub struct Caller {
     mapped: bool,
     mptcp: bool,
     keep_open: bool,
+    reconnect: bool,
+    local_port: Option<u16>,
     timeout: Duration,
 }
 
@@ -55,6 +57,8 @@ impl Caller {
             mapped: false,
             mptcp: false,
             keep_open: false,
+            reconnect: false,
+            local_port: None,
             timeout: Duration::from_secs(2),
         }
     }
@@ -81,6 +85,18 @@ impl Caller {
     #[must_use]
     pub fn keep_open(self) -> Self {
         Self { keep_open: true, ..self }
+    }
+
+    /// Makes all calls on one connected UDP socket, which is connected anew for each of them.
+    #[must_use]
+    pub fn reconnect(self) -> Self {
+        Self { reconnect: true, ..self }
+    }
+
+    /// Binds each socket to a local port before it is used.
+    #[must_use]
+    pub fn local_port(self, port: u16) -> Self {
+        Self { local_port: Some(port), ..self }
     }
 
     /// How long each step of a call may take.
@@ -149,9 +165,15 @@ impl Caller {
         if self.language == Language::Tokio {
             command.arg("--runtime=tokio");
         }
-        for (wanted, flag) in
-            [(self.mapped, "--mapped"), (self.mptcp, "--mptcp"), (self.keep_open, "--keep-open")]
-        {
+        if let Some(port) = self.local_port {
+            command.arg(format!("--local-port={port}"));
+        }
+        for (wanted, flag) in [
+            (self.mapped, "--mapped"),
+            (self.mptcp, "--mptcp"),
+            (self.keep_open, "--keep-open"),
+            (self.reconnect, "--reconnect"),
+        ] {
             if wanted {
                 command.arg(flag);
             }

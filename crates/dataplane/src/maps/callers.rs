@@ -11,37 +11,53 @@ use etm_model::{Caller, from_abi, hash, to_abi};
 use crate::{
     error::MapError,
     maps::{
-        Raw, call,
+        Mapped, Raw, call,
         names::{fit, text},
         open_map,
     },
 };
 
 /// `CALLERS`: the Pods of this node by their cgroups.
-pub(crate) struct Callers(HashMap<MapData, u64, Raw<abi::Caller>>);
+pub(crate) struct Callers {
+    map: HashMap<MapData, u64, Raw<abi::Caller>>,
+    /// What the programs found in it is cached under this number.
+    epoch: Mapped<u64>,
+}
 
 const NAME: &str = "CALLERS";
 
 impl Callers {
     pub(crate) fn open(directory: &Path) -> Result<Self, MapError> {
-        Ok(Self(open_map(directory, NAME)?.try_into().map_err(call(NAME))?))
+        let map = open_map(directory, NAME)?.try_into().map_err(call(NAME))?;
+        Ok(Self { map, epoch: Mapped::open(directory, "CALLER_EPOCH")? })
     }
 
     /// Writes a caller, or with none removes it.
     pub(crate) fn set(&mut self, cgroup: u64, caller: Option<&Caller>) -> Result<(), MapError> {
         let result = match caller {
-            Some(caller) => self.0.insert(cgroup, Raw(encode(caller)), 0),
-            None => match self.0.remove(&cgroup) {
+            Some(caller) => self.map.insert(cgroup, Raw(encode(caller)), 0),
+            None => match self.map.remove(&cgroup) {
                 Err(AyaError::KeyNotFound) => Ok(()),
                 other => other,
             },
         };
+        let epoch = self.epoch.get(0).unwrap_or_default();
+        self.epoch.set(0, epoch.wrapping_add(1));
         result.map_err(call(NAME))
+    }
+
+    /// What the programs find under the id of a cgroup.
+    pub(crate) fn record(&self, cgroup: u64) -> Result<Option<abi::Caller>, MapError> {
+        match self.map.get(&cgroup, 0) {
+            Ok(Raw(record)) => Ok(Some(record)),
+            Err(AyaError::KeyNotFound) => Ok(None),
+            Err(error) => Err(call(NAME)(error)),
+        }
     }
 
     /// Every caller, by the id of its cgroup.
     pub(crate) fn all(&self) -> Result<BTreeMap<u64, Caller>, MapError> {
-        let entries = self.0.iter();
+        let entries = self.map.iter();
         entries
             .map(|entry| {
                 entry.map(|(cgroup, Raw(caller))| (cgroup, decode(&caller))).map_err(call(NAME))

@@ -1,5 +1,6 @@
 //! The pinned maps, one wrapper each, in the model's terms.
 
+mod affinities;
 mod callers;
 mod counters;
 mod encode;
@@ -15,6 +16,7 @@ use std::path::Path;
 use aya::maps::{Map, MapData};
 use etm_abi::{Backend, Meta};
 
+pub(crate) use affinities::Affinities;
 pub(crate) use callers::Callers;
 pub(crate) use counters::Counters;
 pub use events::Events;
@@ -27,10 +29,12 @@ pub(crate) use sources::Sources;
 use crate::error::MapError;
 
 /// Names of every map of the kernel object that is pinned.
-pub(crate) const NAMES: [&str; 20] = [
+pub(crate) const NAMES: [&str; 22] = [
     "SERVICES4",
     "SERVICES6",
     "CALLERS",
+    "CALLER_CACHE",
+    "CALLER_EPOCH",
     "SOURCES",
     "SLOTS",
     "BACKENDS",
@@ -56,6 +60,7 @@ pub(crate) struct Maps {
     pub(crate) slots: Mapped<u64>,
     pub(crate) backends: Mapped<Backend>,
     pub(crate) connections: Mapped<u64>,
+    pub(crate) affinities: Affinities,
     pub(crate) service_names: ServiceNames,
     pub(crate) backend_names: BackendNames,
     pub(crate) sources: Sources,
@@ -72,6 +77,7 @@ impl Maps {
             slots: Mapped::open(directory, "SLOTS")?,
             backends: Mapped::open(directory, "BACKENDS")?,
             connections: Mapped::open(directory, "CONNECTIONS")?,
+            affinities: Affinities::open(directory)?,
             service_names: ServiceNames::open(directory)?,
             backend_names: BackendNames::open(directory)?,
             sources: Sources::open(directory)?,

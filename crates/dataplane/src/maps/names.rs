@@ -48,6 +48,15 @@ macro_rules! names {
                 result.map_err(call($map))
             }
 
+            /// The name of an id; none where it has none.
+            pub(crate) fn get(&self, id: u32) -> Result<Option<String>, MapError> {
+                match self.0.get(&id, 0) {
+                    Ok(Raw(name)) => Ok(Some(text(&name.text))),
+                    Err(AyaError::KeyNotFound) => Ok(None),
+                    Err(error) => Err(call($map)(error)),
+                }
+            }
+
             /// Every name, by id.
             pub(crate) fn all(&self) -> Result<BTreeMap<u32, String>, MapError> {
                 self.0

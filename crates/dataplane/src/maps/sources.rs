@@ -25,6 +25,9 @@ type Key = lpm_trie::Key<Raw<SourceKey>>;
 
 const NAME: &str = "SOURCES";
 
+/// Bits of a whole key.
+const KEY_BITS: u32 = size_of::<SourceKey>() as u32 * 8;
+
 /// Bits before an IPv4 address in its mapped form.
 const MAPPED_BITS: u32 = 96;
 
@@ -44,6 +47,16 @@ impl Sources {
         match self.0.remove(&key) {
             Err(AyaError::KeyNotFound) => Ok(()),
             other => other.map_err(call(NAME)),
+        }
+    }
+
+    /// Whether an address is in a range of a frontend, by the look-up that the programs make.
+    pub(crate) fn admits(&self, frontend: &FrontendKey, source: Address) -> Result<bool, MapError> {
+        let Some(data) = source_key(frontend, source) else { return Ok(false) };
+        match self.0.get(&Key::new(KEY_BITS, Raw(data)), 0) {
+            Ok(_) => Ok(true),
+            Err(AyaError::KeyNotFound) => Ok(false),
+            Err(error) => Err(call(NAME)(error)),
         }
     }
 

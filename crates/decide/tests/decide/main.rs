@@ -4,4 +4,5 @@ mod keep;
 mod lookup;
 mod memory;
 mod refusal;
+mod rendezvous;
 mod spread;

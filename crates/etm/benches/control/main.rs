@@ -11,20 +11,15 @@ mod cluster;
 mod cpu;
 mod kube_proxy;
 mod list;
-#[path = "../results/memory.rs"]
-mod memory;
 mod metrics;
 mod proxy;
-#[path = "../results/mod.rs"]
-mod results;
 mod rules;
-#[path = "../results/statistics.rs"]
-mod statistics;
 mod writers;
 
 use std::{process::ExitCode, time::Instant};
 
 use clap::{Parser, ValueEnum};
+use etm_bench::{memory, results, statistics};
 use etm_testkit::{ControlPlane, ProxyMode};
 
 use crate::{

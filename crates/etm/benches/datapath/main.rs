@@ -7,20 +7,15 @@
 
 mod client;
 mod cluster;
-#[path = "../results/memory.rs"]
-mod memory;
 mod netfilter;
-#[path = "../results/mod.rs"]
-mod results;
 mod sections;
 mod server;
 mod stage;
-#[path = "../results/statistics.rs"]
-mod statistics;
 
 use std::{process::ExitCode, time::Instant};
 
 use clap::{Parser, Subcommand, ValueEnum};
+use etm_bench::{memory, results, statistics};
 
 use crate::{results::Results, sections::Section, stage::Stage};
 

@@ -39,6 +39,16 @@ impl Files {
         self.scratch.path()
     }
 
+    /// Adds a file.
+    pub(crate) fn add(&self, name: &str, documents: &[Value]) -> anyhow::Result<()> {
+        Ok(self.scratch.apply(name, documents)?)
+    }
+
+    /// Removes a file that was added.
+    pub(crate) fn remove(&self, name: &str) -> anyhow::Result<()> {
+        Ok(self.scratch.remove(name)?)
+    }
+
     /// Says of Pods whether they are ready, in their own manifests and in every EndpointSlice, and
     /// saves what changed.
     pub(crate) fn set_ready(&mut self, pods: &[&str], ready: bool) -> anyhow::Result<()> {

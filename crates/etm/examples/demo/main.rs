@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod cast;
+mod crowd;
 mod files;
 mod interrupt;
 mod leftovers;

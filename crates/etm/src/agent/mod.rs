@@ -150,6 +150,7 @@ fn dataplane_config(arguments: &AgentArgs) -> anyhow::Result<Config> {
             backends: arguments.max_backends,
             slots: arguments.max_slots,
         },
+        clients: arguments.max_clients,
         refuse_unknown_port: arguments.unknown_port == UnknownPort::Refuse,
         node_netns,
     })

@@ -1,13 +1,16 @@
-use std::{collections::BTreeSet, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr};
 
-use etm_abi::{BACKEND_AVAILABLE, Backend};
+use etm_abi::Backend;
 use etm_model::{Contents, from_abi};
 use serde::Serialize;
 
-use crate::get::{Row, service_name};
+use crate::{
+    balancing::{Algorithm, Balancing, state},
+    get::{Row, balance, service_name},
+};
 
 /// One backend of one Service port.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct BackendRow {
     /// `namespace/name:port/TCP`.
@@ -16,10 +19,16 @@ pub(super) struct BackendRow {
     /// `namespace/name`; empty where the endpoint names none.
     pod: String,
     state: &'static str,
+    /// Its share beside those of the others; null where all are alike.
+    weight: Option<u16>,
+    /// Open connections that were given to it by load; null where load does not count.
+    connections: Option<u32>,
 }
 
 impl Row for BackendRow {
-    const HEADER: &'static [&'static str] = &["SERVICE", "ADDRESS", "POD", "STATE"];
+    const HEADER: &'static [&'static str] =
+        &["SERVICE", "ADDRESS", "POD", "STATE", "WEIGHT", "CONNECTIONS"];
+    const SPARSE: &'static [&'static str] = &["WEIGHT", "CONNECTIONS"];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -27,35 +36,46 @@ impl Row for BackendRow {
             self.address.to_string(),
             self.pod.clone(),
             self.state.to_owned(),
+            self.weight.map(|weight| weight.to_string()).unwrap_or_default(),
+            self.connections.map(|count| count.to_string()).unwrap_or_default(),
         ]
     }
 }
 
-/// Every backend of every Service port, each once however many addresses the Service has.
-pub(super) fn rows(contents: &Contents, filter: &str) -> Vec<BackendRow> {
-    let rows: BTreeSet<BackendRow> = contents
-        .frontends
-        .values()
-        .filter_map(|frontend| {
-            let service = service_name(contents, frontend.service);
-            let table = contents.tables.get(&(frontend.table, frontend.members))?;
-            service.starts_with(filter).then_some((service, table))
-        })
-        .flat_map(|(service, table)| {
-            table.iter().map(move |id| row(contents, service.clone(), *id))
-        })
-        .collect();
-    rows.into_iter().collect()
-}
-
-fn row(contents: &Contents, service: String, id: u32) -> BackendRow {
-    let backend = contents.backends.get(&id).copied().unwrap_or_default();
-    BackendRow {
-        service,
-        address: address(&backend),
-        pod: contents.backend_names.get(&id).cloned().unwrap_or_default(),
-        state: if backend.state == BACKEND_AVAILABLE { "available" } else { "absent" },
+/// Every backend of every Service port, each once however many addresses the Service has;
+/// `connections` tells how many connections were given to a backend by load.
+pub(super) fn rows(
+    contents: &Contents,
+    connections: impl Fn(u32) -> u32,
+    filter: &str,
+) -> Vec<BackendRow> {
+    let mut rows: BTreeMap<_, BackendRow> = BTreeMap::new();
+    for frontend in contents.frontends.values() {
+        let service = service_name(contents, frontend.service);
+        let table = contents.tables.get(&(frontend.table, frontend.members));
+        let Some(table) = table.filter(|_| service.starts_with(filter)) else { continue };
+        let balance = balance(contents, frontend);
+        let balancing = Balancing::of(balance.map(|balance| &balance.header));
+        let candidates = balance.filter(|_| balancing.weighted).map(|balance| &balance.candidates);
+        let counted = balancing.algorithm == Algorithm::LeastConnections;
+        for (at, id) in table.iter().enumerate() {
+            let backend = contents.backends.get(id).copied().unwrap_or_default();
+            let address = address(&backend);
+            let row = rows.entry((service.clone(), address)).or_insert_with(|| BackendRow {
+                service: service.clone(),
+                address,
+                pod: contents.backend_names.get(id).cloned().unwrap_or_default(),
+                state: state(&backend),
+                weight: None,
+                connections: None,
+            });
+            let candidate = candidates.and_then(|candidates| candidates.get(at));
+            // Members of one address may be alike where those of another are not.
+            row.weight = row.weight.or(candidate.map(|candidate| candidate.weight()));
+            row.connections = row.connections.or(counted.then(|| connections(*id)));
+        }
     }
+    rows.into_values().collect()
 }
 
 fn address(backend: &Backend) -> SocketAddr {

@@ -7,21 +7,30 @@ mod services;
 
 pub(crate) use counters::describe;
 
-use std::io::{ErrorKind, IsTerminal as _, Write as _, stdout};
+use std::io::{IsTerminal as _, stdout};
 
-use anyhow::Context as _;
 use comfy_table::{ContentArrangement, Table, presets};
+use etm_abi::{FRONTEND_BALANCED, Frontend};
 use etm_dataplane::{View, cgroup2_root};
+use etm_decide::Tables as _;
+use etm_model::{Contents, TableBalance};
 use serde::Serialize;
 
-use crate::cli::{GetArgs, Output, Resource};
+use crate::{
+    cli::{GetArgs, Output, Resource},
+    output,
+};
 
 pub(crate) fn run(arguments: &GetArgs) -> anyhow::Result<()> {
     let view = View::open(&arguments.pin.pin)?;
     let filter = arguments.name.as_deref().unwrap_or_default();
     match arguments.what {
         Resource::Services => print(&services::rows(&view.contents()?, filter), arguments.output),
-        Resource::Backends => print(&backends::rows(&view.contents()?, filter), arguments.output),
+        Resource::Backends => {
+            let live = view.live();
+            let connections = |id| live.connections(id);
+            print(&backends::rows(&view.contents()?, connections, filter), arguments.output)
+        }
         Resource::Callers => {
             let root = cgroup2_root().ok();
             print(&callers::rows(view.callers()?, root.as_deref(), filter), arguments.output)
@@ -33,20 +42,13 @@ pub(crate) fn run(arguments: &GetArgs) -> anyhow::Result<()> {
 /// One line of a listing.
 trait Row: Serialize {
     const HEADER: &'static [&'static str];
+    /// Columns that are left out where no row has anything in them.
+    const SPARSE: &'static [&'static str] = &[];
     fn cells(&self) -> Vec<String>;
 }
 
 fn print<R: Row>(rows: &[R], output: Output) -> anyhow::Result<()> {
-    let text = match output {
-        Output::Table => format!("{}\n", table(rows)),
-        Output::Json => format!("{}\n", serde_json::to_string_pretty(rows)?),
-        Output::Yaml => serde_saphyr::to_string(&rows).context("could not write YAML")?,
-    };
-    match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
-        // Whoever reads has seen enough: `etm get backends | head`.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("could not write to standard output"),
-    }
+    output::print(rows, || format!("{}\n", table(rows)), output)
 }
 
 fn table<R: Row>(rows: &[R]) -> Table {
@@ -56,8 +58,16 @@ fn table<R: Row>(rows: &[R]) -> Table {
     if stdout().is_terminal() && table.width().is_some_and(|width| width > 0) {
         table.set_content_arrangement(ContentArrangement::Dynamic);
     }
-    table.set_header(R::HEADER.to_vec());
-    table.add_rows(rows.iter().map(Row::cells));
+    let cells: Vec<_> = rows.iter().map(Row::cells).collect();
+    let empty =
+        |column: usize| cells.iter().all(|row| row.get(column).is_none_or(String::is_empty));
+    let shown: Vec<_> = (0..R::HEADER.len())
+        .filter(|column| !R::SPARSE.contains(&R::HEADER[*column]) || !empty(*column))
+        .collect();
+    table.set_header(shown.iter().map(|column| R::HEADER[*column]));
+    for row in &cells {
+        table.add_row(shown.iter().filter_map(|column| row.get(*column)));
+    }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
@@ -65,6 +75,13 @@ fn table<R: Row>(rows: &[R]) -> Table {
 }
 
 /// Name of a Service port; frontends whose name is missing show their id.
-fn service_name(contents: &etm_model::Contents, id: u32) -> String {
+fn service_name(contents: &Contents, id: u32) -> String {
     contents.service_names.get(&id).cloned().unwrap_or_else(|| format!("(service {id})"))
+}
+
+/// What a frontend's table has besides the ids of its members; none where they are drawn evenly.
+fn balance<'a>(contents: &'a Contents, frontend: &Frontend) -> Option<&'a TableBalance> {
+    (frontend.flags & FRONTEND_BALANCED != 0)
+        .then(|| contents.balances.get(&frontend.table))
+        .flatten()
 }

@@ -2,7 +2,10 @@ use etm_abi::{FRONTEND_NODE_ONLY, FRONTEND_SOURCES};
 use etm_model::{Contents, FrontendKey, Listener};
 use serde::Serialize;
 
-use crate::get::{Row, service_name};
+use crate::{
+    balancing::Balancing,
+    get::{Row, balance, service_name},
+};
 
 /// One address of a Service.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -13,6 +16,7 @@ pub(super) struct ServiceRow {
     address: String,
     /// Backends to choose from; 0 refuses.
     backends: u32,
+    balancing: Balancing,
     /// `everyone`; `node` where only sockets of the node's network namespace reach it; or ranges of
     /// addresses with commas between, `none` where there is no range.
     callers: String,
@@ -21,13 +25,15 @@ pub(super) struct ServiceRow {
 }
 
 impl Row for ServiceRow {
-    const HEADER: &'static [&'static str] = &["SERVICE", "ADDRESS", "BACKENDS", "CALLERS", "ERRNO"];
+    const HEADER: &'static [&'static str] =
+        &["SERVICE", "ADDRESS", "BACKENDS", "BALANCING", "CALLERS", "ERRNO"];
 
     fn cells(&self) -> Vec<String> {
         vec![
             self.service.clone(),
             self.address.clone(),
             self.backends.to_string(),
+            self.balancing.to_string(),
             self.callers.clone(),
             self.errno.to_string(),
         ]
@@ -43,6 +49,7 @@ pub(super) fn rows(contents: &Contents, filter: &str) -> Vec<ServiceRow> {
             service: service_name(contents, frontend.service),
             address: address(key),
             backends: frontend.members,
+            balancing: Balancing::of(balance(contents, frontend).map(|balance| &balance.header)),
             callers: callers(contents, key, frontend.flags),
             errno: frontend.errno,
         })

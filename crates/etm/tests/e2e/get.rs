@@ -13,6 +13,9 @@ fn services() -> Vec<Value> {
         json!({
             "service": service(port, protocol), "address": address,
             "backends": 1, "callers": "everyone", "errno": 111,
+            "balancing": {
+                "algorithm": "Random", "fields": [], "weighted": false, "affinitySeconds": null,
+            },
         })
     };
     vec![
@@ -35,7 +38,8 @@ fn every_form_tells_the_same_without_an_agent() {
             [v4, v6].map(|address| {
                 json!({
                     "service": service(port, protocol), "address": address.to_string(),
-                    "pod": "default/web-0", "state": "available",
+                    "pod": "default/web-0", "state": "available", "weight": null,
+                    "connections": null,
                 })
             })
         })

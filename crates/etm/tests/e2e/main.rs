@@ -3,10 +3,12 @@
 #![allow(clippy::expect_used, reason = "a test fails by panicking, in its scene as well")]
 
 mod addresses;
+mod balancing;
 mod callers;
 mod connect;
 mod detach;
 mod endpoints;
+mod explain;
 mod faults;
 mod files;
 mod flows;

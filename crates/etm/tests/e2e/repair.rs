@@ -53,6 +53,7 @@ fn after(steps: impl FnOnce(&View) -> Vec<Step>) -> String {
         cgroup: scene.cgroup.path().to_owned(),
         pin: scene.pin(),
         limits,
+        clients: 65_536,
         refuse_unknown_port: false,
         node_netns: 0,
     })

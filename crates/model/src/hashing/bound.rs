@@ -3,13 +3,16 @@
 use std::collections::BinaryHeap;
 
 use etm_abi::{Candidate, POSITIONS};
-use etm_decide::Offer;
 
-use super::weighted;
+use super::offers::{Offer, Offers};
 
-/// Up to so many members chance alone keeps each one's share within the limit, and so no position
-/// moves that need not.
-const UNBOUNDED: usize = 32;
+/// Up to so many members chance alone keeps each one's share within the limit, or near it where
+/// weights differ, and so no position moves that need not: 32, and one that comes to these.
+const UNBOUNDED: usize = 33;
+
+/// From so many members on, everyone's positions are listed at once: many members become full, and
+/// for each of them all owners would have to be gone through.
+const LISTED: usize = 257;
 
 /// How many positions a member may have for each that it should have. One in a hundred more with
 /// many members, each of which has few positions.
@@ -24,11 +27,11 @@ fn limit(members: usize) -> f64 {
 ///
 /// `groups` is the number of groups that a shortlist tells apart: a position can only go to the
 /// best of a group, which is the one that the kernel finds there.
-pub(super) fn bound(candidates: &[Candidate], groups: usize, owners: &mut [u16]) {
+pub(super) fn bound(candidates: &[Candidate], offers: Offers, groups: usize, owners: &mut [u16]) {
     if candidates.len() <= UNBOUNDED {
         return;
     }
-    let mut admission = Admission::new(candidates, groups, owners);
+    let mut admission = Admission::new(candidates, offers, groups, owners);
     while let Some(rejected) = admission.rejected.pop() {
         admission.propose(rejected, owners);
     }
@@ -43,7 +46,7 @@ struct Rejected {
 struct Admission<'a> {
     candidates: &'a [Candidate],
     groups: usize,
-    weighted: bool,
+    offers: Offers,
     members: Vec<Held>,
     rejected: Vec<Rejected>,
 }
@@ -54,10 +57,12 @@ struct Held {
     limit: usize,
     /// Its positions, the one that it ranks worst on top; known once it is full.
     positions: Option<BinaryHeap<(Offer, u32)>>,
+    /// Its positions while it has room, where they are listed.
+    listed: Option<Vec<u32>>,
 }
 
 impl<'a> Admission<'a> {
-    fn new(candidates: &'a [Candidate], groups: usize, owners: &[u16]) -> Self {
+    fn new(candidates: &'a [Candidate], offers: Offers, groups: usize, owners: &[u16]) -> Self {
         let weights: f64 = candidates.iter().map(weight).sum();
         let factor = limit(candidates.len());
         let members = candidates.iter().map(|candidate| {
@@ -66,15 +71,11 @@ impl<'a> Admission<'a> {
             // does not give room to all of them at once.
             let round = (candidate.seed() & 0xffff) as f64 / 65_536.0;
             let limit = (share * factor - 1.0).max(share + 0.5) + round;
-            Held { count: 0, limit: limit as usize, positions: None }
+            let listed = (candidates.len() >= LISTED).then(Vec::new);
+            Held { count: 0, limit: limit as usize, positions: None, listed }
         });
-        let mut admission = Self {
-            candidates,
-            groups,
-            weighted: weighted(candidates),
-            members: members.collect(),
-            rejected: Vec::new(),
-        };
+        let mut admission =
+            Self { candidates, groups, offers, members: members.collect(), rejected: Vec::new() };
         for owner in owners {
             if let Some(member) = admission.members.get_mut(usize::from(*owner)) {
                 member.count += 1;
@@ -87,12 +88,18 @@ impl<'a> Admission<'a> {
     /// Takes from each member at once what it has above its limit.
     fn reject_all(&mut self, owners: &[u16]) {
         let full: Vec<bool> = self.members.iter().map(|one| one.count >= one.limit).collect();
+        if self.candidates.len() < LISTED && !full.contains(&true) {
+            return;
+        }
         for (position, owner) in (0..).zip(owners) {
             let owner = usize::from(*owner);
-            if full.get(owner) == Some(&true) {
-                let offer = self.offer(owner, position);
-                let Some(member) = self.members.get_mut(owner) else { continue };
+            let full = full.get(owner) == Some(&true);
+            let offer = full.then(|| self.offer(owner, position));
+            let Some(member) = self.members.get_mut(owner) else { continue };
+            if let Some(offer) = offer {
                 member.positions.get_or_insert_default().push((offer, position));
+            } else if let Some(listed) = &mut member.listed {
+                listed.push(position);
             }
         }
         for member in &mut self.members {
@@ -123,6 +130,8 @@ impl<'a> Admission<'a> {
                 self.rejected.push(Rejected { position, offer });
             }
             member.positions = Some(positions);
+        } else if let Some(listed) = &mut member.listed {
+            listed.push(position);
         }
     }
 
@@ -132,29 +141,28 @@ impl<'a> Admission<'a> {
         if member.count < member.limit {
             return None;
         }
-        member.positions.take().or_else(|| {
-            let all = (0..).zip(owners);
-            let own = all.filter(|(_, owner)| usize::from(**owner) == index);
-            Some(own.map(|(position, _)| (self.offer(index, position), position)).collect())
-        })
+        if let Some(positions) = member.positions.take() {
+            return Some(positions);
+        }
+        let own = member.listed.take().unwrap_or_else(|| {
+            let all = (0..).zip(owners).filter(|(_, owner)| usize::from(**owner) == index);
+            all.map(|(position, _)| position).collect()
+        });
+        Some(own.into_iter().map(|position| (self.offer(index, position), position)).collect())
     }
 
     /// The best of all groups after an offer that was not taken.
     fn next_best(&self, position: u32, after: Offer) -> Option<(Offer, usize)> {
-        let mut leaders: Vec<Option<(Offer, usize)>> = vec![None; self.groups];
-        for index in 0..self.candidates.len() {
-            let offer = self.offer(index, position);
-            let Some(leader) = leaders.get_mut(index % self.groups) else { continue };
-            if leader.is_none_or(|(best, _)| offer < best) {
-                *leader = Some((offer, index));
-            }
-        }
-        leaders.into_iter().flatten().filter(|(offer, _)| *offer > after).min()
+        let leaders = (0..self.groups.min(self.candidates.len())).filter_map(|group| {
+            let members = (group..self.candidates.len()).step_by(self.groups);
+            members.map(|index| (self.offer(index, position), index)).min()
+        });
+        leaders.filter(|(offer, _)| *offer > after).min()
     }
 
     fn offer(&self, index: usize, position: u32) -> Offer {
         let candidate = self.candidates.get(index).copied().unwrap_or(Candidate(0));
-        Offer::of(candidate, position, self.weighted)
+        self.offers.offer(candidate, position)
     }
 }
 

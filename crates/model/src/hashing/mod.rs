@@ -5,6 +5,7 @@
 //! made here. Nothing depends on what was before, so every node has the same.
 
 mod bound;
+mod offers;
 mod owners;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ pub fn candidates(pool: &[Member]) -> Vec<Candidate> {
         .map(|member| {
             let mut seed = identity(member);
             // A Pod may be there with several ports, which must not want the same positions.
-            while seeds.contains(&seed) && pool.len() <= u8::MAX.into() {
+            while pool.len() <= u8::MAX.into() && seeds.contains(&seed) {
                 seed = seed.rotate_left(16).wrapping_add(member.backend.port.into());
             }
             seeds.push(seed);

@@ -79,20 +79,20 @@ impl Tables {
         self.tables.get(&first)
     }
 
-    /// Slots that a table of this kind needs where there is no room for it.
-    pub(super) fn lack(&self, wanted: Wanted<'_>) -> Option<usize> {
+    /// How many slots in a row a table lacks; none where there is room for all that it needs.
+    pub(super) fn lack(&mut self, wanted: Wanted<'_>) -> Option<usize> {
         let members = wanted.pool.len();
-        let table = u32::try_from(members).map(|members| size(members, wanted.balancing.is_some()));
-        let fits = |size: u32| self.free.first_fit(size).is_some();
-        if !table.is_ok_and(fits) {
-            return Some(members);
-        }
+        let Ok(count) = u32::try_from(members) else { return Some(members) };
+        let table = size(count, wanted.balancing.is_some());
+        let Some(first) = self.free.first_fit(table) else { return Some(table as usize) };
         let candidates = candidates(wanted.pool);
         let bits = header(wanted.balancing?, &candidates).shortlist_bits;
         let shortlist = self.shortlists.missing(&candidates, bits);
-        // Together, so that one cannot take the room that the other was found in.
-        let all = table.unwrap_or_default().saturating_add(shortlist);
-        (shortlist > 0 && !fits(all)).then_some(all as usize)
+        // Both at once: one must not count on the room of the other.
+        self.free.reserve(first, table);
+        let fits = self.free.first_fit(shortlist).is_some();
+        self.free.release(first, table);
+        (!fits).then_some(shortlist as usize)
     }
 
     /// Whether a table is one that is wanted.
@@ -138,7 +138,11 @@ impl Tables {
         let first = self.free.take(size(members, balanced))?.saturating_add(lead(balanced));
         let mut balance = None;
         if let Some(balancing) = wanted.balancing {
-            balance = Some(Box::new(self.balance(first, balancing, wanted.pool, writes)?));
+            balance = self.balance(first, balancing, wanted.pool, writes).map(Box::new);
+            if balance.is_none() {
+                self.free.release(first - lead(balanced), size(members, balanced));
+                return None;
+            }
         }
         let table = Table {
             service,

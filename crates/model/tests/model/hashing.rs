@@ -3,13 +3,19 @@
 use std::collections::BTreeMap;
 
 use etm_abi::{Candidate, POSITIONS};
-use etm_decide::Offer;
+use etm_decide::{Offer, Ranking, cost};
 use etm_model::{
     hash,
     hashing::{owners, shortlist_bits, weighted},
 };
+use proptest::{collection::vec, prelude::*, sample::Index};
 
-fn candidates(set: usize, members: usize, weight: impl Fn(usize) -> u16) -> Vec<Candidate> {
+/// Members of a set of names, the first ones the same for any number of them.
+pub(crate) fn candidates(
+    set: usize,
+    members: usize,
+    weight: impl Fn(usize) -> u16,
+) -> Vec<Candidate> {
     let name = |index| format!("shop/cart-{set}-{index}");
     (0..members).map(|index| Candidate::new(hash(&name(index)), weight(index))).collect()
 }
@@ -41,11 +47,12 @@ fn spread(candidates: &[Candidate]) -> f64 {
     shares.fold(0.0, f64::max)
 }
 
-fn equal(_: usize) -> u16 {
+pub(crate) fn equal(_: usize) -> u16 {
     1
 }
 
-fn mixed(index: usize) -> u16 {
+/// Weights of 1, 2 and 5.
+pub(crate) fn mixed(index: usize) -> u16 {
     [1, 2, 5][index % 3]
 }
 
@@ -94,6 +101,91 @@ fn many_members_keep_to_the_limit_and_few_move() {
     }
 }
 
+/// Seeds and weights of up to 32 members, none twice.
+fn any_members() -> impl Strategy<Value = Vec<Candidate>> {
+    let weights = prop_oneof![Just(vec![1]), Just(vec![1, 2, 5]), vec(1_u16..1_000, 1..5)];
+    (vec(any::<u64>(), 1..=32), weights).prop_map(|(seeds, weights)| {
+        let weights = weights.into_iter().cycle();
+        let all = seeds.into_iter().zip(weights).map(|(seed, weight)| Candidate::new(seed, weight));
+        let all: BTreeMap<u64, Candidate> = all.map(|one| (one.seed(), one)).collect();
+        all.into_values().collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn owners_do_not_depend_on_the_order_of_members(
+        (members, shuffled) in any_members().prop_flat_map(|members| {
+            (Just(members.clone()), Just(members).prop_shuffle())
+        }),
+    ) {
+        prop_assert_eq!(owned(&members), owned(&shuffled));
+    }
+
+    #[test]
+    fn what_happens_to_one_member_moves_nothing_of_others(
+        members in any_members(),
+        index: Index,
+        weight in 1_u16..1_000,
+    ) {
+        let index = index.index(members.len());
+        let one = members[index];
+        let mut fewer = members.clone();
+        fewer.remove(index);
+        let mut changed = members.clone();
+        changed[index] = Candidate::new(one.seed() << 24, weight);
+        let all = owned(&members);
+        if !fewer.is_empty() {
+            for (was, is) in all.iter().zip(owned(&fewer)) {
+                prop_assert!(*was == is || *was == one.seed());
+            }
+        }
+        for (was, is) in all.iter().zip(owned(&changed)) {
+            let grown = changed[index].inverse_weight() < one.inverse_weight();
+            let mover = if grown { is } else { *was };
+            prop_assert!(*was == is || mover == one.seed());
+        }
+    }
+}
+
+/// Ranks of two weights that cost the same.
+fn ranks_of_one_price(weights: [u16; 2]) -> Option<[u32; 2]> {
+    let [a, b] = weights.map(|weight| Candidate::new(0, weight).inverse_weight());
+    let prices: BTreeMap<u64, u32> = (0..POSITIONS).map(|rank| (cost(rank) * a, rank)).collect();
+    let ranks = (0..POSITIONS).find_map(|rank| Some([*prices.get(&(cost(rank) * b))?, rank]));
+    ranks.filter(|_| a != b)
+}
+
+#[test]
+fn between_offers_that_are_equal_the_larger_seed_has_it() {
+    let weights = [[1, 3], [1, 5], [1, 7], [3, 5], [5, 7]];
+    let (weights, ranks) =
+        weights.into_iter().find_map(|both| Some((both, ranks_of_one_price(both)?))).unwrap();
+    let middle = 1 << 39;
+    let one = Candidate::new(middle << 24, weights[0]);
+    let position = Ranking::of(one).inverse().position(ranks[0]);
+    for first in [1, middle + 1] {
+        let mut others = (first..).map(|seed| Candidate::new(seed << 24, weights[1]));
+        let meets = |one: &Candidate| Ranking::of(*one).rank(position) == ranks[1];
+        let other = others.find(meets).unwrap();
+        for both in [[one, other], [other, one]] {
+            let owner = both[usize::from(owners(&both)[position as usize])];
+            assert_eq!(owner.seed(), one.seed().max(other.seed()));
+        }
+    }
+}
+
+#[test]
+fn thirty_three_members_in_any_order_have_the_same() {
+    for weight in [equal as fn(usize) -> u16, mixed] {
+        let all = candidates(5, 33, weight);
+        let turned: Vec<_> = all.iter().rev().copied().collect();
+        assert_eq!(owned(&all), owned(&turned));
+    }
+}
+
 #[test]
 fn a_change_of_weight_moves_positions_to_or_from_that_member_alone() {
     let before = candidates(3, 12, mixed);
@@ -112,5 +204,5 @@ fn shortlists_are_as_small_as_they_can_be() {
         [1, 8, 9, 32, 33, 128, 129, 5_000].map(|n| bits(n, equal)),
         [0, 0, 2, 2, 4, 4, 8, 8]
     );
-    assert_eq!([1, 2, 3, 8, 9, 32, 33, 600].map(|n| bits(n, mixed)), [0, 0, 2, 2, 4, 4, 8, 8]);
+    assert_eq!([1, 4, 5, 16, 17, 64, 65, 600].map(|n| bits(n, mixed)), [0, 0, 2, 2, 4, 4, 8, 8]);
 }

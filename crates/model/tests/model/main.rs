@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod adoption;
+mod balancing;
 mod callers;
 mod cluster;
 mod completeness;
 mod conflicts;
 mod hashing;
+mod hashing_look_up;
 mod incomplete;
 mod kernel;
 mod load_balancers;

@@ -9,6 +9,7 @@ mod membership;
 mod refusal;
 mod restart;
 mod spread;
+mod stickiness;
 
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ pub(crate) const ALL: &[Scene] = &[
     refusal::SCENE,
     families::SCENE,
     datagrams::SCENE,
+    stickiness::SCENE,
     restart::SCENE,
     cost::SCENE,
 ];

@@ -24,9 +24,15 @@ pub(crate) struct Arguments {
     /// Open TCP connections as MPTCP.
     #[arg(long)]
     pub(crate) mptcp: bool,
+    /// Bind each socket to this local port.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) local_port: Option<u16>,
     /// Make all calls on one connection.
     #[arg(long)]
     pub(crate) keep_open: bool,
+    /// Keep one connected UDP socket, and connect it anew for each call.
+    #[arg(long)]
+    pub(crate) reconnect: bool,
     /// Make a call for each line of input, to the address on it if there is one.
     #[arg(long)]
     pub(crate) interactive: bool,
@@ -36,6 +42,11 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
+    /// Whether a connected UDP socket is used again.
+    pub(crate) fn keeps_datagram_socket(&self) -> bool {
+        self.keep_open || self.reconnect
+    }
+
     /// How long each step may take.
     pub(crate) fn timeout(&self) -> Duration {
         // Zero would mean to wait for ever.

@@ -56,14 +56,20 @@ impl Sockets<'_> {
             }
             Verb::UdpConnected => {
                 let socket = match self.udp.take() {
-                    Some(socket) => socket,
+                    Some(socket) => {
+                        if self.arguments.reconnect {
+                            let address = open::address(self.arguments, call.target);
+                            within(limit, "connect", socket.connect(address)).await?;
+                        }
+                        socket
+                    }
                     None => self.udp(call).await?,
                 };
                 call.peer = Some(socket.peer_addr().map_err(Failure::at("getpeername"))?);
                 let text = number.to_string();
                 within(limit, "send", socket.send(text.as_bytes())).await?;
                 receive(&socket, limit, number, call).await?;
-                self.udp = self.arguments.keep_open.then_some(socket);
+                self.udp = self.arguments.keeps_datagram_socket().then_some(socket);
             }
             Verb::UdpUnconnected => {
                 let address = open::address(self.arguments, call.target);

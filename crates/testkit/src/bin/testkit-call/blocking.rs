@@ -56,13 +56,19 @@ impl Transport for Blocking<'_> {
             }
             Verb::UdpConnected => {
                 let socket: UdpSocket = match self.udp.take() {
-                    Some(socket) => socket,
+                    Some(socket) => {
+                        if self.arguments.reconnect {
+                            let address = open::address(self.arguments, call.target);
+                            socket.connect(address).map_err(Failure::at("connect"))?;
+                        }
+                        socket
+                    }
                     None => self.connect(call)?.into(),
                 };
                 call.peer = Some(socket.peer_addr().map_err(Failure::at("getpeername"))?);
                 socket.send(number.to_string().as_bytes()).map_err(Failure::at("send"))?;
                 receive(&socket, number, call)?;
-                self.udp = self.arguments.keep_open.then_some(socket);
+                self.udp = self.arguments.keeps_datagram_socket().then_some(socket);
             }
             Verb::UdpUnconnected => {
                 let address = open::address(self.arguments, call.target);

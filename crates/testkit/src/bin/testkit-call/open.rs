@@ -28,17 +28,28 @@ pub(crate) fn socket(arguments: &Arguments, address: SocketAddr) -> io::Result<S
     // The timeout for sending also bounds connect, which so stays one blocking system call.
     socket.set_write_timeout(Some(arguments.timeout()))?;
     socket.set_read_timeout(Some(arguments.timeout()))?;
+    if let Some(port) = arguments.local_port {
+        // What a connection before this one left behind must not keep the port.
+        socket.set_reuse_address(true)?;
+        socket.bind(&SocketAddr::new(any(address), port).into())?;
+    }
     Ok(socket)
 }
 
 /// A UDP socket that is not connected. With `mapped` it serves both families.
 pub(crate) fn unconnected(arguments: &Arguments, address: SocketAddr) -> io::Result<Socket> {
     let socket = socket(arguments, address)?;
-    let any = if address.is_ipv4() {
+    if arguments.local_port.is_none() {
+        socket.bind(&SocketAddr::new(any(address), 0).into())?;
+    }
+    Ok(socket)
+}
+
+/// Every address of the family of another one.
+fn any(address: SocketAddr) -> IpAddr {
+    if address.is_ipv4() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED)
     } else {
         IpAddr::V6(Ipv6Addr::UNSPECIFIED)
-    };
-    socket.bind(&SocketAddr::new(any, 0).into())?;
-    Ok(socket)
+    }
 }

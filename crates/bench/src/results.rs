@@ -12,8 +12,10 @@ use serde::Serialize;
 
 /// A bound that a figure must keep.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Budget {
+pub enum Budget {
+    /// No more than this.
     AtMost(f64),
+    /// No less than this.
     AtLeast(f64),
 }
 
@@ -60,11 +62,11 @@ struct Document<'a> {
 
 /// Everything measured so far.
 #[derive(Debug, Default)]
-pub(crate) struct Results(Vec<Figure>);
+pub struct Results(Vec<Figure>);
 
 impl Results {
     /// Adds a figure that must keep a budget.
-    pub(crate) fn judge(
+    pub fn judge(
         &mut self,
         what: impl Into<String>,
         value: f64,
@@ -75,7 +77,7 @@ impl Results {
     }
 
     /// Adds a figure that only tells.
-    pub(crate) fn tell(&mut self, what: impl Into<String>, value: f64, unit: &'static str) {
+    pub fn tell(&mut self, what: impl Into<String>, value: f64, unit: &'static str) {
         self.add(what.into(), value, unit, None);
     }
 
@@ -87,17 +89,26 @@ impl Results {
     }
 
     /// Whether every budget is kept.
-    pub(crate) fn hold(&self) -> bool {
+    pub fn hold(&self) -> bool {
         self.0.iter().all(|figure| figure.holds != Some(false))
     }
 
     /// Prints the table.
-    pub(crate) fn print(&self) {
+    pub fn print(&self) {
+        Self::print_some(self.0.iter());
+    }
+
+    /// Prints the figures that have a budget.
+    pub fn print_judged(&self) {
+        Self::print_some(self.0.iter().filter(|figure| figure.budget.is_some()));
+    }
+
+    fn print_some<'a>(figures: impl Iterator<Item = &'a Figure>) {
         let mut table = Table::new();
         let drawn = std::io::stdout().is_terminal();
         table.load_style(if drawn { presets::UTF8_FULL_CONDENSED } else { presets::NOTHING });
         table.set_header(["WHAT", "VALUE", "UNIT", "BUDGET", ""]);
-        for figure in &self.0 {
+        for figure in figures {
             let (word, color) = match figure.holds {
                 Some(true) => ("holds", Color::Green),
                 Some(false) => ("MISSED", Color::Red),
@@ -116,7 +127,7 @@ impl Results {
 
     /// Writes the JSON of a bench to the tree, wherever cargo's target directory may be, and says
     /// where.
-    pub(crate) fn write(&self, name: &str) -> anyhow::Result<PathBuf> {
+    pub fn write(&self, name: &str) -> anyhow::Result<PathBuf> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../../target/bench")
             .join(format!("{name}.json"));

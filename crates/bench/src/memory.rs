@@ -5,12 +5,12 @@ use std::fs;
 use anyhow::Context as _;
 
 /// The most that it ever had.
-pub(crate) fn peak(process: u32) -> anyhow::Result<f64> {
+pub fn peak(process: u32) -> anyhow::Result<f64> {
     field(process, "VmHWM:")
 }
 
 /// What it has.
-pub(crate) fn now(process: u32) -> anyhow::Result<f64> {
+pub fn now(process: u32) -> anyhow::Result<f64> {
     field(process, "VmRSS:")
 }
 

@@ -1,0 +1,95 @@
+use etm_abi::{self as abi, Address, Affinity, BACKEND_AVAILABLE, Backend};
+use etm_decide::Tables;
+use etm_model::FrontendKey;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::{error::MapError, kernel::Helpers, maps::Maps};
+
+/// Members that the programs search on kernels without `bpf_loop`, as `bpf/src/tables.rs` has it.
+const UNROLLED_STEPS: u32 = 64;
+
+/// More connections than a node can have.
+const MOST: i64 = 1 << 24;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// The maps as the programs read them when they decide, for the code that decides in the kernel.
+pub struct Live<'a> {
+    maps: &'a Maps,
+    helpers: Helpers,
+}
+
+impl<'a> Live<'a> {
+    pub(crate) fn new(maps: &'a Maps) -> Self {
+        Self { maps, helpers: Helpers::probe_or(true) }
+    }
+
+    /// What is known of the caller in a cgroup of this id; [`abi::CALLER_NODE`] is the node.
+    ///
+    /// # Errors
+    ///
+    /// Where the map cannot be read.
+    pub fn caller(&self, cgroup: u64) -> Result<Option<abi::Caller>, MapError> {
+        self.maps.callers.record(cgroup)
+    }
+
+    /// Whether an address is in a range of a frontend that is not for everyone.
+    ///
+    /// # Errors
+    ///
+    /// Where the map cannot be read.
+    pub fn admits(&self, frontend: &FrontendKey, source: Address) -> Result<bool, MapError> {
+        self.maps.sources.admits(frontend, source)
+    }
+
+    /// What is remembered of a client of a Service port.
+    ///
+    /// # Errors
+    ///
+    /// Where the map cannot be read.
+    pub fn affinity(&self, service: u32, client: Address) -> Result<Option<Affinity>, MapError> {
+        self.maps.affinities.get(service, client)
+    }
+
+    /// The record of a backend, whatever its state.
+    #[must_use]
+    pub fn backend(&self, id: u32) -> Option<Backend> {
+        self.maps.backends.get(id)
+    }
+
+    /// Nanoseconds of the clock by which [`Affinity::time`] is told.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        let now = clock_gettime(ClockId::Monotonic);
+        now.tv_sec.unsigned_abs() * SECOND + now.tv_nsec.unsigned_abs()
+    }
+
+    /// Whether refused callers see the errno of the Service; on kernels before 5.18 they see EPERM.
+    #[must_use]
+    pub const fn has_errno(&self) -> bool {
+        self.helpers.set_retval
+    }
+}
+
+impl Tables for Live<'_> {
+    type Backend = Backend;
+
+    fn word(&self, index: u32) -> Option<u64> {
+        self.maps.slots.get(index)
+    }
+
+    fn available(&self, backend: u32) -> Option<Backend> {
+        self.maps.backends.get(backend).filter(|backend| backend.state == BACKEND_AVAILABLE)
+    }
+
+    fn connections(&self, backend: u32) -> u32 {
+        // A count may be below zero for a moment, while a socket closes that is just being counted.
+        let count = self.maps.connections.get(backend).unwrap_or_default().cast_signed();
+        u32::try_from(count.clamp(0, MOST)).unwrap_or_default()
+    }
+
+    fn search<P: FnMut(u32) -> Option<u32>>(&self, count: u32, probe: P) -> Option<u32> {
+        let most = if self.helpers.bpf_loop { count } else { count.min(UNROLLED_STEPS) };
+        (0..most).find_map(probe)
+    }
+}

@@ -1,0 +1,106 @@
+//! A Pod that is there but out: its callers go where they would if it were not there, and return.
+
+use etm_abi::{BACKEND_AVAILABLE, Counter};
+use etm_dataplane::{Config, Dataplane};
+use etm_model::{Limits, Step};
+use etm_testkit::Protocol;
+
+use super::crowd::{callers_of, moved, pods};
+use super::stage::{Stage, TARGET, hash};
+use crate::scene::REFUSED;
+
+/// Any state of a backend that is neither free nor available.
+const OUT: u8 = 2;
+
+/// Writes the state of a Pod's records, as nobody does yet but a test: no agent may run.
+pub(super) fn set_state(stage: &Stage, pod: &str, state: u8) {
+    let contents = stage.contents();
+    let name = format!("default/{pod}");
+    let named = contents.backend_names.iter().filter(|(_, known)| **known == name);
+    let steps: Vec<Step> = named
+        .map(|(id, _)| {
+            let backend = etm_abi::Backend { state, ..contents.backends[id] };
+            Step::SetBackend { id: *id, backend }
+        })
+        .collect();
+    assert!(!steps.is_empty(), "{name} is in the maps");
+    let mut dataplane = Dataplane::open(Config {
+        cgroup: stage.scene.cgroup.path().to_owned(),
+        pin: stage.scene.pin(),
+        // The defaults of the agent's flags: other sizes would make maps of their own.
+        limits: Limits { frontends: 65_536, backends: 131_072, slots: 524_288 },
+        clients: 65_536,
+        refuse_unknown_port: false,
+        node_netns: 0,
+    })
+    .expect("the pinned maps");
+    dataplane.apply(&steps).expect("writes");
+}
+
+pub(super) fn eject(stage: &Stage, pod: &str) {
+    set_state(stage, pod, OUT);
+}
+
+pub(super) fn readmit(stage: &Stage, pod: &str) {
+    set_state(stage, pod, BACKEND_AVAILABLE);
+}
+
+fn only_its_callers_move_and_return(pods: u32) {
+    let mut stage = Stage::new(pods as usize, 30, hash(&["callerPod"]));
+    let before = stage.crowd.found(TARGET);
+    let out = before.values().next().expect("a Pod").clone();
+    stage.declare(&out, false, pods - 1);
+    let removed = stage.crowd.found(TARGET);
+    stage.declare(&out, true, pods);
+    stage.stop();
+
+    eject(&stage, &out);
+    let ejected = stage.crowd.found(TARGET);
+    assert_eq!(moved(&before, &ejected), callers_of(&before, &out), "only its own callers move");
+    assert_eq!(ejected, removed, "as if it were removed");
+    for protocol in [Protocol::UdpConnected, Protocol::UdpUnconnected] {
+        assert_eq!(stage.crowd.found_by(TARGET, protocol, |caller| caller), ejected);
+    }
+    readmit(&stage, &out);
+    assert_eq!(stage.crowd.found(TARGET), before, "they return");
+}
+
+#[test]
+fn of_few_pods() {
+    only_its_callers_move_and_return(5);
+}
+
+#[test]
+fn of_many_pods() {
+    only_its_callers_move_and_return(12);
+}
+
+#[test]
+fn several_and_then_all() {
+    let mut stage = Stage::new(4, 20, hash(&["callerPod"]));
+    let before = stage.crowd.found(TARGET);
+    stage.stop();
+    let mut last = before.clone();
+    for number in 0..3 {
+        let out = format!("web-{number}");
+        eject(&stage, &out);
+        let found = stage.crowd.found(TARGET);
+        assert_eq!(moved(&last, &found), callers_of(&last, &out));
+        last = found;
+    }
+    assert_eq!(pods(&last), ["web-3"].into());
+    eject(&stage, "web-3");
+    for name in stage.crowd.names() {
+        for protocol in [Protocol::Tcp, Protocol::UdpConnected, Protocol::UdpUnconnected] {
+            let call = stage.crowd.caller(name, protocol).call(TARGET).expect("a call");
+            assert_eq!(call.errno, REFUSED, "{call:?}");
+        }
+    }
+    let counters = stage.scene.counters();
+    assert_eq!((counters[&Counter::ConnectNoBackend], counters[&Counter::SendNoBackend]), (40, 20));
+    // The next agent finds them in order again.
+    let agent = stage.scene.start();
+    let line = agent.ready_line();
+    assert!(line.contains("8 repaired"), "{line}");
+    assert_eq!(stage.crowd.found(TARGET), before);
+}

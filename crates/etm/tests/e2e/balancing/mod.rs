@@ -1,0 +1,14 @@
+//! How a Pod is chosen where a `TrafficPolicy` or `sessionAffinity` says so.
+
+mod affinity;
+mod affinity_life;
+mod crowd;
+mod ejection;
+mod fields;
+mod least_connections;
+mod load_life;
+mod members;
+mod mistakes;
+mod same_pod;
+mod stage;
+mod weights;

@@ -1,0 +1,82 @@
+//! What etm does: see `etm_decide::balance` and `etm_model::hashing`.
+
+use etm_abi::{BALANCING_WORDS, Balancing, Candidate, POSITION_BITS, POSITIONS, Target};
+use etm_decide::{Tables, balance};
+use etm_model::hashing::{self, Shortlist};
+
+use super::{Table, index};
+use crate::backends::Backend;
+
+/// `SLOTS` with one table in it: header, ids, candidates, shortlist.
+struct Ours {
+    words: Vec<u64>,
+    target: Target,
+    balancing: Balancing,
+    bytes: usize,
+}
+
+/// The table that the agent writes, with the indexes of backends for their ids.
+pub(super) fn build(backends: &[Backend]) -> Box<dyn Table> {
+    let candidates: Vec<_> =
+        backends.iter().map(|backend| Candidate::new(backend.id, backend.weight)).collect();
+    let members = u32::from(index(backends.len()));
+    let ids = members.div_ceil(2);
+    let (shortlist_bits, shortlist) = match hashing::shortlist(&candidates) {
+        Some(Shortlist { bits, words }) => (bits, words),
+        None => (0, [].into()),
+    };
+    let balancing = Balancing {
+        shortlist_bits,
+        weighted: u8::from(hashing::weighted(&candidates)),
+        shortlist: BALANCING_WORDS + ids + members,
+        ..Balancing::default()
+    };
+    let mut words = balancing.words().to_vec();
+    words.extend((0..ids).map(|pair| u64::from(2 * pair) | u64::from(2 * pair + 1) << 32));
+    words.extend(candidates.iter().map(|candidate| candidate.0));
+    words.extend(shortlist.iter());
+    let target = Target::new(2 * BALANCING_WORDS, members, 0);
+    Box::new(Ours { words, target, balancing, bytes: shortlist.len() * 8 })
+}
+
+impl Ours {
+    #[inline]
+    fn owner(&self, position: u32) -> u16 {
+        balance::best(self, self.target, &self.balancing, position).unwrap_or(u32::MAX) as u16
+    }
+}
+
+impl Table for Ours {
+    fn look_up(&self, key: u64) -> u16 {
+        self.owner((key >> (u64::BITS - POSITION_BITS)) as u32)
+    }
+
+    fn owners(&self) -> Vec<u16> {
+        (0..POSITIONS).map(|position| self.owner(position)).collect()
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Tables for Ours {
+    type Backend = ();
+
+    #[inline(always)]
+    fn word(&self, index: u32) -> Option<u64> {
+        self.words.get(index as usize).copied()
+    }
+
+    fn available(&self, _backend: u32) -> Option<()> {
+        Some(())
+    }
+
+    fn connections(&self, _backend: u32) -> u32 {
+        0
+    }
+
+    fn search<P: FnMut(u32) -> Option<u32>>(&self, count: u32, probe: P) -> Option<u32> {
+        (0..count).find_map(probe)
+    }
+}
