@@ -28,7 +28,7 @@ fn refused(spec: &str) -> Vec<String> {
     for problem in &problems {
         assert_eq!(problem.object, "TrafficPolicy shop/calm");
         let keep =
-            "; the policy does not count until then, and its Service is balanced as without it";
+            "; until then the policy counts as it was before, and a new one not at all";
         assert!(problem.hint.ends_with(keep), "{}", problem.hint);
     }
     problems.into_iter().map(|problem| format!("{}: {}", problem.field, problem.reason)).collect()

@@ -59,5 +59,6 @@ pub fn caller(object: &v1::Pod) -> Converted<Pod> {
         created: identity.created,
         proxy: None,
         problems: report.finish(),
+        stays: None,
     }
 }

@@ -45,18 +45,20 @@ pub struct Converted<T> {
     pub proxy: Option<Box<str>>,
     /// What is wrong with it.
     pub problems: Vec<Problem>,
+    /// Its name, where it cannot be used and what it said before is to count until it can.
+    pub stays: Option<ObjectName>,
 }
 
 impl<T> Converted<T> {
     /// Nothing usable, for these reasons.
     fn refused(problems: Vec<Problem>) -> Self {
-        Self { object: None, created: None, proxy: None, problems }
+        Self { object: None, created: None, proxy: None, problems, stays: None }
     }
 
     /// The same with another form of the object.
     pub(crate) fn map<U>(self, form: impl FnOnce(T) -> U) -> Converted<U> {
-        let Self { object, created, proxy, problems } = self;
-        Converted { object: object.map(form), created, proxy, problems }
+        let Self { object, created, proxy, problems, stays } = self;
+        Converted { object: object.map(form), created, proxy, problems, stays }
     }
 
     /// The same, or nothing at all where the object is for another proxy than the one of this

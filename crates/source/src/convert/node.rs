@@ -34,6 +34,7 @@ pub fn node(object: &v1::Node) -> Converted<Node> {
         created: identity.created,
         proxy: None,
         problems: report.finish(),
+        stays: None,
     }
 }
 

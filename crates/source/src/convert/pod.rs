@@ -86,6 +86,7 @@ pub fn pod(object: &v1::Pod) -> Converted<Pod> {
         created: identity.created,
         proxy: None,
         problems: report.finish(),
+        stays: None,
     }
 }
 

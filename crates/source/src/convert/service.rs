@@ -36,6 +36,7 @@ pub fn service(object: &v1::Service) -> Converted<ServiceObject> {
         created,
         proxy: label(&object.metadata, PROXY_NAME).map(Into::into),
         problems: report.finish(),
+        stays: None,
     }
 }
 

@@ -45,6 +45,7 @@ pub fn endpoint_slice(object: &v1::EndpointSlice) -> Converted<EndpointSlice> {
         created: identity.created,
         proxy: label(&object.metadata, PROXY_NAME).map(Into::into),
         problems: report.finish(),
+        stays: None,
     }
 }
 

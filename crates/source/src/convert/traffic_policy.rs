@@ -8,12 +8,11 @@ use etm_model::{Algorithm, HashField, HashFields, LoadBalancing, Policy, Weight}
 
 use super::{Converted, fields, metadata::Identity, report::Report};
 
-const KEEP_OUT: &str = "the policy does not count until then, and its Service is balanced as \
-                        without it";
+const KEEP_OUT: &str = "until then the policy counts as it was before, and a new one not at all";
 /// Services in `weights.services`, at most.
 const SERVICES: usize = 16;
 
-/// Converts a `TrafficPolicy`; one with anything wrong in its spec does not count at all, so that
+/// Converts a `TrafficPolicy`; one with anything wrong in its spec counts as it was before, so that
 /// nothing is half applied.
 #[must_use]
 pub fn traffic_policy(object: &api::UncheckedTrafficPolicy) -> Converted<Policy> {
@@ -21,11 +20,13 @@ pub fn traffic_policy(object: &api::UncheckedTrafficPolicy) -> Converted<Policy>
         Ok(identity) => identity,
         Err(problems) => return Converted::refused(problems),
     };
-    let created = identity.created;
+    let (created, name) = (identity.created, identity.name.clone());
     let mut report = Report::on(format!("TrafficPolicy {}", identity.name));
     let policy = read(object, &mut report).and_then(|spec| convert(&spec, identity, &mut report));
     let problems = report.finish();
-    Converted { object: policy.filter(|_| problems.is_empty()), created, proxy: None, problems }
+    let object = policy.filter(|_| problems.is_empty());
+    let stays = object.is_none().then_some(name);
+    Converted { object, created, proxy: None, problems, stays }
 }
 
 /// The fields with their types; tells of each one that is not known.

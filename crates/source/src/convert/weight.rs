@@ -19,6 +19,7 @@ pub fn pod_weight(object: &PartialObjectMeta<v1::Pod>) -> Converted<(ObjectName,
         created: identity.created,
         proxy: None,
         problems: report.finish(),
+        stays: None,
     }
 }
 

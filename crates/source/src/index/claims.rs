@@ -50,6 +50,16 @@ impl Claims {
         self.judge(key);
     }
 
+    /// What a file says of an object.
+    pub(super) fn of<'a>(
+        &'a self,
+        key: &ObjectKey,
+        file: &'a str,
+    ) -> impl Iterator<Item = &'a Declared> {
+        let claims = self.claims.get(key).into_iter().flatten();
+        claims.filter(move |claim| *claim.file == *file).map(|claim| &claim.declared)
+    }
+
     /// Takes back all that a file says of an object.
     pub(super) fn remove(&mut self, key: &ObjectKey, file: &str) {
         if let Some(claims) = self.claims.get_mut(key) {

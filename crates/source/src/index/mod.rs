@@ -135,9 +135,11 @@ impl Index {
 
     fn replace(&mut self, name: Arc<str>, file: File, before: &mut Before) {
         let old = self.files.remove(&name).unwrap_or_default();
+        let stay = file.stay.iter().filter_map(|key| self.claims.of(key, &name).next().cloned());
+        let objects: Vec<_> = stay.chain(file.objects).collect();
         self.withdraw(&name, old.keys, before);
-        let mut keys = Vec::with_capacity(file.objects.len());
-        for declared in file.objects {
+        let mut keys = Vec::with_capacity(objects.len());
+        for declared in objects {
             let key = declared.object.key();
             self.note(&key, before);
             self.claims.add(&key, Arc::clone(&name), declared);

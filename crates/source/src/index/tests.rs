@@ -171,10 +171,28 @@ fn a_policy_that_moves_to_another_service() {
     assert!(matches!(&*changes, [Change::RemovePolicy(..), Change::SetPolicy(_)]));
     assert_eq!(followed.snapshot.policies.len(), 1);
     assert_eq!(followed.files(&[("a.yaml", None), ("b.yaml", Some(&text))]), []);
-    // One that makes no sense does not count, nor does what it said before.
-    followed.files(&[("b.yaml", Some(&policy("calm", "web", "Fastest")))]);
+}
+
+#[test]
+fn a_policy_that_turns_bad_counts_as_it_was() {
+    let mut followed = Followed::new();
+    let good = policy("calm", "web", "LeastConnections");
+    let bad = policy("calm", "web", "Fastest");
+    followed.files(&[("a.yaml", Some(&bad))]);
     assert_eq!((followed.snapshot.policies.len(), followed.problems().len()), (0, 1));
-    assert_eq!(followed.problems()[0].object, "TrafficPolicy default/calm (b.yaml:2)");
+    followed.files(&[("a.yaml", Some(&good))]);
+    assert_eq!((followed.snapshot.policies.len(), followed.problems().len()), (1, 0));
+    // However often it is written.
+    for _ in 0..2 {
+        assert_eq!(followed.files(&[("a.yaml", Some(&bad))]), []);
+        assert_eq!(followed.snapshot.policies.len(), 1);
+        assert_eq!(followed.problems()[0].object, "TrafficPolicy default/calm (a.yaml:2)");
+    }
+    let changes = followed.files(&[("a.yaml", Some(&policy("calm", "web", "Random")))]);
+    assert!(matches!(&*changes, [Change::SetPolicy(_)]));
+    followed.files(&[("a.yaml", Some(&bad))]);
+    followed.files(&[("a.yaml", None)]);
+    assert_eq!((followed.snapshot.policies.len(), followed.problems().len()), (0, 0));
 }
 
 #[test]

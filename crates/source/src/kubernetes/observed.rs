@@ -36,7 +36,7 @@ impl Kind for ObservedPolicies {
     type Told = Option<Policy>;
 
     fn convert(object: &UncheckedTrafficPolicy) -> Converted<ObservedPolicy> {
-        let Converted { object: policy, created, proxy, problems } =
+        let Converted { object: policy, created, proxy, problems, stays: _ } =
             convert::traffic_policy(object);
         let observed = ObservedPolicy {
             name: ObjectName::new(object.namespace().unwrap_or_default(), object.name_any()),
@@ -47,7 +47,7 @@ impl Kind for ObservedPolicies {
             policy: policy.ok_or(problems),
         };
         // The problems are in the object: to write them down is what it is for.
-        Converted { object: Some(observed), created, proxy, problems: Vec::new() }
+        Converted { object: Some(observed), created, proxy, problems: Vec::new(), stays: None }
     }
 
     fn told(model: &ObservedPolicy) -> Option<Policy> {

@@ -130,10 +130,11 @@ impl<K: Kind> Table<K> {
         } else {
             self.problems.insert(name.clone(), converted.problems);
         }
-        let told = converted.object.as_ref().map(K::told);
+        let mut told = converted.object.as_ref().map(K::told);
         let others = batch.changes.len();
         match (converted.object, before) {
             (Some(model), before) => K::set(model, before, batch),
+            (None, Some(before)) if converted.stays.is_some() => told = Some(before),
             (None, Some(before)) => K::remove(&name, before, batch),
             (None, None) => {}
         }

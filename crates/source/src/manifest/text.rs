@@ -5,7 +5,7 @@ use serde_saphyr::{Error, SnippetMode, Spanned};
 
 use super::{
     document::{Document, Foreign},
-    object::{Declared, Object},
+    object::{Declared, Kind, Object, ObjectKey},
 };
 
 const LAST_GOOD: &str = "the objects that this file had stay as they were until it is mended";
@@ -17,6 +17,8 @@ pub(crate) struct File {
     pub(crate) objects: Vec<Declared>,
     /// What is wrong with the others.
     pub(crate) problems: Vec<Problem>,
+    /// Those of the others that count as this file had them before.
+    pub(crate) stay: Vec<ObjectKey>,
 }
 
 /// Reads the text of a file: YAML, or JSON, which is YAML too. `proxy` is the name of this proxy.
@@ -85,7 +87,11 @@ fn add(file: &str, document: Spanned<Document>, proxy: Option<&str>, parsed: &mu
                 problem.object = format!("{} ({place})", problem.object);
             }
             match converted.object {
-                None => parsed.problems.append(&mut problems),
+                None => {
+                    parsed.problems.append(&mut problems);
+                    let key = |name| ObjectKey { kind: Kind::TrafficPolicy, name };
+                    parsed.stay.extend(converted.stays.map(key));
+                }
                 Some(object) => parsed.objects.push(Declared {
                     line,
                     created: converted.created,

@@ -51,9 +51,14 @@ fn a_policy_asks_for_weights_from_when_it_says_so_until_it_is_gone() {
     assert_eq!(apply(3, json!({"podAnnotation": true, "services": []})), []);
     assert_eq!(apply(4, json!({"podAnnotation": false})), [(name("fair"), false)]);
     assert_eq!(apply(5, json!({"podAnnotation": true})), [(name("fair"), true)]);
-    // One that makes no sense counts as gone.
-    assert_eq!(apply(6, json!({"podAnnotation": 7})), [(name("fair"), false)]);
+    // One that makes no sense counts as it was.
+    assert_eq!(apply(6, json!({"podAnnotation": 7})), []);
     assert_eq!(table.problems().count(), 1);
+    let gone = policy(7, "cart", &json!({"podAnnotation": 7}));
+    let batch = take(&mut table, Event::Delete(gone));
+    assert_eq!(batch.asking, [(name("fair"), false)]);
+    assert!(matches!(&*batch.changes, [Change::RemovePolicy(..)]));
+    assert_eq!(table.problems().count(), 0);
 }
 
 #[test]
