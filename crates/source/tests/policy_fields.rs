@@ -27,8 +27,7 @@ fn refused(spec: &str) -> Vec<String> {
     assert_eq!(policy, None, "{spec}");
     for problem in &problems {
         assert_eq!(problem.object, "TrafficPolicy shop/calm");
-        let keep =
-            "; until then the policy counts as it was before, and a new one not at all";
+        let keep = "; until then the policy counts as it was before, and a new one not at all";
         assert!(problem.hint.ends_with(keep), "{}", problem.hint);
     }
     problems.into_iter().map(|problem| format!("{}: {}", problem.field, problem.reason)).collect()

@@ -83,8 +83,11 @@ impl Tables {
     pub(super) fn lack(&mut self, wanted: Wanted<'_>) -> Option<usize> {
         let members = wanted.pool.len();
         let Ok(count) = u32::try_from(members) else { return Some(members) };
-        let table = size(count, wanted.balancing.is_some());
-        let Some(first) = self.free.first_fit(table) else { return Some(table as usize) };
+        let balanced = wanted.balancing.is_some();
+        let table = size(count, balanced);
+        let Some(first) = self.free.first_fit(table) else {
+            return Some(if balanced { table as usize } else { members });
+        };
         let candidates = candidates(wanted.pool);
         let bits = header(wanted.balancing?, &candidates).shortlist_bits;
         let shortlist = self.shortlists.missing(&candidates, bits);

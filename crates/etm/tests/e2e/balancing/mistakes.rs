@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use super::crowd::pods;
 use super::stage::{Stage, TARGET, hash, policy, set_policy};
 
-const LEFT_OUT: &str =
-    "until then the policy counts as it was before, and a new one not at all";
+const LEFT_OUT: &str = "until then the policy counts as it was before, and a new one not at all";
 
 /// Puts a bad policy beside a Service that works without one, and reads what is told.
 #[track_caller]
