@@ -19,7 +19,7 @@ mod slice;
 mod traffic_policy;
 mod weight;
 
-use etm_model::{Problem, Timestamp};
+use etm_model::{ObjectName, Problem, Timestamp};
 
 pub use caller::caller;
 pub use node::node;
