@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use etm_testkit::Agent;
+use etm_testkit::wait::until_logged;
 use serde_json::{Value, json};
 
 use crate::forward::Forward;
@@ -89,7 +90,7 @@ fn by_the_addresses_that_were_seen_before_the_boot() {
     drop(agent);
     fs::remove_file(scene.state.path().join("api-servers.json")).expect("a state file");
     let agent = at_boot().start().expect("an agent");
-    assert!(agent.stderr().contains("no API server answers: 10.96.0.1:443"), "{}", agent.stderr());
+    until_logged(&agent, &["no API server answers: 10.96.0.1:443"]);
 }
 
 #[test]
