@@ -4,15 +4,9 @@ use core::ffi::c_void;
 
 use aya_ebpf::helpers::bpf_loop;
 use etm_abi::{BACKEND_AVAILABLE, Backend};
-use etm_decide::Tables;
+use etm_decide::{Tables, UNROLLED_STEPS, connections};
 
 use crate::{maps, settings};
-
-/// Steps of a search on kernels without `bpf_loop`: what the verifier of such a kernel can follow.
-const UNROLLED_STEPS: u32 = 64;
-
-/// More connections than a node can have.
-const MOST: i64 = 1 << 24;
 
 /// `SLOTS` and `BACKENDS`.
 pub struct Maps;
@@ -32,8 +26,7 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn connections(&self, id: u32) -> u32 {
-        // A count may be below zero for a moment, while a socket closes that is just being counted.
-        maps::CONNECTIONS.get(id).map_or(0, |count| (*count as i64).clamp(0, MOST) as u32)
+        maps::CONNECTIONS.get(id).map_or(0, |count| connections(*count))
     }
 
     #[inline(always)]

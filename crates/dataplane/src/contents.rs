@@ -1,4 +1,4 @@
-use etm_abi::{BACKEND_FREE, FRONTEND_BALANCED, Frontend};
+use etm_abi::BACKEND_FREE;
 use etm_model::{Contents, TableBalance};
 
 use crate::{error::MapError, maps::Maps};
@@ -17,11 +17,7 @@ pub(crate) fn contents(maps: &Maps) -> Result<Contents, MapError> {
         .filter_map(|id| maps.backends.get(id).map(|backend| (id, backend)))
         .filter(|(_, backend)| backend.state != BACKEND_FREE)
         .collect();
-    let balanced = |frontend: &&Frontend| frontend.flags & FRONTEND_BALANCED != 0;
-    let balances = frontends.values().filter(balanced).filter_map(|frontend| {
-        Some((frontend.table, TableBalance::read(frontend, |at| maps.slots.get(at))?))
-    });
-    let balances = balances.collect();
+    let balances = TableBalance::of_all(frontends.values(), |at| maps.slots.get(at));
     Ok(Contents {
         frontends,
         tables,

@@ -1,15 +1,9 @@
 use etm_abi::{self as abi, Address, Affinity, BACKEND_AVAILABLE, Backend};
-use etm_decide::Tables;
+use etm_decide::{Tables, UNROLLED_STEPS, connections};
 use etm_model::FrontendKey;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::{error::MapError, kernel::Helpers, maps::Maps};
-
-/// Members that the programs search on kernels without `bpf_loop`, as `bpf/src/tables.rs` has it.
-const UNROLLED_STEPS: u32 = 64;
-
-/// More connections than a node can have.
-const MOST: i64 = 1 << 24;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -83,9 +77,7 @@ impl Tables for Live<'_> {
     }
 
     fn connections(&self, backend: u32) -> u32 {
-        // A count may be below zero for a moment, while a socket closes that is just being counted.
-        let count = self.maps.connections.get(backend).unwrap_or_default().cast_signed();
-        u32::try_from(count.clamp(0, MOST)).unwrap_or_default()
+        connections(self.maps.connections.get(backend).unwrap_or_default())
     }
 
     fn search<P: FnMut(u32) -> Option<u32>>(&self, count: u32, probe: P) -> Option<u32> {

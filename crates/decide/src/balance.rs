@@ -41,20 +41,6 @@ pub fn at<T: Tables>(
     best_usable(tables, target, balancing.weighted != 0, position)
 }
 
-/// Chooses the less loaded of two usable members that are drawn at random; where neither is usable
-/// any other, and none where no member is.
-#[inline(always)]
-#[must_use]
-pub fn by_load<T: Tables>(
-    tables: &T,
-    target: Target,
-    balancing: &Balancing,
-    random: u32,
-) -> Option<u32> {
-    least_connections(tables, target, random)
-        .or_else(|| best_usable(tables, target, balancing.weighted != 0, random_position(random)))
-}
-
 /// Chooses the less loaded of two members that are drawn at random, where they have weights for
 /// its weight; where only one of them is usable that one, and none where neither is.
 #[inline(always)]
@@ -158,29 +144,38 @@ pub fn best_of_few<T: Tables>(
     if first + (1 << bits) >= members {
         return member(tables, target, first);
     }
-    let weighted = balancing.weighted != 0;
-    // Two loops, since the verifier follows each round in each way that it can go.
-    let mut best = Best::at(first);
-    let (mut number, mut round) = (first, 0);
-    if weighted {
-        while round < WEIGHTED_GROUP && number < members {
-            let candidate = candidate(tables, target, number)?;
-            best.consider(Offer::of(candidate, position, true), number);
-            number += 1 << bits;
-            round += 1;
-        }
+    // Two loops in the end, since the verifier follows each round in each way that it can go.
+    let number = if balancing.weighted != 0 {
+        compare::<T, true>(tables, target, first, bits, position)?
     } else {
-        while round < GROUP && number < members {
-            let candidate = candidate(tables, target, number)?;
-            best.consider(Offer::of(candidate, position, false), number);
-            number += 1 << bits;
-            round += 1;
-        }
-    }
-    member(tables, target, best.number)
+        compare::<T, false>(tables, target, first, bits, position)?
+    };
+    member(tables, target, number)
 }
 
-/// The best of a group that is too large for the rounds of [`best_of_few`]: its first member, bits of the shortlist, and whether weights count, in one word.
+/// The member with the best offer of one in `1 << bits` from `first` on, of as many as a group has.
+#[inline(always)]
+fn compare<T: Tables, const WEIGHTED: bool>(
+    tables: &T,
+    target: Target,
+    first: u32,
+    bits: u32,
+    position: u32,
+) -> Option<u32> {
+    let rounds = if WEIGHTED { WEIGHTED_GROUP } else { GROUP };
+    let mut best = Best::at(first);
+    let (mut number, mut round) = (first, 0);
+    while round < rounds && number < target.members() {
+        let candidate = candidate(tables, target, number)?;
+        best.consider(Offer::of(candidate, position, WEIGHTED), number);
+        number += 1 << bits;
+        round += 1;
+    }
+    Some(best.number)
+}
+
+/// The best of a group that is too large for the rounds of [`best_of_few`]: its first member, bits
+/// of the shortlist, and whether weights count, in one word.
 #[cold]
 #[inline(never)]
 fn best_of_many<T: Tables>(tables: &T, target: Target, group: u32, position: u32) -> Option<u32> {
@@ -199,8 +194,7 @@ fn best_of_many<T: Tables>(tables: &T, target: Target, group: u32, position: u32
 /// The best of all members that are usable.
 #[cold]
 #[inline(never)]
-#[must_use]
-pub fn best_usable<T: Tables>(
+fn best_usable<T: Tables>(
     tables: &T,
     target: Target,
     weighted: bool,

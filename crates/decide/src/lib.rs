@@ -6,6 +6,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod affinity;
 pub mod balance;
 mod flow;
 mod hash;
@@ -20,6 +21,26 @@ pub use lookup::{Cell, lookup};
 pub use pick::pick;
 pub use random::random;
 pub use rendezvous::{Offer, Positions, Ranking, cost};
+
+/// Steps of a search on kernels without `bpf_loop`: what the verifier of such a kernel can follow.
+pub const UNROLLED_STEPS: u32 = 64;
+
+/// Connections by an element of `CONNECTIONS`, which may be below zero for a moment, while a socket
+/// closes that is just being counted.
+#[inline(always)]
+#[must_use]
+pub const fn connections(count: u64) -> u32 {
+    /// More than a node can have.
+    const MOST: i64 = 1 << 24;
+    let count = count as i64;
+    if count < 0 {
+        0
+    } else if count > MOST {
+        MOST as u32
+    } else {
+        count as u32
+    }
+}
 
 /// What the decision reads.
 pub trait Tables {

@@ -39,10 +39,9 @@ impl Balancing {
             ALGORITHM_CONSISTENT_HASH => (Algorithm::ConsistentHash, header.fields),
             _ => (Algorithm::Random, 0),
         };
-        let fields = HashField::ALL.into_iter().filter(|field| bits & *field as u8 != 0);
         Self {
             algorithm,
-            fields: fields.collect(),
+            fields: HashField::of_bits(bits).collect(),
             weighted: header.weighted != 0,
             affinity_seconds: (header.affinity != 0).then_some(header.affinity),
         }

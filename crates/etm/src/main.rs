@@ -20,6 +20,7 @@ mod state;
 use std::process::ExitCode;
 
 use clap::FromArgMatches as _;
+use etm_model::with_causes;
 
 use crate::cli::{Cli, Verb};
 
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", with_causes(&error));
+            eprintln!("error: {}", with_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }
@@ -46,18 +47,6 @@ fn run() -> anyhow::Result<()> {
     }
 }
 
-/// An error and what caused it, in one line.
-fn with_causes(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        // Some repeat what caused them.
-        if !text.contains(&cause) {
-            text = if text.is_empty() { cause } else { format!("{text}: {cause}") };
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use anyhow::anyhow;
@@ -67,6 +56,6 @@ mod tests {
     #[test]
     fn a_cause_is_told_once() {
         let error = anyhow!("no such file").context("cannot read x: no such file").context("bad x");
-        assert_eq!(with_causes(&error), "bad x: cannot read x: no such file");
+        assert_eq!(with_causes(error.as_ref()), "bad x: cannot read x: no such file");
     }
 }

@@ -1,13 +1,13 @@
 //! What lies in `SLOTS` around a table whose members are not chosen evenly at random.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use etm_abi::{self as abi, BALANCING_WORDS, Balancing, Candidate, Frontend};
 
 use crate::{
     hashing,
     plan::{self, Pool},
-    policy::Algorithm,
+    policy::{Affinity, Algorithm, HashField, HashFields},
 };
 
 /// What a table has besides the ids of its backends.
@@ -22,6 +22,24 @@ pub struct TableBalance {
 }
 
 impl TableBalance {
+    /// Reads what the tables of those frontends have that say so, by table, each once: a shortlist
+    /// has thousands of words, and a Service several frontends.
+    pub fn of_all<'a>(
+        frontends: impl IntoIterator<Item = &'a Frontend>,
+        word: impl Fn(u32) -> Option<u64>,
+    ) -> BTreeMap<u32, Self> {
+        let mut read = BTreeMap::new();
+        for frontend in frontends {
+            if frontend.flags & abi::FRONTEND_BALANCED != 0
+                && !read.contains_key(&frontend.table)
+                && let Some(balance) = Self::read(frontend, &word)
+            {
+                read.insert(frontend.table, balance);
+            }
+        }
+        read
+    }
+
     /// Reads what a frontend's table has besides the ids; none where some of it is outside of the
     /// array.
     pub fn read(frontend: &Frontend, word: impl Fn(u32) -> Option<u64>) -> Option<Self> {
@@ -53,7 +71,7 @@ pub(crate) fn header(balancing: &plan::Balancing, candidates: &[Candidate]) -> B
         fields,
         shortlist_bits: shortlist_bits(balancing, candidates),
         weighted: u8::from(hashing::weighted(candidates)),
-        affinity: balancing.affinity.map_or(0, crate::policy::Affinity::seconds),
+        affinity: balancing.affinity.map_or(0, Affinity::seconds),
         salt: balancing.salt,
         ..Balancing::default()
     }
@@ -69,13 +87,11 @@ fn shortlist_bits(balancing: &plan::Balancing, candidates: &[Candidate]) -> u8 {
 
 /// What made a header what it is; none for a header that etm never writes.
 pub(crate) fn planned(header: &Balancing) -> Option<plan::Balancing> {
-    use crate::policy::{Affinity, HashField, HashFields};
     let algorithm = match header.algorithm {
         abi::ALGORITHM_RANDOM => Algorithm::Random,
         abi::ALGORITHM_LEAST_CONNECTIONS => Algorithm::LeastConnections,
         abi::ALGORITHM_CONSISTENT_HASH => {
-            let set = |field: &HashField| header.fields & *field as u8 != 0;
-            Algorithm::ConsistentHash(HashFields::new(HashField::ALL.into_iter().filter(set))?)
+            Algorithm::ConsistentHash(HashFields::new(HashField::of_bits(header.fields))?)
         }
         _ => return None,
     };

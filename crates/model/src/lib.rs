@@ -43,6 +43,6 @@ pub use plan::{
 pub use planner::{Options, Planner, UnknownPort, compile};
 pub use pod::{Pod, PodChange, QosClass};
 pub use policy::{Affinity, Algorithm, HashField, HashFields, LoadBalancing, Policy, Weight};
-pub use problem::Problem;
+pub use problem::{Problem, with_causes};
 pub use snapshot::{Affected, Change, Snapshot};
 pub use step::{Contents, Limits, Step};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use etm_abi as abi;
 use serde::Serialize;
 
 use crate::object::{ObjectName, Timestamp};
@@ -92,17 +93,17 @@ pub struct HashFields(u8);
 #[repr(u8)]
 pub enum HashField {
     /// The calling Pod, by namespace and name; for a process of the node, the node.
-    CallerPod = 1,
+    CallerPod = abi::HASH_CALLER_POD,
     /// The caller's address of the Service's family.
-    CallerAddress = 2,
+    CallerAddress = abi::HASH_CALLER_ADDRESS,
     /// The namespace of the calling Pod.
-    CallerNamespace = 4,
+    CallerNamespace = abi::HASH_CALLER_NAMESPACE,
     /// The port that the caller's socket is bound to.
-    CallerPort = 8,
+    CallerPort = abi::HASH_CALLER_PORT,
     /// The port of the Service.
-    ServicePort = 16,
+    ServicePort = abi::HASH_SERVICE_PORT,
     /// TCP or UDP.
-    Protocol = 32,
+    Protocol = abi::HASH_PROTOCOL,
 }
 
 impl HashField {
@@ -115,6 +116,11 @@ impl HashField {
         Self::ServicePort,
         Self::Protocol,
     ];
+
+    /// The fields of `HASH_*` bits, in the order in which they are hashed.
+    pub fn of_bits(bits: u8) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |field| bits & *field as u8 != 0)
+    }
 
     /// As manifests have it.
     #[must_use]
@@ -145,7 +151,7 @@ impl HashFields {
 
     /// The fields, in the order in which they are hashed.
     pub fn iter(self) -> impl Iterator<Item = HashField> {
-        HashField::ALL.into_iter().filter(move |field| self.0 & *field as u8 != 0)
+        HashField::of_bits(self.0)
     }
 }
 

@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{error::Error, fmt, iter};
 
 use serde::Serialize;
 
@@ -27,4 +27,13 @@ impl fmt::Display for Problem {
         }
         Ok(())
     }
+}
+
+/// An error and what caused it, in one line; what repeats its cause says it once.
+#[must_use]
+pub fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let causes = iter::successors(error.source(), |cause| (*cause).source());
+    causes.map(ToString::to_string).fold(error.to_string(), |text, cause| {
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
+    })
 }

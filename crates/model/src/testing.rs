@@ -150,16 +150,10 @@ impl Maps {
         });
         let backends = (0..).zip(self.backends.iter().copied());
         let word = |at: u32| Tables::word(self, at);
-        let balanced = |one: &&abi::Frontend| one.flags & abi::FRONTEND_BALANCED != 0;
-        let balances = self
-            .frontends
-            .values()
-            .filter(balanced)
-            .filter_map(|frontend| Some((frontend.table, TableBalance::read(frontend, word)?)));
         Contents {
             frontends: self.frontends.clone(),
             tables: tables.collect(),
-            balances: balances.collect(),
+            balances: TableBalance::of_all(self.frontends.values(), word),
             backends: backends.filter(|(_, record)| record.state != abi::BACKEND_FREE).collect(),
             backend_names: self.backend_names.clone(),
             service_names: self.service_names.clone(),

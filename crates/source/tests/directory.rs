@@ -314,21 +314,6 @@ async fn a_cancelled_wait_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_change_is_out_within_milliseconds() {
-    let mut followed = Followed::open(|_| {});
-    let mut times = Vec::new();
-    for port in 1..=20 {
-        let start = Instant::now();
-        followed.write("a.yaml", &service("a", port));
-        followed.update().await;
-        times.push(start.elapsed());
-    }
-    times.sort_unstable();
-    // The median: one slow turn of a busy machine says nothing.
-    assert!(times[10] < Duration::from_millis(20), "{times:?}");
-}
-
-#[tokio::test]
 async fn a_file_that_cannot_be_read() {
     let mut followed = Followed::open(|directory| {
         fs::write(directory.join("a.yaml"), service("a", 1)).unwrap();

@@ -57,6 +57,10 @@ object! {
     /// A Pod.
     Pod
 }
+object! {
+    /// A TrafficPolicy.
+    TrafficPolicy
+}
 
 impl Service {
     /// A Service of type ClusterIP at these addresses, the first one its `clusterIP`.
@@ -94,6 +98,26 @@ impl Service {
         entry(&mut self.0, &["spec", "selector"])[key] = value.into();
         self
     }
+}
+
+impl TrafficPolicy {
+    /// A policy that bears the name of its Service, with its `spec.loadBalancing`.
+    #[must_use]
+    pub fn new(service: &str, load_balancing: impl Into<Value>) -> Self {
+        let load_balancing: Value = load_balancing.into();
+        Self(json!({
+            "apiVersion": "etm.dev/v1alpha1",
+            "kind": "TrafficPolicy",
+            "metadata": {"name": service, "namespace": "default"},
+            "spec": {"targetRef": {"name": service}, "loadBalancing": load_balancing},
+        }))
+    }
+}
+
+/// A `spec.loadBalancing` that hashes these fields.
+#[must_use]
+pub fn consistent_hash(fields: &[&str]) -> Value {
+    json!({"algorithm": "ConsistentHash", "consistentHash": {"fields": fields}})
 }
 
 impl EndpointSlice {

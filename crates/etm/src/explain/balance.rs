@@ -2,10 +2,13 @@
 
 use etm_abi::{
     self as abi, ALGORITHM_CONSISTENT_HASH, ALGORITHM_LEAST_CONNECTIONS, Frontend, POSITIONS,
-    UdpFlow,
 };
 use etm_dataplane::MapError;
-use etm_decide::{Call, Tables as _, balance, keep, position};
+use etm_decide::{
+    Call, Tables as _,
+    affinity::{age, is_expired, stays},
+    balance, position,
+};
 use etm_model::{HashField, Protocol, from_abi};
 
 use crate::explain::{
@@ -15,9 +18,6 @@ use crate::explain::{
 };
 
 const SECOND: u64 = 1_000_000_000;
-/// By how much a client may stay longer, as `bpf/src/affinity.rs` has it: what is remembered of one
-/// that connects often is not renewed each time.
-const REFRESH: u64 = SECOND / 4;
 
 impl Steps<'_> {
     /// Chooses among members of which at least one is available.
@@ -71,11 +71,11 @@ impl Steps<'_> {
             told.affinity = Some(affinity);
             return Ok(false);
         };
-        let age = self.live.now().saturating_sub(entry.time);
-        let flow = UdpFlow { backend: entry.backend, generation: entry.generation };
-        let verdict = if age >= u64::from(seconds) * SECOND + REFRESH {
+        let now = self.live.now();
+        let (generation, target) = (frontend.generation, frontend.target());
+        let verdict = if is_expired(&entry, now, seconds) {
             "expired"
-        } else if keep(self.live, frontend.generation, frontend.target(), flow).is_some() {
+        } else if stays(self.live, generation, target, &entry, now).is_some() {
             "kept"
         } else if self.live.available(entry.backend).is_none() {
             "out"
@@ -89,7 +89,8 @@ impl Steps<'_> {
             told.reason = format!("its client was given it and stays for {seconds} s");
             told.destination = Some(backend.clone());
         }
-        affinity.entry = Some(AffinityEntry { backend, age_seconds: age / SECOND, verdict });
+        affinity.entry =
+            Some(AffinityEntry { backend, age_seconds: age(&entry, now) / SECOND, verdict });
         told.affinity = Some(affinity);
         Ok(kept)
     }
@@ -147,8 +148,7 @@ impl Steps<'_> {
 
     /// The fields that are hashed, with their values.
     fn fields(&self, bits: u8) -> Vec<Field> {
-        let fields = HashField::ALL.into_iter().filter(|field| bits & *field as u8 != 0);
-        fields.map(|field| self.field(field)).collect()
+        HashField::of_bits(bits).map(|field| self.field(field)).collect()
     }
 
     fn field(&self, field: HashField) -> Field {

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use etm_abi::{BACKEND_FREE, Backend, Frontend};
-use etm_dataplane::{Config, Dataplane, View};
-use etm_model::{FrontendKey, Limits, Listener, Protocol as Transport, Step};
+use etm_dataplane::View;
+use etm_model::{FrontendKey, Listener, Protocol as Transport, Step};
 use etm_testkit::Protocol;
 
 use crate::scene::{PORT, Scene, VIP4, VIP6, VIPS, assert_served};
@@ -47,19 +47,7 @@ fn after(steps: impl FnOnce(&View) -> Vec<Step>) -> String {
     let client = scene.client();
     scene.start().stop().expect("an end");
     let steps = steps(&View::open(&scene.pin()).expect("maps"));
-    // The defaults of the agent's flags: other sizes would make maps of their own.
-    let limits = Limits { frontends: 65_536, backends: 131_072, slots: 524_288 };
-    let mut dataplane = Dataplane::open(Config {
-        cgroup: scene.cgroup.path().to_owned(),
-        pin: scene.pin(),
-        limits,
-        clients: 65_536,
-        refuse_unknown_port: false,
-        node_netns: 0,
-    })
-    .expect("the pinned maps");
-    dataplane.apply(&steps).expect("writes");
-    drop(dataplane);
+    scene.write(&steps);
 
     let agent = scene.start();
     for protocol in [Protocol::Tcp, Protocol::UdpConnected, Protocol::UdpUnconnected] {

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::{Command, Output};
 
 use etm_abi::Counter;
-use etm_dataplane::{Flows, View};
-use etm_model::{FrontendKey, Listener, Protocol as Transport};
+use etm_dataplane::{Config, Dataplane, Flows, View};
+use etm_model::{FrontendKey, Limits, Listener, Protocol as Transport, Step};
 use etm_testkit::{
     Agent, AgentBuilder, BpfDir, Call, Caller, Cgroup, Language, Manifests, Node, Place, Pod,
     Protocol, Server, objects, require_root,
@@ -31,6 +31,9 @@ pub(crate) const VIPS: [IpAddr; 2] = [VIP4, VIP6];
 /// The Service's port, and that of its Pods, for TCP and for UDP.
 pub(crate) const PORT: u16 = 80;
 pub(crate) const POD_PORT: u16 = 8080;
+
+/// A state of a backend's record that is neither free nor available.
+pub(crate) const OUT: u8 = 2;
 
 pub(crate) struct Scene {
     pub(crate) node: Node,
@@ -160,6 +163,37 @@ impl Scene {
                 });
             }
         }
+    }
+
+    /// Writes steps of our own into the maps, by hand: no agent may run.
+    pub(crate) fn write(&self, steps: &[Step]) {
+        let mut dataplane = Dataplane::open(Config {
+            cgroup: self.cgroup.path().to_owned(),
+            pin: self.pin(),
+            // The defaults of the agent's flags: other sizes would make maps of their own.
+            limits: Limits { frontends: 65_536, backends: 131_072, slots: 524_288 },
+            clients: 65_536,
+            refuse_unknown_port: false,
+            node_netns: 0,
+        })
+        .expect("the pinned maps");
+        dataplane.apply(steps).expect("writes");
+    }
+
+    /// Writes another state into the records of a Pod, as nobody does yet but a test, and says how
+    /// many it has: no agent may run.
+    pub(crate) fn set_state(&self, pod: &str, state: u8) -> usize {
+        let contents = View::open(&self.pin()).expect("maps").contents().expect("contents");
+        let name = format!("default/{pod}");
+        let named = contents.backend_names.iter().filter(|(_, known)| **known == name);
+        let steps: Vec<Step> = named
+            .map(|(id, _)| {
+                let backend = etm_abi::Backend { state, ..contents.backends[id] };
+                Step::SetBackend { id: *id, backend }
+            })
+            .collect();
+        self.write(&steps);
+        steps.len()
     }
 
     /// The kernel's records of connected sockets.

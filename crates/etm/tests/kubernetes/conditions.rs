@@ -1,5 +1,6 @@
 //! The conditions of policies, as `etm controller` writes them.
 
+use std::net::SocketAddr;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -41,8 +42,19 @@ pub(crate) fn version(scene: &Scene, name: &str) -> String {
     stored(scene, name)["metadata"]["resourceVersion"].to_string()
 }
 
-/// How many writes were sent.
-pub(crate) fn writes(admin: std::net::SocketAddr) -> f64 {
+/// How many writes were sent, once their number stays: a write is counted when it is answered,
+/// and what it wrote may be seen before that.
+pub(crate) fn writes(admin: SocketAddr) -> f64 {
+    let mut seen = writes_now(admin);
+    until("no write is under way", || {
+        sleep(Duration::from_millis(500));
+        let before = std::mem::replace(&mut seen, writes_now(admin));
+        before == seen
+    });
+    seen
+}
+
+fn writes_now(admin: SocketAddr) -> f64 {
     let outcomes = ["written", "overtaken", "refused", "failed"];
     let count = |outcome: &str| {
         let metric = format!(r#"etm_status_writes_total{{outcome="{outcome}"}}"#);

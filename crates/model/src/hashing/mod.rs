@@ -8,7 +8,7 @@ mod bound;
 mod offers;
 mod owners;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use etm_abi::{Balancing, Candidate, GROUP, WEIGHTED_GROUP};
 
@@ -19,15 +19,14 @@ use crate::{identity::identity, plan::Member};
 /// The members of a pool as rendezvous hashing knows them, in the pool's order.
 #[must_use]
 pub fn candidates(pool: &[Member]) -> Vec<Candidate> {
-    let mut seeds: Vec<u64> = Vec::with_capacity(pool.len());
+    let mut seeds = HashSet::with_capacity(pool.len());
     pool.iter()
         .map(|member| {
             let mut seed = identity(member);
             // A Pod may be there with several ports, which must not want the same positions.
-            while pool.len() <= u8::MAX.into() && seeds.contains(&seed) {
+            while !seeds.insert(seed) {
                 seed = seed.rotate_left(16).wrapping_add(member.backend.port.into());
             }
-            seeds.push(seed);
             Candidate::new(seed, member.weight.get())
         })
         .collect()

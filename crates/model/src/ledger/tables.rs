@@ -88,8 +88,9 @@ impl Tables {
         let Some(first) = self.free.first_fit(table) else {
             return Some(if balanced { table as usize } else { members });
         };
+        let balancing = wanted.balancing?;
         let candidates = candidates(wanted.pool);
-        let bits = header(wanted.balancing?, &candidates).shortlist_bits;
+        let bits = header(balancing, &candidates).shortlist_bits;
         let shortlist = self.shortlists.missing(&candidates, bits);
         // Both at once: one must not count on the room of the other.
         self.free.reserve(first, table);

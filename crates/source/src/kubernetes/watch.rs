@@ -1,5 +1,4 @@
 use std::{
-    error::Error as _,
     fmt::Debug,
     future,
     hash::{BuildHasher as _, RandomState},
@@ -8,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use etm_model::Problem;
+use etm_model::{Problem, with_causes};
 use futures_util::{
     FutureExt as _, Stream, StreamExt as _,
     stream::{self, BoxStream},
@@ -188,20 +187,6 @@ fn failing(watched: super::Watched, error: &watcher::Error) -> Problem {
         reason,
         hint: "the last good state stays; it is tried again, with growing pauses".into(),
     }
-}
-
-fn with_causes(error: &watcher::Error) -> String {
-    let mut reason = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        // Some repeat what caused them.
-        if !reason.contains(&text) {
-            reason = format!("{reason}: {text}");
-        }
-        cause = error.source();
-    }
-    reason
 }
 
 fn lacking(watched: super::Watched) -> Problem {

@@ -2,6 +2,7 @@
 //! where they are.
 
 use etm_dataplane::{Baseline, RunTimeStats};
+use etm_testkit::objects::{TrafficPolicy, consistent_hash};
 use serde_json::{Value, json};
 
 use super::programs::{Costs, Way, run};
@@ -14,9 +15,7 @@ use crate::{
 
 /// What is compared with the first of them, and how the members are chosen there.
 fn services() -> Vec<(&'static str, usize, Value)> {
-    let hash =
-        |field: &str| json!({"algorithm": "ConsistentHash", "consistentHash": {"fields": [field]}});
-    let by_pod = hash("callerPod");
+    let by_pod = consistent_hash(&["callerPod"]);
     let mut weighted = by_pod.clone();
     weighted["weights"] = json!({"services": [{"name": "heavy", "weight": 5}]});
     vec![
@@ -27,7 +26,7 @@ fn services() -> Vec<(&'static str, usize, Value)> {
         ("hash-32", 32, by_pod.clone()),
         ("hash-100", 100, by_pod.clone()),
         ("hash-1000", 1_000, by_pod),
-        ("hash-address", 10, hash("callerAddress")),
+        ("hash-address", 10, consistent_hash(&["callerAddress"])),
         ("hash-weighted-8", 8, weighted.clone()),
         ("hash-weighted-1000", 1_000, weighted),
         ("least-connections", 10, json!({"algorithm": "LeastConnections"})),
@@ -40,7 +39,8 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
     let services = services();
     let named: Vec<_> = services.iter().map(|(name, count, _)| (*name, *count)).collect();
     let policies = services.iter().filter(|(_, _, balancing)| !balancing.is_null());
-    let policies: Vec<Value> = policies.map(|(name, _, how)| policy(name, how)).collect();
+    let policies: Vec<Value> =
+        policies.map(|(name, _, how)| TrafficPolicy::new(name, how.clone()).into()).collect();
     let covered = Stage::balanced(Cluster::named(&named), &policies)?;
     let empty = Baseline::attach(stage.bare_cgroup().path())?;
     let _counting = RunTimeStats::enable()?;
@@ -62,15 +62,6 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
         }
     }
     Ok(())
-}
-
-fn policy(service: &str, load_balancing: &Value) -> Value {
-    json!({
-        "apiVersion": "etm.dev/v1alpha1",
-        "kind": "TrafficPolicy",
-        "metadata": {"name": service, "namespace": "default"},
-        "spec": {"targetRef": {"name": service}, "loadBalancing": load_balancing},
-    })
 }
 
 /// Median over the rounds of a way's cost above that of the first.

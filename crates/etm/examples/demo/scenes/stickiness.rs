@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Instant};
 
 use anyhow::Context as _;
 use etm_model::Protocol;
+use etm_testkit::objects::{TrafficPolicy, consistent_hash};
 
 use super::Scene;
 use crate::{
@@ -73,16 +74,8 @@ fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
 
 /// The callers, as the API server would know them, and the policy.
 fn manifests(stage: &Stage) -> Vec<serde_json::Value> {
-    let policy = serde_json::json!({
-        "apiVersion": "etm.dev/v1alpha1", "kind": "TrafficPolicy",
-        "metadata": {"name": "cart", "namespace": "shop"},
-        "spec": {
-            "targetRef": {"name": "cart"},
-            "loadBalancing": {
-                "algorithm": "ConsistentHash", "consistentHash": {"fields": ["callerPod"]},
-            },
-        },
-    });
+    let policy =
+        TrafficPolicy::new("cart", consistent_hash(&["callerPod"])).namespace("shop").into();
     [policy].into_iter().chain(Crowd::manifests(&stage.client, CALLERS)).collect()
 }
 

@@ -1,40 +1,15 @@
 //! A Pod that is there but out: its callers go where they would if it were not there, and return.
 
 use etm_abi::{BACKEND_AVAILABLE, Counter};
-use etm_dataplane::{Config, Dataplane};
-use etm_model::{Limits, Step};
 use etm_testkit::Protocol;
 
 use super::crowd::{callers_of, moved, pods};
 use super::stage::{Stage, TARGET, hash};
-use crate::scene::REFUSED;
-
-/// Any state of a backend that is neither free nor available.
-const OUT: u8 = 2;
+use crate::scene::{OUT, REFUSED};
 
 /// Writes the state of a Pod's records, as nobody does yet but a test: no agent may run.
 pub(super) fn set_state(stage: &Stage, pod: &str, state: u8) {
-    let contents = stage.contents();
-    let name = format!("default/{pod}");
-    let named = contents.backend_names.iter().filter(|(_, known)| **known == name);
-    let steps: Vec<Step> = named
-        .map(|(id, _)| {
-            let backend = etm_abi::Backend { state, ..contents.backends[id] };
-            Step::SetBackend { id: *id, backend }
-        })
-        .collect();
-    assert!(!steps.is_empty(), "{name} is in the maps");
-    let mut dataplane = Dataplane::open(Config {
-        cgroup: stage.scene.cgroup.path().to_owned(),
-        pin: stage.scene.pin(),
-        // The defaults of the agent's flags: other sizes would make maps of their own.
-        limits: Limits { frontends: 65_536, backends: 131_072, slots: 524_288 },
-        clients: 65_536,
-        refuse_unknown_port: false,
-        node_netns: 0,
-    })
-    .expect("the pinned maps");
-    dataplane.apply(&steps).expect("writes");
+    assert!(stage.scene.set_state(pod, state) > 0, "{pod} is in the maps");
 }
 
 pub(super) fn eject(stage: &Stage, pod: &str) {

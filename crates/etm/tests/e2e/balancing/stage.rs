@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use etm_abi::{Balancing, FRONTEND_BALANCED};
 use etm_dataplane::View;
 use etm_model::{Contents, FrontendKey, Listener, Protocol as Transport};
+pub(crate) use etm_testkit::objects::consistent_hash as hash;
 use etm_testkit::{Agent, AgentBuilder, Caller, Pod, Protocol, objects};
 use serde_json::{Value, json};
 
@@ -139,21 +140,12 @@ pub(crate) fn service() -> objects::Service {
 
 /// The policy of `web`.
 pub(crate) fn policy(load_balancing: impl Into<Value>) -> Value {
-    json!({
-        "apiVersion": "etm.dev/v1alpha1", "kind": "TrafficPolicy",
-        "metadata": {"name": "web", "namespace": "default"},
-        "spec": {"targetRef": {"name": "web"}, "loadBalancing": load_balancing.into()},
-    })
+    objects::TrafficPolicy::new("web", load_balancing).into()
 }
 
 /// Writes it down.
 pub(crate) fn set_policy(scene: &Scene, load_balancing: Value) {
     scene.manifests.apply("policy.yaml", &[policy(load_balancing)]).expect("a manifest");
-}
-
-/// `consistentHash` by these fields.
-pub(crate) fn hash(fields: &[&str]) -> Value {
-    json!({"algorithm": "ConsistentHash", "consistentHash": {"fields": fields}})
 }
 
 /// Declares a Pod of `web` with a weight.
