@@ -1,14 +1,15 @@
 //! `connect()` and `getpeername()`.
 
-use etm_abi::{Address, Counter, FRONTEND_BALANCED, PROTOCOL_TCP};
+use etm_abi::{Address, BACKEND_AVAILABLE, Counter, FRONTEND_BALANCED, PROTOCOL_TCP};
 use etm_decide::pick;
 
 use crate::{
     balance::{self, Member},
     callers::{CONDITIONS, Verdict, judge},
     context::{ALLOW, Caller, Family},
+    ejection,
     flows::{self, Told},
-    frontends, mptcp,
+    frontends, maps, mptcp,
     random::random,
     report::{count, refuse},
     settings,
@@ -37,9 +38,17 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
     } else {
         balance::member(caller, &frontend, &address, port, protocol)
     };
-    let Some(Member { id, pod, counted }) = member else {
+    let Some(Member { mut id, mut pod, counted }) = member else {
         return refuse(caller, &frontend, protocol, Counter::ConnectNoBackend);
     };
+    if pod.state != BACKEND_AVAILABLE {
+        ejection::begin_probation(id);
+    }
+    if pod.shunned != 0 {
+        id = ejection::instead_of_shunned(caller, &frontend, id) as u32;
+        let Some(other) = maps::BACKENDS.get(id) else { return ALLOW };
+        pod = other;
+    }
     let told = Told { service: &address, service_port: port, backend: id, pod, counted };
     let owner = if protocol == PROTOCOL_TCP { mptcp::owner(caller) } else { None };
     match owner {

@@ -18,7 +18,7 @@ use aya_ebpf::{
     helpers::bpf_get_socket_cookie,
     programs::SockContext,
 };
-use etm_abi::{Address, Backend, Counter, FLOW_BUSY, FLOW_CLOSED, FLOW_SLOTS, Flow};
+use etm_abi::{Address, Backend, Counter, FLOW_ASKED, FLOW_BUSY, FLOW_CLOSED, FLOW_SLOTS, Flow};
 
 use crate::{
     connections::{self, Counted},
@@ -80,6 +80,7 @@ impl Told<'_> {
         place.backend = self.backend;
         place.incarnation =
             if self.counted { connections::open(self.backend, self.pod) } else { 0 };
+        place.phase = FLOW_ASKED;
     }
 }
 
@@ -243,6 +244,16 @@ pub fn service(cookie: u64, peer: &Address, peer_port: u16) -> Option<(Address, 
     }
     // SAFETY: the value is replaced as a whole, never written in place.
     asked(unsafe { maps::FLOWS_MOVED.get(cookie) }?, peer, peer_port)
+}
+
+/// The record of a socket.
+#[inline(always)]
+pub fn find(cookie: u64) -> Option<*mut Flow> {
+    let place = place(cookie)?;
+    if load(place) == cookie {
+        return Some(place);
+    }
+    if has_moved(place) { maps::FLOWS_MOVED.get_ptr_mut(cookie) } else { None }
 }
 
 #[inline(always)]

@@ -17,10 +17,12 @@ mod call;
 mod callers;
 mod connections;
 mod context;
+mod ejection;
 mod flows;
 mod frontends;
 mod maps;
 mod mptcp;
+mod outcomes;
 mod random;
 mod report;
 mod settings;
@@ -28,8 +30,8 @@ mod tables;
 mod udp;
 
 use aya_ebpf::{
-    macros::{cgroup_sock, cgroup_sock_addr},
-    programs::{SockAddrContext, SockContext},
+    macros::{cgroup_sock, cgroup_sock_addr, sock_ops},
+    programs::{SockAddrContext, SockContext, SockOpsContext},
 };
 
 use crate::context::{Caller, V4, V6};
@@ -79,6 +81,15 @@ fn sock_release(ctx: SockContext) -> i32 {
     flows::release(&ctx);
     context::ALLOW
 }
+
+#[sock_ops]
+fn tcp_outcome(ctx: SockOpsContext) -> u32 {
+    outcomes::observe(ctx);
+    OBSERVED
+}
+
+/// What `tcp_outcome` returns: nothing of the connection is changed.
+const OBSERVED: u32 = 1;
 
 /// What calling any program costs: the benches subtract it. No agent loads this one.
 #[cgroup_sock_addr(connect4)]

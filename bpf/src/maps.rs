@@ -8,8 +8,9 @@ use aya_ebpf::{
 };
 use etm_abi::{
     Affinity, AffinityKey, Backend, BackendName, CALLER_PLACES, CachedCaller, Caller, Counter,
-    Event, FLOW_SLOTS, Flow, MAX_SOURCES, Meta, ServiceCell4, ServiceCell6, ServiceName, SourceKey,
-    UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
+    Ejection, Event, FLOW_SLOTS, Flow, HEALTH_POLICIES, HealthPolicy, MAX_SOURCES, Meta, Outcomes,
+    ServiceCell4, ServiceCell6, ServiceName, ShunnedKey, SourceKey, UdpFlow, UdpFlowKey,
+    UdpReverse, UdpReverseKey,
 };
 
 const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
@@ -47,6 +48,27 @@ pub static BACKENDS: Array<Backend, 131_072, MMAPABLE> = Array::new();
 /// Connections of each backend that were given to it by load.
 #[btf_map]
 pub static CONNECTIONS: Array<u64, 131_072, MMAPABLE> = Array::new();
+
+/// What became of the connections to each backend.
+#[btf_map]
+pub static OUTCOMES: Array<Outcomes, 131_072, MMAPABLE> = Array::new();
+
+/// When backends are ejected, and for how long.
+#[btf_map]
+pub static HEALTH: Array<HealthPolicy, { HEALTH_POLICIES as usize }, MMAPABLE> =
+    Array::new();
+
+/// How many more members of each Service port may be ejected.
+#[btf_map]
+pub static BUDGETS: Array<u64, 65_536, MMAPABLE> = Array::new();
+
+/// Who is not sent to a backend with which it alone had failures, and until when.
+#[btf_map]
+pub static SHUNNED: LruHashMap<ShunnedKey, u64, 4_096> = LruHashMap::new();
+
+/// Backends that were ejected, spared or returned by the programs.
+#[btf_map]
+pub static EJECTIONS: RingBuf<Ejection, 65_536> = RingBuf::new();
 
 /// Clients of Services with `sessionAffinity: ClientIP`.
 #[btf_map]

@@ -6,7 +6,7 @@ use aya_ebpf::helpers::bpf_loop;
 use etm_abi::{BACKEND_AVAILABLE, Backend};
 use etm_decide::{Tables, UNROLLED_STEPS, connections};
 
-use crate::{maps, settings};
+use crate::{ejection, maps, settings};
 
 /// `SLOTS` and `BACKENDS`.
 pub struct Maps;
@@ -21,7 +21,9 @@ impl Tables for Maps {
 
     #[inline(always)]
     fn available(&self, id: u32) -> Option<&'static Backend> {
-        maps::BACKENDS.get(id).filter(|backend| backend.state == BACKEND_AVAILABLE)
+        maps::BACKENDS
+            .get(id)
+            .filter(|backend| backend.state == BACKEND_AVAILABLE || ejection::is_due(backend))
     }
 
     #[inline(always)]

@@ -58,7 +58,7 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
 }
 
 /// The backend that the socket was given before, if it is still usable for this frontend.
-#[inline(always)]
+#[inline(never)]
 fn kept(key: &UdpFlowKey, generation: u32, target: Target) -> Option<&'static Backend> {
     // SAFETY: the value is copied at once; a replaced one is as good as the one before it.
     let flow = *unsafe { maps::UDP_FLOWS.get(key) }?;
@@ -69,7 +69,7 @@ fn kept(key: &UdpFlowKey, generation: u32, target: Target) -> Option<&'static Ba
     Some(pod)
 }
 
-#[inline(always)]
+#[inline(never)]
 fn remember(key: &UdpFlowKey, flow: UdpFlow) {
     if maps::UDP_FLOWS.insert(key, flow, 0).is_err() {
         count(Counter::FlowLost);

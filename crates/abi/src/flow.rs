@@ -11,6 +11,15 @@ pub const FLOW_BUSY: u64 = i64::MAX as u64;
 /// The sign bit, so that one comparison tells a free place.
 pub const FLOW_CLOSED: u64 = 1 << 63;
 
+/// [`Flow::phase`] of a socket that was given a Pod and has not sent it a SYN.
+pub const FLOW_ASKED: u32 = 1;
+/// [`Flow::phase`] of a socket that has sent its Pod a SYN.
+pub const FLOW_UNDER_WAY: u32 = 2;
+/// [`Flow::phase`] of a socket that has sent so many SYNs that it counts as failed.
+pub const FLOW_LATE: u32 = 3;
+/// [`Flow::phase`] of a socket whose connection was established.
+pub const FLOW_ESTABLISHED: u32 = 4;
+
 /// Value of `FLOWS` and `FLOWS_MOVED`: the Service that a connected socket asked for, and the Pod
 /// that it got.
 #[repr(C, align(8))]
@@ -33,8 +42,8 @@ pub struct Flow {
     pub moved: u64,
     /// [`crate::Backend::incarnation`] where `CONNECTIONS` counts the socket, else 0.
     pub incarnation: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// How far the connection is: one of `FLOW_*`, or 0 where nobody looks.
+    pub phase: u32,
 }
 pod!(Flow, 64, 8);
 

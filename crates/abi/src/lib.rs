@@ -14,10 +14,14 @@ mod cell;
 mod event;
 mod flow;
 mod frontend;
+mod health;
 mod meta;
 
 pub use affinity::{Affinity, AffinityKey};
-pub use backend::{BACKEND_AVAILABLE, BACKEND_FREE, BACKEND_NAME_LEN, Backend, BackendName};
+pub use backend::{
+    BACKEND_AVAILABLE, BACKEND_EJECTED, BACKEND_FREE, BACKEND_NAME_LEN, BACKEND_OUT, Backend,
+    BackendName, state_of, with_state,
+};
 pub use balancing::{
     ALGORITHM_CONSISTENT_HASH, ALGORITHM_LEAST_CONNECTIONS, ALGORITHM_RANDOM, BALANCING_WORDS,
     Balancing, Candidate, GROUP, HASH_CALLER_ADDRESS, HASH_CALLER_NAMESPACE, HASH_CALLER_POD,
@@ -32,16 +36,21 @@ pub use cell::{
 };
 pub use event::{Counter, Event};
 pub use flow::{
-    FLOW_BUSY, FLOW_CLOSED, FLOW_SLOTS, Flow, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
+    FLOW_ASKED, FLOW_BUSY, FLOW_CLOSED, FLOW_ESTABLISHED, FLOW_LATE, FLOW_SLOTS, FLOW_UNDER_WAY,
+    Flow, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 pub use frontend::{
     FRONTEND_BALANCED, FRONTEND_FLAGS, FRONTEND_NODE_ONLY, FRONTEND_SOURCES, Frontend, MAX_MEMBERS,
     Owner, SERVICE_NAME_LEN, ServiceName, Target,
 };
+pub use health::{
+    Ejection, Failure, HEALTH_POLICIES, HEALTH_POLICY_NONE, Happened, HealthPolicy, MAX_TIMES,
+    Outcomes, ShunnedKey,
+};
 pub use meta::Meta;
 
 /// Version of the layouts in this crate; pinned maps of another version are never written to.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 /// `IPPROTO_TCP`. MPTCP sockets (`IPPROTO_MPTCP`, 262) are looked up as TCP.
 pub const PROTOCOL_TCP: u8 = 6;

@@ -17,6 +17,7 @@ use crate::{error::AttachError, object::Programs, pin::PinDirectory, sys};
 #[allow(missing_docs, reason = "the kernel's own names")]
 pub enum Hook {
     SockRelease,
+    TcpOutcome,
     Getpeername4,
     Getpeername6,
     Recvmsg4,
@@ -30,8 +31,9 @@ pub enum Hook {
 impl Hook {
     /// Every hook, in the order of attachment: what reads and forgets a decision stands before the
     /// first decision is made.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::SockRelease,
+        Self::TcpOutcome,
         Self::Getpeername4,
         Self::Getpeername6,
         Self::Recvmsg4,
@@ -53,6 +55,7 @@ impl Hook {
         use bpf_attach_type as at;
         match self {
             Self::SockRelease => ("sock_release", at::BPF_CGROUP_INET_SOCK_RELEASE, "5.9"),
+            Self::TcpOutcome => ("tcp_outcome", at::BPF_CGROUP_SOCK_OPS, "4.16"),
             Self::Getpeername4 => ("getpeername4", at::BPF_CGROUP_INET4_GETPEERNAME, "5.8"),
             Self::Getpeername6 => ("getpeername6", at::BPF_CGROUP_INET6_GETPEERNAME, "5.8"),
             Self::Recvmsg4 => ("recvmsg4", at::BPF_CGROUP_UDP4_RECVMSG, "5.2"),

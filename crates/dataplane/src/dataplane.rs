@@ -3,7 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use etm_abi::{ABI_VERSION, Counter, Meta};
+use etm_abi::{ABI_VERSION, Counter, Meta, Outcomes};
 use etm_model::{Caller, Contents, Limits, Step};
 
 use crate::{
@@ -40,7 +40,7 @@ pub struct Dataplane {
     set: PathBuf,
     settings: Settings,
     programs: Programs,
-    maps: Maps,
+    pub(crate) maps: Maps,
 }
 
 impl Dataplane {
@@ -149,7 +149,9 @@ impl Dataplane {
         let within = match step {
             Step::SetBackend { id, backend } => {
                 // Sockets of whoever had the record before are no longer counted out.
-                self.maps.backends.set(*id, *backend) && self.maps.connections.set(*id, 0)
+                self.maps.backends.set(*id, *backend)
+                    && self.maps.connections.set(*id, 0)
+                    && self.maps.outcomes.set(*id, Outcomes::default())
             }
             Step::SetSlots { first, backends } => {
                 let elements = first / 2..;
@@ -208,6 +210,10 @@ impl Dataplane {
     /// Where the map cannot be read.
     pub fn counters(&self) -> Result<Vec<(Counter, u64)>, MapError> {
         self.maps.counters.all()
+    }
+
+    pub(crate) fn set(&self) -> &Path {
+        &self.set
     }
 
     /// The stream of refusals.

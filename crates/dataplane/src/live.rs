@@ -1,9 +1,9 @@
-use etm_abi::{self as abi, Address, Affinity, BACKEND_AVAILABLE, Backend};
+use etm_abi::{self as abi, Address, Affinity, Backend};
 use etm_decide::{Tables, UNROLLED_STEPS, connections};
 use etm_model::FrontendKey;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::{error::MapError, kernel::Helpers, maps::Maps};
+use crate::{error::MapError, health::takes, kernel::Helpers, maps::Maps};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -73,7 +73,7 @@ impl Tables for Live<'_> {
     }
 
     fn available(&self, backend: u32) -> Option<Backend> {
-        self.maps.backends.get(backend).filter(|backend| backend.state == BACKEND_AVAILABLE)
+        self.maps.backends.get(backend).filter(|backend| takes(backend, self.now()))
     }
 
     fn connections(&self, backend: u32) -> u32 {

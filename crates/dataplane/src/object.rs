@@ -8,7 +8,7 @@ use std::{
 
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
-    programs::{CgroupSock, CgroupSockAddr, ProgramError},
+    programs::{CgroupSock, CgroupSockAddr, ProgramError, SockOps},
 };
 use etm_abi::cells;
 
@@ -80,6 +80,8 @@ impl Programs {
             .map_max_entries("BACKENDS", config.limits.backends)
             .map_max_entries("BACKEND_NAMES", config.limits.backends)
             .map_max_entries("CONNECTIONS", config.limits.backends)
+            .map_max_entries("OUTCOMES", config.limits.backends)
+            .map_max_entries("BUDGETS", config.limits.names())
             .map_max_entries("SLOTS", config.limits.slots.div_ceil(2))
             .map_max_entries("AFFINITY", config.clients);
         for name in NAMES {
@@ -94,10 +96,10 @@ impl Programs {
 
     fn verify(&mut self, hook: Hook) -> Result<(), ProgramError> {
         let program = self.0.program_mut(hook.name()).ok_or(ProgramError::NotLoaded)?;
-        if hook == Hook::SockRelease {
-            <&mut CgroupSock>::try_from(program)?.load()
-        } else {
-            <&mut CgroupSockAddr>::try_from(program)?.load()
+        match hook {
+            Hook::SockRelease => <&mut CgroupSock>::try_from(program)?.load(),
+            Hook::TcpOutcome => <&mut SockOps>::try_from(program)?.load(),
+            _ => <&mut CgroupSockAddr>::try_from(program)?.load(),
         }
     }
 

@@ -10,6 +10,7 @@ pub mod affinity;
 pub mod balance;
 mod flow;
 mod hash;
+pub mod health;
 mod lookup;
 mod pick;
 mod random;
@@ -18,7 +19,7 @@ mod rendezvous;
 pub use flow::keep;
 pub use hash::{Call, position};
 pub use lookup::{Cell, lookup};
-pub use pick::pick;
+pub use pick::{pick, pick_other_than};
 pub use random::random;
 pub use rendezvous::{Offer, Positions, Ranking, cost};
 

@@ -57,6 +57,35 @@ fn usable<T: Tables>(tables: &T, target: Target, member: u32) -> Option<u32> {
     tables.available(backend).map(|_| backend)
 }
 
+/// Chooses a usable member that is another than one, and that the caller may be sent to; none
+/// where [`OTHER_DRAWS`] draws find none. The same seed finds the same.
+#[inline(always)]
+#[must_use]
+pub fn pick_other_than<T: Tables>(
+    tables: &T,
+    target: Target,
+    id: u32,
+    seed: u32,
+    mut admits: impl FnMut(u32) -> bool,
+) -> Option<u32> {
+    let mut draw = seed;
+    let mut round = 0;
+    while round < OTHER_DRAWS {
+        if let Some(other) = usable(tables, target, scale(draw, target.members()))
+            && other != id
+            && admits(other)
+        {
+            return Some(other);
+        }
+        draw = rehash(draw);
+        round += 1;
+    }
+    None
+}
+
+/// Draws for another member than one.
+const OTHER_DRAWS: u32 = 8;
+
 /// Visits every member once, in an order that `random` shuffles: from slot to slot, the member
 /// behind many that are out, as when a whole zone is lost, would get the share of all of them.
 #[inline(always)]
@@ -109,6 +138,7 @@ impl Shuffle {
 /// Maps an even 32-bit value onto `0..members` by multiplication instead of division (Lemire,
 /// "Fast Random Integer Generation in an Interval", 2019); off by at most `members / 2^32`.
 #[inline(always)]
+#[must_use]
 pub(crate) const fn scale(random: u32, members: u32) -> u32 {
     ((random as u64 * members as u64) >> 32) as u32
 }

@@ -1,43 +1,62 @@
 use std::{
+    marker::PhantomData,
     os::fd::{AsFd, BorrowedFd},
     path::Path,
     ptr,
 };
 
 use aya::maps::{MapData, RingBuf};
-use etm_abi::Event;
+use etm_abi::{Ejection, Event};
 
 use crate::{
     error::MapError,
     maps::{call, open_map},
 };
 
-/// The ring buffer `EVENTS`; its descriptor turns readable when there is an event.
-pub struct Events(RingBuf<MapData>);
+/// A ring buffer of one kind of records; its descriptor turns readable when there is one.
+pub struct Ring<T> {
+    ring: RingBuf<MapData>,
+    record: PhantomData<T>,
+}
 
-const NAME: &str = "EVENTS";
+/// The ring buffer `EVENTS`: refusals.
+pub type Events = Ring<Event>;
+/// The ring buffer `EJECTIONS`: what became of backends.
+pub type Ejections = Ring<Ejection>;
 
 impl Events {
     pub(crate) fn open(directory: &Path) -> Result<Self, MapError> {
-        Ok(Self(open_map(directory, NAME)?.try_into().map_err(call(NAME))?))
+        Self::open_named(directory, "EVENTS")
     }
 }
 
-impl Iterator for Events {
-    type Item = Event;
+impl Ejections {
+    pub(crate) fn open(directory: &Path) -> Result<Self, MapError> {
+        Self::open_named(directory, "EJECTIONS")
+    }
+}
 
-    /// Takes the next event; none where all are taken.
-    fn next(&mut self) -> Option<Event> {
-        let item = self.0.next()?;
+impl<T: etm_abi::Pod> Ring<T> {
+    fn open_named(directory: &Path, name: &'static str) -> Result<Self, MapError> {
+        let ring = open_map(directory, name)?.try_into().map_err(call(name))?;
+        Ok(Self { ring, record: PhantomData })
+    }
+}
+
+impl<T: etm_abi::Pod> Iterator for Ring<T> {
+    type Item = T;
+
+    /// Takes the next record; none where all are taken.
+    fn next(&mut self) -> Option<T> {
+        let item = self.ring.next()?;
         // SAFETY: only the kernel programs write here, records of exactly this size; the bytes are
         // copied out while `item` holds them.
-        (item.len() == size_of::<Event>())
-            .then(|| unsafe { ptr::read_unaligned(item.as_ptr().cast()) })
+        (item.len() == size_of::<T>()).then(|| unsafe { ptr::read_unaligned(item.as_ptr().cast()) })
     }
 }
 
-impl AsFd for Events {
+impl<T> AsFd for Ring<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.ring.as_fd()
     }
 }

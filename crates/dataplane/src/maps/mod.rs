@@ -14,12 +14,12 @@ mod sources;
 use std::path::Path;
 
 use aya::maps::{Map, MapData};
-use etm_abi::{Backend, Meta};
+use etm_abi::{Backend, HealthPolicy, Meta, Outcomes};
 
 pub(crate) use affinities::Affinities;
 pub(crate) use callers::Callers;
 pub(crate) use counters::Counters;
-pub use events::Events;
+pub use events::{Ejections, Events};
 pub(crate) use frontends::Frontends;
 pub(crate) use mapped::Mapped;
 pub(crate) use names::{BackendNames, ServiceNames};
@@ -29,7 +29,7 @@ pub(crate) use sources::Sources;
 use crate::error::MapError;
 
 /// Names of every map of the kernel object that is pinned.
-pub(crate) const NAMES: [&str; 22] = [
+pub(crate) const NAMES: [&str; 27] = [
     "SERVICES4",
     "SERVICES6",
     "CALLERS",
@@ -39,6 +39,11 @@ pub(crate) const NAMES: [&str; 22] = [
     "SLOTS",
     "BACKENDS",
     "CONNECTIONS",
+    "OUTCOMES",
+    "HEALTH",
+    "BUDGETS",
+    "SHUNNED",
+    "EJECTIONS",
     "AFFINITY",
     "FLOWS",
     "FLOWS_MOVED",
@@ -60,6 +65,9 @@ pub(crate) struct Maps {
     pub(crate) slots: Mapped<u64>,
     pub(crate) backends: Mapped<Backend>,
     pub(crate) connections: Mapped<u64>,
+    pub(crate) outcomes: Mapped<Outcomes>,
+    pub(crate) health: Mapped<HealthPolicy>,
+    pub(crate) budgets: Mapped<u64>,
     pub(crate) affinities: Affinities,
     pub(crate) service_names: ServiceNames,
     pub(crate) backend_names: BackendNames,
@@ -77,6 +85,9 @@ impl Maps {
             slots: Mapped::open(directory, "SLOTS")?,
             backends: Mapped::open(directory, "BACKENDS")?,
             connections: Mapped::open(directory, "CONNECTIONS")?,
+            outcomes: Mapped::open(directory, "OUTCOMES")?,
+            health: Mapped::open(directory, "HEALTH")?,
+            budgets: Mapped::open(directory, "BUDGETS")?,
             affinities: Affinities::open(directory)?,
             service_names: ServiceNames::open(directory)?,
             backend_names: BackendNames::open(directory)?,

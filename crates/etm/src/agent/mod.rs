@@ -5,6 +5,7 @@ mod events;
 mod health;
 mod health_check;
 pub(crate) mod node;
+mod passive;
 mod reconciler;
 mod source;
 
@@ -23,7 +24,7 @@ use tracing::{info, warn};
 use crate::{
     admin,
     agent::{
-        callers::CallerWatch, events::EventStream, health_check::HealthChecks, node::AddressWatch,
+        callers::CallerWatch, events::{EventStream, Told}, health_check::HealthChecks, node::AddressWatch,
         reconciler::Reconciler, source::Source,
     },
     cli::{AgentArgs, UnknownPort},
@@ -111,7 +112,10 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
             () = sleep_until(Instant::now() + due) => reconciler.due(),
             changes = callers.next() => callers.take_cgroups(changes?),
             () = health_checks.retried() => {}
-            Some(event) = events.next() => reconciler.refused(&event),
+            Some(told) = events.next() => match told {
+                Told::Refused(event) => reconciler.refused(&event),
+                Told::Health(ejection) => reconciler.judged(&ejection),
+            },
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }

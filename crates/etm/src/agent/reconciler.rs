@@ -5,7 +5,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use etm_abi::Event;
+use etm_abi::{Ejection, Event};
 use etm_dataplane::Dataplane;
 use etm_model::{
     Caller, Change, Kept, Ledger, Node, Plan, Planner, Problem, Reconciled, Report, from_abi,
@@ -14,7 +14,7 @@ use etm_source::Arrival;
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    agent::{RETRY, health::Health},
+    agent::{RETRY, health::Health, passive::Passive},
     get::describe,
     metrics::Metrics,
 };
@@ -31,6 +31,7 @@ pub(super) struct Reconciler {
     kept: Option<Kept>,
     first: Report,
     metrics: Arc<Metrics>,
+    passive: Passive,
     /// Where the latency of changes begins that are not in the maps yet.
     unwritten: Vec<Arrival>,
 }
@@ -44,7 +45,9 @@ impl Reconciler {
         metrics: Arc<Metrics>,
         complete: bool,
     ) -> anyhow::Result<Self> {
+        let mut dataplane = dataplane;
         let ledger = read_back(&dataplane)?;
+        let passive = Passive::new(&mut dataplane);
         let mut reconciler = Self {
             dataplane,
             planner,
@@ -54,6 +57,7 @@ impl Reconciler {
             kept: None,
             first: Report::default(),
             metrics,
+            passive,
             unwritten: Vec::new(),
         };
         if !complete {
@@ -233,6 +237,12 @@ impl Reconciler {
         );
     }
 
+    /// Tells of a backend that the kernel's programs took out of service, or back.
+    pub(super) fn judged(&self, ejection: &Ejection) {
+        let backend = self.ledger.backend_key(ejection.backend);
+        info!(?backend, ?ejection, "judged");
+    }
+
     fn now(&self) -> Duration {
         self.started.elapsed()
     }
@@ -256,6 +266,12 @@ impl Reconciler {
     fn write(&mut self, reconciled: &Reconciled) -> anyhow::Result<()> {
         self.dataplane.note_generation(self.ledger.generation());
         self.dataplane.apply(&reconciled.steps).context("could not write the maps")?;
+        self.passive.follow(
+            &reconciled.steps,
+            self.planner.plan(),
+            &self.ledger,
+            &mut self.dataplane,
+        );
         self.ledger.written(self.now());
         self.metrics.written(self.unwritten.drain(..));
         Ok(())

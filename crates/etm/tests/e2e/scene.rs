@@ -48,6 +48,13 @@ pub(crate) struct Backend {
     _server: Server,
 }
 
+impl Backend {
+    /// Ends its server; the Pod stays, and refuses from now on.
+    pub(crate) fn refuse(self) -> Pod {
+        self.pod
+    }
+}
+
 impl Scene {
     pub(crate) fn new() -> Self {
         require_root().expect("privileges");

@@ -33,7 +33,7 @@ use self::{
 };
 use crate::{
     kept::Kept,
-    plan::{Delta, FrontendKey, Plan},
+    plan::{BackendKey, Delta, FrontendKey, Plan},
     step::{Limits, Step},
 };
 
@@ -176,6 +176,18 @@ impl Ledger {
             }
         }
         self.last = now;
+    }
+
+    /// Index into `BACKENDS` of a backend that has a record.
+    #[must_use]
+    pub fn backend(&self, key: &BackendKey) -> Option<u32> {
+        self.backends.id(key)
+    }
+
+    /// The backend of an index into `BACKENDS`.
+    #[must_use]
+    pub fn backend_key(&self, id: u32) -> Option<BackendKey> {
+        self.backends.key(id)
     }
 
     /// The generation of the next new table: all before it may be in use.

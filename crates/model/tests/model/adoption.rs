@@ -46,7 +46,7 @@ pub(crate) fn corruption() -> impl Strategy<Value = Corruption> {
             protocol,
             state,
             incarnation: reserved,
-            reserved: [reserved; 10],
+            ..abi::Backend::default()
         },
     );
     let index = any::<Index>;

@@ -255,6 +255,6 @@ fn record(key: &BackendKey) -> abi::Backend {
         protocol: number(key.protocol),
         state: abi::BACKEND_AVAILABLE,
         incarnation: 1,
-        reserved: [0; 10],
+        ..abi::Backend::default()
     }
 }

@@ -1,0 +1,218 @@
+//! What becomes of TCP connections that a Service's decision led somewhere: `sockops`.
+//!
+//! A connection is looked at where its socket's record says that it was just given a Pod. So one
+//! to a Pod's own address, or one that the client gives up itself (whose record its `close()` takes
+//! away first), counts for nothing.
+
+use core::{ffi::c_void, intrinsics, ptr};
+
+use aya_ebpf::{
+    bindings::{
+        BPF_SOCK_OPS_RETRANS_CB, BPF_SOCK_OPS_RETRANS_CB_FLAG, BPF_SOCK_OPS_STATE_CB,
+        BPF_SOCK_OPS_STATE_CB_FLAG, BPF_SOCK_OPS_TCP_CONNECT_CB, bpf_sock_ops,
+    },
+    helpers::{bpf_get_netns_cookie, bpf_get_socket_cookie},
+    programs::SockOpsContext,
+};
+use etm_abi::{
+    FLOW_ASKED, FLOW_ESTABLISHED, FLOW_LATE, FLOW_UNDER_WAY, Failure, Flow, Outcomes,
+};
+
+use crate::{ejection, flows, maps};
+
+/// `TCP_ESTABLISHED`, `TCP_SYN_SENT` and `TCP_CLOSE` of net/tcp_states.h.
+const ESTABLISHED: u32 = 1;
+const SYN_SENT: u32 = 2;
+const CLOSE: u32 = 7;
+
+/// One call of the program, for one socket.
+pub struct Observed {
+    ops: *mut bpf_sock_ops,
+}
+
+macro_rules! field {
+    ($name:ident, $field:ident) => {
+        #[inline(always)]
+        fn $name(&self) -> u32 {
+            // SAFETY: the context is valid for the whole program.
+            unsafe { ptr::read_volatile(&raw const (*self.ops).$field) }
+        }
+    };
+}
+
+impl Observed {
+    field!(op, op);
+    field!(state, state);
+    field!(srtt, srtt_us);
+    field!(total_retransmits, total_retrans);
+
+    #[inline(always)]
+    fn argument(&self, index: usize) -> u32 {
+        // SAFETY: as above; the arguments are what the kernel calls the program with.
+        unsafe { ptr::read_volatile(&raw const (*self.ops).__bindgen_anon_1.args[index]) }
+    }
+
+    #[inline(always)]
+    fn bytes_received(&self) -> u64 {
+        // SAFETY: as above.
+        unsafe { ptr::read_volatile(&raw const (*self.ops).bytes_received) }
+    }
+
+    #[inline(always)]
+    fn cookie(&self) -> u64 {
+        // SAFETY: the helper takes this program type's context.
+        unsafe { bpf_get_socket_cookie(self.ops.cast::<c_void>()) }
+    }
+
+    /// Cookie of the caller's network namespace.
+    #[inline(always)]
+    pub fn netns(&self) -> u64 {
+        // SAFETY: the helper takes this program type's context.
+        unsafe { bpf_get_netns_cookie(self.ops.cast::<c_void>()) }
+    }
+
+    #[inline(always)]
+    fn flow(&self) -> Option<*mut Flow> {
+        flows::find(self.cookie())
+    }
+}
+
+#[inline(always)]
+pub fn observe(ctx: SockOpsContext) {
+    let observed = Observed { ops: ctx.ops };
+    match observed.op() {
+        BPF_SOCK_OPS_TCP_CONNECT_CB => begin(&ctx, &observed),
+        BPF_SOCK_OPS_STATE_CB => change(&observed),
+        BPF_SOCK_OPS_RETRANS_CB => repeat(&observed),
+        _ => {}
+    }
+}
+
+/// The first SYN is about to be sent.
+#[inline(always)]
+fn begin(ctx: &SockOpsContext, observed: &Observed) {
+    let Some(flow) = observed.flow() else { return };
+    if phase(flow) != FLOW_ASKED {
+        return;
+    }
+    set_phase(flow, FLOW_UNDER_WAY);
+    add(backend(flow), |outcomes| &raw mut outcomes.attempts, 1);
+    let flags = BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RETRANS_CB_FLAG;
+    let _ = ctx.set_cb_flags(flags as i32);
+}
+
+/// The socket's state changes.
+#[inline(always)]
+fn change(observed: &Observed) {
+    match (observed.argument(0), observed.argument(1)) {
+        (SYN_SENT, ESTABLISHED) => established(observed),
+        (SYN_SENT, CLOSE) => failed(observed),
+        (ESTABLISHED, CLOSE) => reset(observed),
+        _ => {}
+    }
+}
+
+#[inline(always)]
+fn established(observed: &Observed) {
+    let Some(flow) = observed.flow() else { return };
+    let phase = phase(flow);
+    if phase != FLOW_UNDER_WAY && phase != FLOW_LATE {
+        return;
+    }
+    set_phase(flow, FLOW_ESTABLISHED);
+    let id = backend(flow);
+    // An eighth of a microsecond is the kernel's unit.
+    add_pair(id, 1, observed.srtt() >> 3);
+    ejection::succeeded(id, flow);
+}
+
+#[cold]
+#[inline(never)]
+fn failed(observed: &Observed) {
+    let Some(flow) = observed.flow() else { return };
+    let phase = phase(flow);
+    if phase != FLOW_UNDER_WAY && phase != FLOW_LATE {
+        return;
+    }
+    set_phase(flow, 0);
+    let id = backend(flow);
+    if phase == FLOW_UNDER_WAY && observed.total_retransmits() == 0 {
+        add(id, |outcomes| &raw mut outcomes.refused, 1);
+        ejection::failed(id, flow, observed.netns(), Failure::Refused);
+        return;
+    }
+    add(id, |outcomes| &raw mut outcomes.timed_out, 1);
+    if phase != FLOW_LATE {
+        ejection::failed(id, flow, observed.netns(), Failure::TimedOut);
+    }
+}
+
+/// Neither end has closed the connection: the Pod, or something on the way, has reset it.
+#[cold]
+#[inline(never)]
+fn reset(observed: &Observed) {
+    let Some(flow) = observed.flow() else { return };
+    if phase(flow) != FLOW_ESTABLISHED || observed.bytes_received() != 0 {
+        return;
+    }
+    set_phase(flow, 0);
+    let id = backend(flow);
+    add(id, |outcomes| &raw mut outcomes.reset, 1);
+    ejection::failed(id, flow, observed.netns(), Failure::Reset);
+}
+
+/// A segment is sent once more.
+#[cold]
+#[inline(never)]
+fn repeat(observed: &Observed) {
+    let Some(flow) = observed.flow() else { return };
+    let id = backend(flow);
+    if observed.state() != SYN_SENT {
+        add(id, |outcomes| &raw mut outcomes.retransmits, observed.argument(1).max(1));
+        return;
+    }
+    add(id, |outcomes| &raw mut outcomes.syn_retransmits, 1);
+    // The kernel counts this one after the call.
+    let repeated = observed.total_retransmits() + 1;
+    if phase(flow) == FLOW_UNDER_WAY && ejection::is_late(id, repeated) {
+        set_phase(flow, FLOW_LATE);
+        ejection::failed(id, flow, observed.netns(), Failure::TimedOut);
+    }
+}
+
+#[inline(always)]
+fn phase(flow: *mut Flow) -> u32 {
+    // SAFETY: an element of a map; volatile, since other CPUs may write it.
+    unsafe { ptr::read_volatile(&raw const (*flow).phase) }
+}
+
+#[inline(always)]
+fn set_phase(flow: *mut Flow, phase: u32) {
+    // SAFETY: as above; the record is that of this socket, whose connection is one at a time.
+    unsafe { ptr::write_volatile(&raw mut (*flow).phase, phase) };
+}
+
+#[inline(always)]
+fn backend(flow: *mut Flow) -> u32 {
+    // SAFETY: as above.
+    unsafe { ptr::read_volatile(&raw const (*flow).backend) }
+}
+
+#[inline(always)]
+fn add(backend: u32, counter: impl Fn(&mut Outcomes) -> *mut u32, difference: u32) {
+    let Some(outcomes) = maps::OUTCOMES.get_ptr_mut(backend) else { return };
+    // SAFETY: a field of an element of the array, aligned to 4 bytes.
+    unsafe {
+        intrinsics::atomic_xadd::<u32, u32, { intrinsics::AtomicOrdering::Relaxed }>(
+            counter(&mut *outcomes),
+            difference,
+        )
+    };
+}
+
+/// Counts a connection that is established, and the time that its handshake took.
+#[inline(always)]
+fn add_pair(backend: u32, established: u32, rtt: u32) {
+    add(backend, |outcomes| &raw mut outcomes.established, established);
+    add(backend, |outcomes| &raw mut outcomes.rtt, rtt);
+}
