@@ -107,6 +107,31 @@ pub fn is_late(id: u32, repeated: u32) -> bool {
     })
 }
 
+/// Connections that are looked at closely after one that ended badly.
+const WATCHED: u8 = 32;
+
+access!(watched, set_watched, watched, u8);
+
+/// Whether the next connection is to be looked at closely.
+#[inline(always)]
+pub fn watches(id: u32) -> bool {
+    let Some(pod) = record(id) else { return false };
+    let left = watched(pod);
+    if left == 0 {
+        return false;
+    }
+    set_watched(pod, left - 1);
+    true
+}
+
+/// Has the next connections looked at closely.
+#[inline(always)]
+pub fn watch(id: u32) {
+    if let Some(pod) = record(id) {
+        set_watched(pod, WATCHED);
+    }
+}
+
 /// A connection was established.
 #[inline(always)]
 pub fn succeeded(id: u32, flow: *mut Flow) {
@@ -165,6 +190,7 @@ pub fn failed(id: u32, flow: *mut Flow, netns: u64, failure: Failure) {
     if !is_of(pod, flow) {
         return;
     }
+    set_watched(pod, WATCHED);
     let Some(policy) = policy(pod) else { return };
     let row = enter(pod, netns);
     let seen = word(pod);

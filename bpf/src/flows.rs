@@ -15,14 +15,14 @@ use core::{ffi::c_void, intrinsics, ptr};
 use aya_ebpf::{
     EbpfContext as _,
     bindings::{BPF_EXIST, BPF_NOEXIST},
-    helpers::bpf_get_socket_cookie,
+    helpers::{bpf_get_netns_cookie, bpf_get_socket_cookie},
     programs::SockContext,
 };
 use etm_abi::{Address, Backend, Counter, FLOW_ASKED, FLOW_BUSY, FLOW_CLOSED, FLOW_SLOTS, Flow};
 
 use crate::{
     connections::{self, Counted},
-    maps, mptcp,
+    maps, mptcp, outcomes,
     report::count,
 };
 
@@ -261,6 +261,20 @@ pub fn asked(flow: &Flow, peer: &Address, peer_port: u16) -> Option<(Address, u1
     (flow.peer == *peer && flow.peer_port == peer_port).then_some((flow.service, flow.service_port))
 }
 
+/// The state of a TCP socket.
+#[inline(always)]
+fn state(ctx: &SockContext) -> u32 {
+    // SAFETY: the context is valid for the whole program, and the verifier allows to read the field.
+    unsafe { ptr::read_volatile(&raw const (*ctx.sock).state) }
+}
+
+/// Cookie of the socket's network namespace.
+#[inline(always)]
+fn netns(ctx: &SockContext) -> u64 {
+    // SAFETY: the helper takes this program type's context.
+    unsafe { bpf_get_netns_cookie(ctx.as_ptr()) }
+}
+
 /// Forgets a socket that is being closed.
 #[inline(always)]
 pub fn release(ctx: &SockContext) {
@@ -269,6 +283,7 @@ pub fn release(ctx: &SockContext) {
     let Some(place) = place(cookie) else { return };
     if load(place) == cookie {
         let counted = Counted::of(place);
+        outcomes::ended(place, state(ctx), || netns(ctx));
         if swap(place, cookie, cookie | FLOW_CLOSED) == cookie {
             counted.close();
         }

@@ -103,6 +103,12 @@ fn baseline_release(_ctx: SockContext) -> i32 {
     context::ALLOW
 }
 
+/// The same for outcomes of TCP connections.
+#[sock_ops]
+fn baseline_outcome(_ctx: SockOpsContext) -> u32 {
+    OBSERVED
+}
+
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     loop {}

@@ -8,8 +8,9 @@ use core::{ffi::c_void, intrinsics, ptr};
 
 use aya_ebpf::{
     bindings::{
-        BPF_SOCK_OPS_RETRANS_CB, BPF_SOCK_OPS_RETRANS_CB_FLAG, BPF_SOCK_OPS_STATE_CB,
-        BPF_SOCK_OPS_STATE_CB_FLAG, BPF_SOCK_OPS_TCP_CONNECT_CB, bpf_sock_ops,
+        BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB, BPF_SOCK_OPS_RETRANS_CB, BPF_SOCK_OPS_RETRANS_CB_FLAG,
+        BPF_SOCK_OPS_STATE_CB, BPF_SOCK_OPS_STATE_CB_FLAG, BPF_SOCK_OPS_TCP_CONNECT_CB,
+        bpf_sock_ops,
     },
     helpers::{bpf_get_netns_cookie, bpf_get_socket_cookie},
     programs::SockOpsContext,
@@ -82,13 +83,18 @@ pub fn observe(ctx: SockOpsContext) {
     let observed = Observed { ops: ctx.ops };
     match observed.op() {
         BPF_SOCK_OPS_TCP_CONNECT_CB => begin(&ctx, &observed),
+        BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB => established(&observed),
         BPF_SOCK_OPS_STATE_CB => change(&observed),
-        BPF_SOCK_OPS_RETRANS_CB => repeat(&observed),
+        BPF_SOCK_OPS_RETRANS_CB => repeat(&ctx, &observed),
         _ => {}
     }
 }
 
 /// The first SYN is about to be sent.
+///
+/// Each change of state of a socket for which that is asked costs a run of the program, so it is
+/// asked for where something went wrong lately. Elsewhere the end of the socket tells of the
+/// first failure.
 #[inline(always)]
 fn begin(ctx: &SockOpsContext, observed: &Observed) {
     let Some(flow) = observed.flow() else { return };
@@ -96,16 +102,16 @@ fn begin(ctx: &SockOpsContext, observed: &Observed) {
         return;
     }
     set_phase(flow, FLOW_UNDER_WAY);
-    add(backend(flow), |outcomes| &raw mut outcomes.attempts, 1);
-    let flags = BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RETRANS_CB_FLAG;
-    let _ = ctx.set_cb_flags(flags as i32);
+    let closely = ejection::watches(backend(flow));
+    let states = if closely { BPF_SOCK_OPS_STATE_CB_FLAG } else { 0 };
+    let _ = ctx.set_cb_flags((states | BPF_SOCK_OPS_RETRANS_CB_FLAG) as i32);
 }
 
 /// The socket's state changes.
-#[inline(always)]
+#[cold]
+#[inline(never)]
 fn change(observed: &Observed) {
     match (observed.argument(0), observed.argument(1)) {
-        (SYN_SENT, ESTABLISHED) => established(observed),
         (SYN_SENT, CLOSE) => failed(observed),
         (ESTABLISHED, CLOSE) => reset(observed),
         _ => {}
@@ -122,12 +128,11 @@ fn established(observed: &Observed) {
     set_phase(flow, FLOW_ESTABLISHED);
     let id = backend(flow);
     // An eighth of a microsecond is the kernel's unit.
-    add_pair(id, 1, observed.srtt() >> 3);
+    add_established(id, observed.srtt() >> 3);
     ejection::succeeded(id, flow);
 }
 
-#[cold]
-#[inline(never)]
+#[inline(always)]
 fn failed(observed: &Observed) {
     let Some(flow) = observed.flow() else { return };
     let phase = phase(flow);
@@ -135,21 +140,47 @@ fn failed(observed: &Observed) {
         return;
     }
     set_phase(flow, 0);
+    unanswered(flow, phase, observed.total_retransmits() != 0, observed.netns());
+}
+
+/// Counts a connection that came to nothing.
+#[inline(always)]
+fn unanswered(flow: *mut Flow, phase: u32, repeated: bool, netns: u64) {
     let id = backend(flow);
-    if phase == FLOW_UNDER_WAY && observed.total_retransmits() == 0 {
+    if phase == FLOW_UNDER_WAY && !repeated {
         add(id, |outcomes| &raw mut outcomes.refused, 1);
-        ejection::failed(id, flow, observed.netns(), Failure::Refused);
+        ejection::failed(id, flow, netns, Failure::Refused);
         return;
     }
     add(id, |outcomes| &raw mut outcomes.timed_out, 1);
     if phase != FLOW_LATE {
-        ejection::failed(id, flow, observed.netns(), Failure::TimedOut);
+        ejection::failed(id, flow, netns, Failure::TimedOut);
+    }
+}
+
+/// A socket is given up: by its `close()`, or by a `connect()` to somewhere else. Its state was not
+/// asked for before, or it would have been counted already.
+#[inline(always)]
+pub fn ended(flow: *mut Flow, state: u32, netns: impl FnOnce() -> u64) {
+    let phase = phase(flow);
+    if phase >= FLOW_UNDER_WAY && state == CLOSE {
+        ended_closed(flow, phase, netns());
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn ended_closed(flow: *mut Flow, phase: u32, netns: u64) {
+    if phase == FLOW_ESTABLISHED {
+        // Whether the Pod had sent something by then is not known here.
+        ejection::watch(backend(flow));
+    } else {
+        unanswered(flow, phase, false, netns);
     }
 }
 
 /// Neither end has closed the connection: the Pod, or something on the way, has reset it.
-#[cold]
-#[inline(never)]
+#[inline(always)]
 fn reset(observed: &Observed) {
     let Some(flow) = observed.flow() else { return };
     if phase(flow) != FLOW_ESTABLISHED || observed.bytes_received() != 0 {
@@ -164,7 +195,7 @@ fn reset(observed: &Observed) {
 /// A segment is sent once more.
 #[cold]
 #[inline(never)]
-fn repeat(observed: &Observed) {
+fn repeat(ctx: &SockOpsContext, observed: &Observed) {
     let Some(flow) = observed.flow() else { return };
     let id = backend(flow);
     if observed.state() != SYN_SENT {
@@ -172,6 +203,8 @@ fn repeat(observed: &Observed) {
         return;
     }
     add(id, |outcomes| &raw mut outcomes.syn_retransmits, 1);
+    // From now on its end is told at once.
+    let _ = ctx.set_cb_flags((BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RETRANS_CB_FLAG) as i32);
     // The kernel counts this one after the call.
     let repeated = observed.total_retransmits() + 1;
     if phase(flow) == FLOW_UNDER_WAY && ejection::is_late(id, repeated) {
@@ -212,7 +245,13 @@ fn add(backend: u32, counter: impl Fn(&mut Outcomes) -> *mut u32, difference: u3
 
 /// Counts a connection that is established, and the time that its handshake took.
 #[inline(always)]
-fn add_pair(backend: u32, established: u32, rtt: u32) {
-    add(backend, |outcomes| &raw mut outcomes.established, established);
-    add(backend, |outcomes| &raw mut outcomes.rtt, rtt);
+fn add_established(backend: u32, rtt: u32) {
+    let Some(outcomes) = maps::OUTCOMES.get_ptr_mut(backend) else { return };
+    // SAFETY: the first two fields of an element of the array, aligned to 8 bytes together.
+    unsafe {
+        intrinsics::atomic_xadd::<u64, u64, { intrinsics::AtomicOrdering::Relaxed }>(
+            (&raw mut (*outcomes).established).cast::<u64>(),
+            1 | (rtt as u64) << 32,
+        )
+    };
 }

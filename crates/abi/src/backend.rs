@@ -46,8 +46,8 @@ pub struct Backend {
     pub successes: u16,
     /// 1 where `SHUNNED` has, or had, an entry for it. The kernel's.
     pub shunned: u8,
-    /// Zero.
-    pub pad: u8,
+    /// How many more connections are to be looked at closely. The kernel's.
+    pub watched: u8,
     /// With [`BACKEND_EJECTED`]: when the next connection is let through, in nanoseconds of
     /// `CLOCK_MONOTONIC`; 0 for the moment in which that is not written yet.
     pub until: u64,

@@ -36,10 +36,11 @@ pod!(HealthPolicy, 24, 8);
 #[repr(C, align(32))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcomes {
-    /// SYNs sent for the first time.
-    pub attempts: u32,
     /// Connections established.
     pub established: u32,
+    /// Round-trip times of the handshakes, summed, in microseconds. In one word with the number of
+    /// them, so that both are counted at once.
+    pub rtt: u32,
     /// Refused: by a reset, or a message that there is no way.
     pub refused: u32,
     /// Given up by the kernel, without an answer.
@@ -50,8 +51,8 @@ pub struct Outcomes {
     pub syn_retransmits: u32,
     /// Segments sent once more.
     pub retransmits: u32,
-    /// Round-trip times of the handshakes, summed, in microseconds.
-    pub rtt: u32,
+    /// Zero.
+    pub reserved: u32,
 }
 pod!(Outcomes, 32, 32);
 

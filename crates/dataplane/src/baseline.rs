@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use aya::{
     Ebpf, EbpfLoader,
-    programs::{CgroupAttachMode, CgroupSock, CgroupSockAddr, Program, ProgramError},
+    programs::{CgroupAttachMode, CgroupSock, CgroupSockAddr, Program, ProgramError, SockOps},
 };
 
 use crate::{
@@ -14,8 +14,9 @@ use crate::{
 
 const CONNECT: &str = "baseline4";
 const RELEASE: &str = "baseline_release";
+const OUTCOME: &str = "baseline_outcome";
 
-/// Empty programs at `connect4` and `sock_release` of a cgroup, beside whatever is there; gone when
+/// Empty programs at `connect4`, `sock_release` and `sock_ops` of a cgroup, beside whatever is there; gone when
 /// this is dropped.
 #[derive(Debug)]
 pub struct Baseline(Ebpf);
@@ -30,7 +31,7 @@ pub struct Runs {
 }
 
 impl Baseline {
-    /// Attaches both programs. They run after those that were attached before.
+    /// Attaches the programs. They run after those that were attached before.
     ///
     /// # Errors
     ///
@@ -55,6 +56,11 @@ impl Baseline {
             .load()
             .and_then(|()| release.attach(&directory, CgroupAttachMode::Single))
             .map_err(|error| OpenError::program(RELEASE, error))?;
+        let outcome: &mut SockOps = program(&mut object, OUTCOME)?;
+        outcome
+            .load()
+            .and_then(|()| outcome.attach(&directory, CgroupAttachMode::Single))
+            .map_err(|error| OpenError::program(OUTCOME, error))?;
         Ok(Self(object))
     }
 
@@ -74,6 +80,15 @@ impl Baseline {
     /// Where the kernel does not tell.
     pub fn release(&self) -> Result<Runs, OpenError> {
         self.runs(RELEASE)
+    }
+
+    /// Runs of the empty program for outcomes of TCP connections.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not tell.
+    pub fn outcome(&self) -> Result<Runs, OpenError> {
+        self.runs(OUTCOME)
     }
 
     fn runs(&self, name: &'static str) -> Result<Runs, OpenError> {

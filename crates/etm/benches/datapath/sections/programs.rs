@@ -26,6 +26,8 @@ pub(super) struct Way<'a> {
 pub(super) struct Costs {
     pub(super) connect: Vec<f64>,
     release: Vec<f64>,
+    /// Of all runs of one connection, the client's and, where it is covered, the server's.
+    outcome: Vec<f64>,
 }
 
 pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> anyhow::Result<()> {
@@ -78,7 +80,10 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
     for (way, name) in told {
         let what = format!("connect4 above empty, amid handshakes, {name}");
         results.tell(what, above(&costs, way, connect), "ns");
+        let what = format!("tcp_outcome above empty, each connection, {name}");
+        results.tell(what, above(&costs, way, outcome), "ns");
     }
+    results.tell("tcp_outcome, empty program, each connection", median(costs[0].outcome.iter().copied()), "ns");
     Ok(())
 }
 
@@ -99,21 +104,24 @@ pub(super) fn run(
             let after = runs(way.covered, empty)?;
             costs.connect.push(each(before.0, after.0));
             costs.release.push(each(before.1, after.1));
+            costs.outcome.push(each(before.2, Runs { runs: before.2.runs + after.0.runs - before.0.runs, ..after.2 }));
+            eprintln!("{} runs", (after.2.runs - before.2.runs) as f64 / (after.0.runs - before.0.runs) as f64);
         }
     }
     Ok(costs)
 }
 
 /// Runs at connect4 and at sock_release so far.
-fn runs(covered: Option<&Covered>, empty: &Baseline) -> anyhow::Result<(Runs, Runs)> {
-    let Some(covered) = covered else { return Ok((empty.connect()?, empty.release()?)) };
+fn runs(covered: Option<&Covered>, empty: &Baseline) -> anyhow::Result<(Runs, Runs, Runs)> {
+    let Some(covered) = covered else { return Ok((empty.connect()?, empty.release()?, empty.outcome()?)) };
     let usage = View::open(&covered.pin())?.program_usage()?;
     let of = |hook: Hook| {
         let usage = usage.iter().find(|usage| usage.hook == hook);
         usage.map(|usage| Runs { runs: usage.runs, run_time_ns: usage.run_time_ns })
     };
     let missing = "a hook without a program";
-    Ok((of(Hook::Connect4).context(missing)?, of(Hook::SockRelease).context(missing)?))
+    let outcome = of(Hook::TcpOutcome).context(missing)?;
+    Ok((of(Hook::Connect4).context(missing)?, of(Hook::SockRelease).context(missing)?, outcome))
 }
 
 fn each(before: Runs, after: Runs) -> f64 {
@@ -132,4 +140,8 @@ fn connect(costs: &Costs) -> &Vec<f64> {
 
 fn release(costs: &Costs) -> &Vec<f64> {
     &costs.release
+}
+
+fn outcome(costs: &Costs) -> &Vec<f64> {
+    &costs.outcome
 }
