@@ -13,7 +13,7 @@ use etm_abi::{
     Happened, HealthPolicy, ShunnedKey, state_of, with_state,
 };
 use etm_decide::{
-    health::{Consequence, Row, consequence, ejection, pause},
+    health::{Consequence, FIRM, Row, WEAK, consequence, ejection, pause},
     pick_other_than,
 };
 
@@ -192,7 +192,7 @@ pub fn failed(id: u32, flow: *mut Flow, netns: u64, failure: Failure) {
     }
     set_watched(pod, WATCHED);
     let Some(policy) = policy(pod) else { return };
-    let row = enter(pod, netns);
+    let row = enter(pod, netns, if failure == Failure::TimedOut { WEAK } else { FIRM });
     let seen = word(pod);
     match state_of(seen) {
         BACKEND_EJECTED if is_on_probation(pod) => {
@@ -211,7 +211,7 @@ pub fn failed(id: u32, flow: *mut Flow, netns: u64, failure: Failure) {
 
 /// Counts a failure.
 #[inline(always)]
-fn enter(pod: *mut Backend, netns: u64) -> Row {
+fn enter(pod: *mut Backend, netns: u64, says: u32) -> Row {
     let own = (netns.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32 | 1;
     // SAFETY: a field of an element of BACKENDS, aligned to 4 bytes.
     let before = unsafe {
@@ -226,7 +226,7 @@ fn enter(pod: *mut Backend, netns: u64) -> Row {
     }
     let by_first = caller(pod) == own;
     if !by_first {
-        set_others(pod, others(pod).saturating_add(1));
+        set_others(pod, others(pod).saturating_add(says));
     }
     Row { failures: before.wrapping_add(1), others: others(pod), by_first }
 }

@@ -8,7 +8,7 @@ use core::{ffi::c_void, intrinsics, ptr};
 
 use aya_ebpf::{
     bindings::{
-        BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB, BPF_SOCK_OPS_RETRANS_CB, BPF_SOCK_OPS_RETRANS_CB_FLAG,
+        BPF_SOCK_OPS_RETRANS_CB, BPF_SOCK_OPS_RETRANS_CB_FLAG,
         BPF_SOCK_OPS_STATE_CB, BPF_SOCK_OPS_STATE_CB_FLAG, BPF_SOCK_OPS_TCP_CONNECT_CB,
         bpf_sock_ops,
     },
@@ -83,8 +83,7 @@ pub fn observe(ctx: SockOpsContext) {
     let observed = Observed { ops: ctx.ops };
     match observed.op() {
         BPF_SOCK_OPS_TCP_CONNECT_CB => begin(&ctx, &observed),
-        BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB => established(&observed),
-        BPF_SOCK_OPS_STATE_CB => change(&observed),
+        BPF_SOCK_OPS_STATE_CB => change(&ctx, &observed),
         BPF_SOCK_OPS_RETRANS_CB => repeat(&ctx, &observed),
         _ => {}
     }
@@ -92,9 +91,9 @@ pub fn observe(ctx: SockOpsContext) {
 
 /// The first SYN is about to be sent.
 ///
-/// Each change of state of a socket for which that is asked costs a run of the program, so it is
-/// asked for where something went wrong lately. Elsewhere the end of the socket tells of the
-/// first failure.
+/// Each change of state costs a run of the program. The first one tells how the attempt ended; how
+/// the connection ends is asked for where something went wrong lately, and elsewhere seen when the
+/// socket is closed.
 #[inline(always)]
 fn begin(ctx: &SockOpsContext, observed: &Observed) {
     let Some(flow) = observed.flow() else { return };
@@ -102,16 +101,14 @@ fn begin(ctx: &SockOpsContext, observed: &Observed) {
         return;
     }
     set_phase(flow, FLOW_UNDER_WAY);
-    let closely = ejection::watches(backend(flow));
-    let states = if closely { BPF_SOCK_OPS_STATE_CB_FLAG } else { 0 };
-    let _ = ctx.set_cb_flags((states | BPF_SOCK_OPS_RETRANS_CB_FLAG) as i32);
+    let _ = ctx.set_cb_flags((BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RETRANS_CB_FLAG) as i32);
 }
 
 /// The socket's state changes.
-#[cold]
-#[inline(never)]
-fn change(observed: &Observed) {
+#[inline(always)]
+fn change(ctx: &SockOpsContext, observed: &Observed) {
     match (observed.argument(0), observed.argument(1)) {
+        (SYN_SENT, ESTABLISHED) => established(ctx, observed),
         (SYN_SENT, CLOSE) => failed(observed),
         (ESTABLISHED, CLOSE) => reset(observed),
         _ => {}
@@ -119,7 +116,7 @@ fn change(observed: &Observed) {
 }
 
 #[inline(always)]
-fn established(observed: &Observed) {
+fn established(ctx: &SockOpsContext, observed: &Observed) {
     let Some(flow) = observed.flow() else { return };
     let phase = phase(flow);
     if phase != FLOW_UNDER_WAY && phase != FLOW_LATE {
@@ -130,9 +127,13 @@ fn established(observed: &Observed) {
     // An eighth of a microsecond is the kernel's unit.
     add_established(id, observed.srtt() >> 3);
     ejection::succeeded(id, flow);
+    if !ejection::watches(id) {
+        let _ = ctx.set_cb_flags(BPF_SOCK_OPS_RETRANS_CB_FLAG as i32);
+    }
 }
 
-#[inline(always)]
+#[cold]
+#[inline(never)]
 fn failed(observed: &Observed) {
     let Some(flow) = observed.flow() else { return };
     let phase = phase(flow);
@@ -180,7 +181,8 @@ fn ended_closed(flow: *mut Flow, phase: u32, netns: u64) {
 }
 
 /// Neither end has closed the connection: the Pod, or something on the way, has reset it.
-#[inline(always)]
+#[cold]
+#[inline(never)]
 fn reset(observed: &Observed) {
     let Some(flow) = observed.flow() else { return };
     if phase(flow) != FLOW_ESTABLISHED || observed.bytes_received() != 0 {

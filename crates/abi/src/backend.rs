@@ -40,7 +40,7 @@ pub struct Backend {
     pub failures: u32,
     /// A hash of the caller that had the first of them. The kernel's.
     pub caller: u32,
-    /// How many of them other callers had. The kernel's.
+    /// What other callers had of them, twice where the failure was an answer. The kernel's.
     pub others: u32,
     /// Successes in a row on probation. The kernel's.
     pub successes: u16,

@@ -124,7 +124,7 @@ pub struct Ejection {
     pub failure: u32,
     /// Failures in a row.
     pub failures: u32,
-    /// How many of them others had than who had the first.
+    /// [`crate::Backend::others`].
     pub others: u32,
 }
 pod!(Ejection, 48, 8);

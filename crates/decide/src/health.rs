@@ -21,11 +21,16 @@ pub enum Consequence {
 pub struct Row {
     /// How many.
     pub failures: u32,
-    /// How many of them others had than who had the first.
+    /// What others had of them than who had the first: [`WEAK`] or [`FIRM`] for each.
     pub others: u32,
     /// Whether who had the last also had the first.
     pub by_first: bool,
 }
+
+/// What a connection without an answer says of a backend: a packet may have been lost on the way.
+pub const WEAK: u32 = 1;
+/// What a connection that was refused or reset says.
+pub const FIRM: u32 = 2;
 
 /// What a row of failures leads to. One caller that fails alone may be at fault itself: that of a
 /// `NetworkPolicy`, or its own limits.
@@ -36,11 +41,10 @@ pub const fn consequence(policy: &HealthPolicy, row: Row) -> Consequence {
     if limit == 0 || row.failures < limit {
         return Consequence::None;
     }
-    let others = if limit < 4 { 1 } else { 2 };
-    if row.others >= others {
+    if row.others >= FIRM {
         return Consequence::Eject;
     }
-    if row.by_first && row.failures.saturating_sub(row.others) >= limit {
+    if row.by_first && row.failures >= limit.saturating_add(row.others) {
         return Consequence::Shun;
     }
     Consequence::None
