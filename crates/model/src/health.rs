@@ -64,7 +64,7 @@ pub struct Probation {
 }
 
 /// `health.probe`: what this node asks of each backend by itself.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Probe {
     /// `tcp`, `http` or `grpc`.
@@ -83,7 +83,7 @@ pub struct Probe {
 }
 
 /// What a probe asks.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ProbeKind {
     /// `tcp`: that a connection is accepted.
