@@ -158,7 +158,7 @@ impl Backend {
 
     /// What it is ranked by where it is to be out.
     pub(crate) fn wish(&self) -> Option<Rank> {
-        if self.pools.is_empty() || self.policy.is_none() {
+        if self.pools.is_empty() {
             return None;
         }
         self.trouble.as_ref().and_then(|trouble| trouble.wish())

@@ -18,7 +18,7 @@ mod verdict;
 mod window;
 
 pub use change::{Budget, Changes, Record};
-pub use probe::Target;
+pub use probe::{Probed, Prober, Target};
 pub use reason::{Reason, Why};
 pub use service::{EndpointHealth, MonitorEjection, Readiness, ServiceHealth, Suspect};
 pub use signal::{FailureKind, Failures, NodeFault, Outcomes, ProbeFailure, Signal};

@@ -113,8 +113,8 @@ fn counted(
     let share = &passive.failure_share;
     let window = backend.window.get_or_insert_with(|| Box::new(Window::new(share.window)));
     let grown = window.count(now, outcomes);
-    let granted = backend.trouble.as_ref().is_some_and(|trouble| trouble.granted);
-    if granted {
+    let used = matches!(backend.told, None | Some(Record::Available { .. }));
+    if !used {
         // The kernel judges those that it lets through; what failed before has been judged.
         window.clear();
         return;

@@ -86,8 +86,11 @@ impl Tracker {
         let share = health.share(&self.default);
         let pools = self.set_pools(name, before.pools, &health.pools);
         for (id, _) in &pools {
-            if let Some(pool) = self.pools.get_mut(id) {
-                pool.limit(share);
+            if let Some(pool) = self.pools.get_mut(id)
+                && pool.share != share
+            {
+                pool.share = share;
+                self.unsettled.insert(*id);
             }
         }
         self.unbudgeted.insert(Arc::clone(name));

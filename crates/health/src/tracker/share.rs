@@ -41,10 +41,6 @@ impl Pool {
         }
     }
 
-    pub(super) fn limit(&mut self, share: Option<Percent>) {
-        self.share = share;
-    }
-
     pub(super) fn resize(&mut self, members: usize) {
         self.members = u32::try_from(members).unwrap_or(u32::MAX);
     }
@@ -108,16 +104,16 @@ impl Tracker {
                 *out.entry(*id).or_default() += 1;
             }
         }
-        let policy = backend.policy.clone();
-        if let (Some(trouble), Some(policy)) = (&mut backend.trouble, policy) {
+        if let Some(trouble) = &mut backend.trouble {
             (trouble.granted, trouble.spared) = (spared.is_none(), spared);
-            if trouble.granted {
-                trouble.passive.eject(now, &policy);
-                if let Some(window) = &mut backend.window {
-                    window.clear();
+            match &backend.policy {
+                Some(policy) if trouble.granted => {
+                    trouble.passive.eject(now, policy);
+                    if let Some(window) = &mut backend.window {
+                        window.clear();
+                    }
                 }
-            } else {
-                trouble.passive.spare(now);
+                _ => trouble.passive.spare(now),
             }
         }
         self.touch(key);
