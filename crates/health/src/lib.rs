@@ -7,6 +7,7 @@
 
 mod backend;
 mod change;
+mod endpoints;
 mod passive;
 pub mod probe;
 mod reason;
@@ -14,10 +15,12 @@ mod service;
 mod signal;
 mod streak;
 mod tracker;
+mod trouble;
 mod verdict;
 mod window;
 
 pub use change::{Budget, Changes, Record};
+pub use endpoints::endpoints;
 pub use probe::{Probed, Prober, Target};
 pub use reason::{Reason, Why};
 pub use service::{EndpointHealth, MonitorEjection, Readiness, ServiceHealth, Suspect};

@@ -116,9 +116,13 @@ impl Tracker {
 
     fn list(&mut self, key: BackendKey, name: &Arc<ServicePortName>, facts: Facts) {
         let default = &self.default;
-        let backend =
-            self.backends.entry(key).or_insert_with(|| Backend::new(Some(Arc::clone(default))));
+        let backend = self
+            .backends
+            .entry(key)
+            .or_insert_with(|| Box::new(Backend::new(Some(Arc::clone(default)))));
         if let Err(at) = backend.services.binary_search(name) {
+            // Most are in one.
+            backend.services.reserve_exact(1);
             backend.services.insert(at, Arc::clone(name));
         }
         let another = facts.pod.is_some() && facts.pod != backend.pod;
@@ -128,12 +132,13 @@ impl Tracker {
         if another {
             backend.pod = facts.pod;
         }
-        if facts.node.is_some() && facts.node != backend.node {
-            let before = std::mem::replace(&mut backend.node, facts.node.clone());
+        if let Some(node) = facts.node.filter(|node| Some(node) != backend.node.as_ref()) {
+            // One copy of each name.
+            let name = self.nodes.get_key_value(&node).map(|(name, _)| Arc::clone(name));
+            let name = name.unwrap_or(node);
+            let before = backend.node.replace(Arc::clone(&name));
             self.leave_node(before, key);
-            if let Some(node) = facts.node {
-                self.nodes.entry(node).or_default().backends.insert(key);
-            }
+            self.nodes.entry(name).or_default().backends.insert(key);
         }
     }
 
@@ -213,6 +218,7 @@ impl Tracker {
                 // It may have lost its record in the meantime.
                 backend.told = None;
             }
+            backend.pools.reserve_exact(1);
             backend.pools.push(id);
             let asks = backend.trouble.as_ref().is_some_and(|trouble| trouble.rank.is_some());
             pool.ask(*key, asks);

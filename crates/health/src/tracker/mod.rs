@@ -38,7 +38,8 @@ use crate::{
 pub struct Tracker {
     now: Duration,
     default: Arc<HealthPolicy>,
-    backends: BTreeMap<BackendKey, Backend>,
+    /// Boxed, since half of a tree's room is empty.
+    backends: BTreeMap<BackendKey, Box<Backend>>,
     services: BTreeMap<Arc<ServicePortName>, Service>,
     pools: BTreeMap<u32, Pool>,
     last_pool: u32,
@@ -132,6 +133,24 @@ impl Tracker {
             }
         }
         self.touch(key);
+    }
+
+    /// Takes it that the maps were made anew, or that nobody knows what of the changes was written:
+    /// the next changes are everything that is not the default.
+    pub fn tell_again(&mut self) {
+        for (key, backend) in &mut self.backends {
+            if backend.trouble.is_some() || backend.told != Some(Record::Available { times: 0 }) {
+                backend.told = None;
+                self.touched.insert(*key);
+            }
+            if backend.policy.as_ref() != Some(&self.default) {
+                self.policies.insert(*key, backend.policy.clone());
+            }
+        }
+        for (name, service) in &mut self.services {
+            service.budget = Budget::default();
+            self.unbudgeted.insert(Arc::clone(name));
+        }
     }
 
     /// What is different since this was last asked.
@@ -239,6 +258,8 @@ impl Tracker {
             }
             backend.due = due;
         }
-        self.touched.insert(key);
+        if backend.trouble.is_some() || backend.told != Some(Record::Available { times: 0 }) {
+            self.touched.insert(key);
+        }
     }
 }

@@ -7,10 +7,13 @@ use etm_model::{BackendKey, HealthPolicy};
 use super::Tracker;
 use crate::{
     backend::Backend,
+    passive::Passive,
     service::{MonitorEjection, Readiness, Suspect},
+    trouble::MonitorOf,
 };
 
-type Monitors = BTreeMap<(Arc<etm_model::ServicePortName>, Arc<str>), Arc<str>>;
+/// What monitors say.
+type Monitors = BTreeMap<MonitorOf, Arc<str>>;
 
 impl Tracker {
     /// Looks up anew what a backend's Services and its node say of it.
@@ -41,9 +44,7 @@ impl Tracker {
             }
             trouble.node = fault;
             trouble.probes = probes;
-            if trouble.found.is_some() && is_explained(trouble) {
-                trouble.found = None;
-            }
+            trouble.explain();
         }
         self.set_policy(key, policy);
         self.touch(key);
@@ -53,10 +54,9 @@ impl Tracker {
     fn set_policy(&mut self, key: BackendKey, policy: Option<Arc<HealthPolicy>>) {
         let now = self.now;
         let Some(backend) = self.backends.get_mut(&key) else { return };
-        if backend.policy != policy {
-            self.policies.insert(key, policy.clone());
-        } else if backend.told.is_none() && policy.as_ref() != Some(&self.default) {
-            // Its record is a new one.
+        // One whose record is new has the default.
+        let anew = backend.told.is_none() && policy.as_ref() != Some(&self.default);
+        if anew || backend.policy != policy {
             self.policies.insert(key, policy.clone());
         }
         let passive = policy.as_ref().and_then(|policy| policy.passive.as_ref());
@@ -64,7 +64,7 @@ impl Tracker {
             match (&policy, passive) {
                 (Some(policy), Some(_)) => trouble.passive.limit(now, policy),
                 (None, _) => {
-                    trouble.passive = crate::passive::Passive::new();
+                    trouble.passive = Passive::new();
                     trouble.found = None;
                     trouble.alone = None;
                 }
@@ -112,11 +112,4 @@ impl Tracker {
         }
         monitors
     }
-}
-
-/// Whether something that is known now takes a backend out.
-fn is_explained(trouble: &crate::backend::Trouble) -> bool {
-    trouble.node.is_some()
-        || !trouble.monitors.is_empty()
-        || trouble.probes.iter().any(|(_, streak)| streak.counts)
 }

@@ -54,7 +54,7 @@ impl Tracker {
             let (pools, asking) = self.connected();
             let mut out: BTreeMap<u32, u32> = pools.iter().map(|id| (*id, 0)).collect();
             let mut ranked: Vec<_> = asking.into_iter().collect();
-            ranked.sort_by_key(|key| {
+            ranked.sort_by_cached_key(|key| {
                 let trouble = self.backends.get(key).and_then(|backend| backend.trouble.as_ref());
                 (trouble.and_then(|trouble| trouble.rank), *key)
             });
@@ -104,17 +104,18 @@ impl Tracker {
                 *out.entry(*id).or_default() += 1;
             }
         }
-        if let Some(trouble) = &mut backend.trouble {
-            (trouble.granted, trouble.spared) = (spared.is_none(), spared);
-            match &backend.policy {
-                Some(policy) if trouble.granted => {
-                    trouble.passive.eject(now, policy);
-                    if let Some(window) = &mut backend.window {
-                        window.clear();
-                    }
-                }
-                _ => trouble.passive.spare(now),
-            }
+        let Some(trouble) = &mut backend.trouble else { return };
+        let before = (trouble.granted, trouble.spared, trouble.passive);
+        (trouble.granted, trouble.spared) = (spared.is_none(), spared);
+        match &backend.policy {
+            Some(policy) if trouble.granted => trouble.passive.eject(now, policy),
+            _ => trouble.passive.spare(now),
+        }
+        if before == (trouble.granted, trouble.spared, trouble.passive) {
+            return;
+        }
+        if let (true, Some(window)) = (trouble.granted, &mut backend.window) {
+            window.clear();
         }
         self.touch(key);
     }

@@ -105,3 +105,34 @@ fn probes_go_to_members_at_the_port_that_is_asked() {
     assert_eq!(ask(Some(ProbePort::Name("admin".into()))), ["10.1.0.1:9000"]);
     assert!(of(0..2).targets().is_empty());
 }
+
+#[test]
+fn what_was_told_is_told_again_where_nobody_knows_whether_it_was_written() {
+    let health = governed(0..4, |policy| policy.ejection_time = seconds(10));
+    let mut tracker = tracker(&health);
+    tracker.signal(seconds(1), backend(0), ejected(31, 1));
+    assert!(tracker.changes(seconds(1)).records.is_empty());
+    tracker.tell_again();
+    assert_eq!(tracker.next(), Some(seconds(1)));
+    let changes = tracker.changes(seconds(2));
+    let record = Record::Ejected { until: seconds(31), times: 1 };
+    assert_eq!(changes.records.into_iter().collect::<Vec<_>>(), [(backend(0), record)]);
+    assert_eq!(changes.policies.len(), 4);
+    let left = changes.budgets.values().map(|budget| budget.left());
+    assert_eq!(left.collect::<Vec<_>>(), [1]);
+}
+
+#[test]
+fn another_share_counts_for_the_same_members() {
+    let health = of(0..4);
+    let mut tracker = tracker(&health);
+    for number in 0..2 {
+        tracker.signal(seconds(1), backend(number), ejected(31, 1));
+    }
+    assert_eq!(records(&mut tracker, 1), []);
+    let pools = health.pools;
+    let strict = governed(0..4, |policy| policy.max_ejected_percent = crate::world::percent(25));
+    let strict = etm_health::ServiceHealth { pools, ..strict };
+    tracker.set_service(seconds(2), &service("web"), &strict);
+    assert_eq!(records(&mut tracker, 2), [(1, Record::Available { times: 1 })]);
+}

@@ -19,10 +19,10 @@ fn service() -> Arc<ServicePortName> {
     Arc::new(ServicePortName { service, port: "".into(), protocol: Protocol::Tcp })
 }
 
-fn every_second(target: Target) -> Target {
+fn every_second(address: SocketAddr, kind: ProbeKind) -> Target {
     let interval = Duration::from_secs(1);
-    let probe = Probe { interval, timeout: interval, ..Probe::clone(&target.probe) };
-    Target { probe: Arc::new(probe), ..target }
+    let probe = Probe { interval, timeout: interval, ..Probe::new(kind.clone()) };
+    Target { probe: Arc::new(probe), ..target(address, kind) }
 }
 
 #[tokio::test]
@@ -30,7 +30,7 @@ async fn results_come_again_and_again_until_nobody_asks() {
     let good = serve(Does::Answers("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")).await;
     let bad = nobody().await;
     let (prober, mut results) = Prober::start("node-1", 8);
-    let targets = [good, bad].map(|address| every_second(target(address, http("/"))));
+    let targets = [good, bad].map(|address| every_second(address, http("/")));
     prober.set(&service(), targets.clone());
     let mut seen = [0; 2];
     while seen.iter().any(|times| *times < 2) {
@@ -74,7 +74,7 @@ async fn a_thousand_targets_are_probed_by_so_many_at_once() {
     // All of 127.0.0.0/8 is loopback: each target has an address of its own.
     let address = |number: u32| SocketAddr::from((Ipv4Addr::from(0x7f01_0000 + number), port));
     let targets = (0..1_000).map(|number| {
-        let mut target = every_second(target(address(number), http("/")));
+        let mut target = every_second(address(number), http("/"));
         let timeout = Duration::from_secs(60);
         target.probe = Arc::new(Probe { timeout, ..Probe::clone(&target.probe) });
         target
@@ -94,11 +94,11 @@ async fn a_probe_that_hangs_keeps_no_other_from_its_answer() {
     let hangs = serve(Does::Hangs).await;
     let good = serve(Does::Hangs).await;
     let (prober, mut results) = Prober::start("node-1", 2);
-    let hanging = every_second(target(hangs, http("/")));
+    let hanging = every_second(hangs, http("/"));
     let timeout = Duration::from_secs(3_600);
     let hanging =
         Target { probe: Arc::new(Probe { timeout, ..Probe::clone(&hanging.probe) }), ..hanging };
-    let fine = every_second(target(good, ProbeKind::Tcp));
+    let fine = every_second(good, ProbeKind::Tcp);
     prober.set(&service(), [hanging, fine.clone()]);
     // Were the hanging one asked again each time that it is due, it would soon fill both places.
     for _ in 0..4 {
