@@ -11,16 +11,20 @@ use etm_model::{BackendKey, HealthPolicy, ObjectName, ServicePortName};
 use super::{Node, Tracker, share::Pool};
 use crate::{
     backend::Backend,
-    change::Budget,
+    change::{Budget, Record},
     service::{MonitorEjection, Readiness, ServiceHealth, Suspect},
 };
+
+/// A record is cleared so long after the last table that led to it, at the latest; until then it
+/// may be used again as it is.
+const RECORDS_STAY: Duration = Duration::from_secs(10);
 
 /// One Service port.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Service {
     /// What counts for it; none is that nothing may be ejected.
     pub(super) policy: Option<Arc<HealthPolicy>>,
-    /// Someone wrote it.
+    /// Someone wrote it, and it says something else than the default.
     pub(super) explicit: bool,
     /// Its endpoints, in order.
     pub(super) listed: Vec<(BackendKey, Readiness)>,
@@ -71,7 +75,7 @@ impl Tracker {
         let before = self.services.remove(name).unwrap_or_default();
         let after = Service {
             policy: health.effective(&self.default),
-            explicit: health.policy.is_some(),
+            explicit: health.policy.as_ref().is_some_and(|policy| *policy != self.default),
             listed: facts.iter().map(|(key, facts)| (*key, facts.readiness)).collect(),
             pools: Vec::new(),
             monitored,
@@ -115,11 +119,14 @@ impl Tracker {
     }
 
     fn list(&mut self, key: BackendKey, name: &Arc<ServicePortName>, facts: Facts) {
-        let default = &self.default;
-        let backend = self
-            .backends
-            .entry(key)
-            .or_insert_with(|| Box::new(Backend::new(Some(Arc::clone(default)))));
+        let (default, gone) = (&self.default, &mut self.gone);
+        let backend = self.backends.entry(key).or_insert_with(|| {
+            let mut backend = Backend::new(Some(Arc::clone(default)));
+            if gone.remove(&key).is_some() {
+                backend.told = None;
+            }
+            Box::new(backend)
+        });
         if let Err(at) = backend.services.binary_search(name) {
             // Most are in one.
             backend.services.reserve_exact(1);
@@ -157,6 +164,14 @@ impl Tracker {
         self.touched.remove(&key);
         self.policies.remove(&key);
         self.leave_node(backend.node, key);
+        // What was told of it is not true of whoever comes next.
+        let heard = self.heard.len();
+        self.heard.retain(|(other, _)| *other != key);
+        if heard != self.heard.len() || backend.told != Some(Record::Available { times: 0 }) {
+            let now = self.now;
+            self.gone.retain(|_, since| since.saturating_add(RECORDS_STAY) > now);
+            self.gone.insert(key, now);
+        }
     }
 
     fn leave_node(&mut self, node: Option<Arc<str>>, key: BackendKey) {

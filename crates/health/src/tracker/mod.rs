@@ -40,6 +40,8 @@ pub struct Tracker {
     default: Arc<HealthPolicy>,
     /// Boxed, since half of a tree's room is empty.
     backends: BTreeMap<BackendKey, Box<Backend>>,
+    /// Backends that are gone since then, whose records may still say that they are ejected.
+    gone: BTreeMap<BackendKey, Duration>,
     services: BTreeMap<Arc<ServicePortName>, Service>,
     pools: BTreeMap<u32, Pool>,
     last_pool: u32,

@@ -62,7 +62,9 @@ impl Tracker {
                 self.choose(key, &mut out);
             }
             for (id, granted) in out {
-                if let Some(pool) = self.pools.get_mut(&id) {
+                if let Some(pool) = self.pools.get_mut(&id)
+                    && pool.granted != granted
+                {
                     pool.granted = granted;
                     self.unbudgeted.insert(Arc::clone(&pool.service));
                 }

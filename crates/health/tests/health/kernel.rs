@@ -10,7 +10,9 @@ use etm_health::{Outcomes, ProbeFailure, Record, ServiceHealth, Signal, Tracker}
 use etm_model::{BackendKey, HealthPolicy};
 use proptest::{collection::vec, prelude::*};
 
-use crate::world::{accused, backend, down, failures, governed, percent, probe, seconds, service};
+use crate::world::{
+    accused, backend, down, failures, governed, percent, pool, probe, seconds, service,
+};
 
 pub(crate) const BACKENDS: u8 = 8;
 pub(crate) const SERVICES: usize = 3;
@@ -127,6 +129,10 @@ impl World {
                     policy.max_ejected_percent = percent(share.unwrap_or_default());
                 });
                 health.monitored = bits(monitored).map(accused).collect();
+                if at == 1 {
+                    // Of two families.
+                    health.pools = vec![pool(bits(members & 0x0f)), pool(bits(members & 0xf0))];
+                }
                 if share.is_none() {
                     (health.policy, health.publish_not_ready) = (None, at == 0);
                 }

@@ -8,12 +8,14 @@ use crate::{
     world::{backend, percent, seconds},
 };
 
-/// How many of a Service's members get no connections, or few; of how many.
-fn out(world: &World, at: usize) -> (u32, u32) {
-    let members = (0..BACKENDS).map(backend).filter(|key| world.is_member(at, *key));
-    let members: Vec<_> = members.collect();
-    let out = members.iter().filter(|key| !matches!(world.record(**key), Record::Available { .. }));
-    (out.count() as u32, members.len() as u32)
+/// Of each pool of a Service: how many members get no connections, or few; of how many.
+fn out(world: &World, at: usize) -> Vec<(u32, u32)> {
+    let pools = world.services[at].pools.iter().map(|pool| {
+        let records = pool.iter().map(|member| world.record(member.backend));
+        let out = records.filter(|record| !matches!(record, Record::Available { .. }));
+        (out.count() as u32, pool.len() as u32)
+    });
+    pools.collect()
 }
 
 fn share(world: &World, at: usize) -> etm_model::Percent {
@@ -58,9 +60,12 @@ proptest! {
             }
             world.poll();
             for at in 0..SERVICES {
-                let ((out, members), share) = (out(&world, at), share(&world, at));
-                prop_assert!(out <= share.of(members), "{out} of {members} at {share:?}");
-                prop_assert!(out < members || share.get() == 100 || members == 0, "the last one");
+                let share = share(&world, at);
+                for (out, members) in out(&world, at) {
+                    prop_assert!(out <= share.of(members), "{out} of {members} at {share:?}");
+                    let last = out == members && members > 0;
+                    prop_assert!(!last || share.get() == 100, "the last one");
+                }
             }
         }
     }

@@ -28,6 +28,17 @@ fn what_is_in_no_service_is_forgotten() {
 }
 
 #[test]
+fn who_goes_ejected_and_comes_back_starts_anew() {
+    let mut tracker = tracker(&of(0..4));
+    tracker.signal(seconds(1), backend(0), ejected(31, 1));
+    // The kernel's record may still be there, and say what it said.
+    tracker.set_service(seconds(1), &service("web"), &of(1..4));
+    tracker.set_service(seconds(1), &service("web"), &of(0..4));
+    assert_eq!(records(&mut tracker, 1), [(0, Record::Available { times: 0 })]);
+    assert_eq!(state(&tracker, 1, 0), State::Healthy);
+}
+
+#[test]
 fn an_address_that_another_pod_has_starts_anew() {
     let mut tracker = tracker(&of(0..4));
     tracker.signal(seconds(1), backend(0), ejected(31, 3));
