@@ -10,6 +10,7 @@ mod caller;
 mod callers;
 mod condition;
 pub mod hashing;
+mod health;
 mod identity;
 mod kept;
 mod ledger;
@@ -28,6 +29,9 @@ pub use balance::TableBalance;
 pub use caller::Caller;
 pub use callers::{CallerWrite, Callers};
 pub use condition::{Accepted, AcceptedReason, conditions};
+pub use health::{
+    FailureShare, HealthPolicy, Passive, Percent, Probation, Probe, ProbeKind, ProbePort,
+};
 pub use identity::{hash, identity};
 pub use ipnet::IpNet;
 pub use kept::Kept;
