@@ -38,7 +38,7 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
         balance::member(caller, &frontend, &address, port, protocol)
     };
     let Some(Member { id, pod, counted }) = member else {
-        return refuse(caller, &frontend, protocol, Counter::ConnectNoBackend);
+        return refuse(caller, &frontend, protocol, Counter::ConnectNoEndpoints);
     };
     let told = Told { service: &address, service_port: port, backend: id, pod, counted };
     let owner = if protocol == PROTOCOL_TCP { mptcp::owner(caller) } else { None };

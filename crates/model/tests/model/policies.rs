@@ -18,6 +18,9 @@ fn policy(policy: &str, service: &str, created: i64) -> Policy {
         service: service.into(),
         port: None,
         load_balancing: Default::default(),
+        health: None,
+        refusal: Default::default(),
+        stale: Default::default(),
     };
     made.load_balancing.algorithm = LEAST;
     made
