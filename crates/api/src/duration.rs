@@ -46,7 +46,7 @@ impl Duration {
 fn is_bounded(text: &str) -> bool {
     let known = |c: char| c.is_ascii_digit() || matches!(c, 'h' | 'm' | 's');
     let digits = text.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
-    !text.is_empty()
+    text.ends_with(|c: char| !c.is_ascii_digit())
         && text.chars().all(known)
         && digits.clone().all(|digits| digits.len() < DIGITS)
         && digits.count() < PARTS
@@ -125,6 +125,7 @@ mod tests {
             "30S",
             "mm",
             "0",
+            "5s0",
             "1ss",
             "99999999999999999999999999h",
             "s30",

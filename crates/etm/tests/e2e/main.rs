@@ -22,6 +22,8 @@ mod mistakes;
 mod node_ports;
 mod privilege;
 mod refusal;
+mod refusal_policy;
+mod refusal_reasons;
 mod repair;
 mod restart;
 mod scene;
