@@ -26,8 +26,9 @@ pub(super) fn health(given: &api::Health, report: &mut Report) -> HealthPolicy {
         (&at("maxEjectionTime"), "to take a Pod out of service, make it not ready"),
         report,
     );
-    if ejection_time > max_ejection_time {
-        let reason = format!("{max_ejection_time:?} is shorter than ejectionTime");
+    let (first, longest) = (given.ejection_time.get(), given.max_ejection_time.get());
+    if first > longest {
+        let reason = format!("{longest:?} is shorter than ejectionTime");
         let way_out = hint("raise it, or lower ejectionTime");
         report.add(at("maxEjectionTime"), reason, way_out);
     }

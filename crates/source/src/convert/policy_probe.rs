@@ -37,8 +37,8 @@ pub(super) fn probe(given: &api::Probe, report: &mut Report) -> Option<Probe> {
         (&at("timeout"), ""),
         report,
     );
-    if timeout > interval {
-        let reason = format!("{timeout:?} is longer than interval");
+    if given.timeout.get() > given.interval.get() {
+        let reason = format!("{:?} is longer than interval", given.timeout.get());
         report.add(at("timeout"), reason, hint("lower it, or raise interval"));
     }
     let threshold = |given, field, report: &mut Report| {
