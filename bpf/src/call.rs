@@ -39,7 +39,7 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
         balance::member(caller, &frontend, &address, port, protocol)
     };
     let Some(Member { mut id, mut pod, counted }) = member else {
-        return refuse(caller, &frontend, protocol, Counter::ConnectNoBackend);
+        return refuse(caller, &frontend, protocol, Counter::ConnectNoEndpoints);
     };
     if pod.state != BACKEND_AVAILABLE {
         ejection::begin_probation(id);

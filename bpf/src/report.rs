@@ -23,7 +23,8 @@ pub fn count(counter: Counter) {
     }
 }
 
-/// Refuses the call with the frontend's errno, and tells the agent.
+/// Refuses the call with the frontend's errno, and tells the agent. A refusal for want of a usable
+/// member is given as one of a table without members; what it is, is told here, off the way.
 #[cold]
 #[inline(never)]
 pub fn refuse<F: Family>(
@@ -32,6 +33,7 @@ pub fn refuse<F: Family>(
     protocol: u8,
     counter: Counter,
 ) -> i32 {
+    let counter = counter.because_of(frontend.target);
     count(counter);
     event(caller, frontend, protocol, counter);
     if settings::has_set_retval() {

@@ -45,7 +45,7 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
                     .map(|member| (member.id, member.pod))
             };
             let Some((id, pod)) = chosen else {
-                return refuse(caller, &frontend, PROTOCOL_UDP, Counter::SendNoBackend);
+                return refuse(caller, &frontend, PROTOCOL_UDP, Counter::SendNoEndpoints);
             };
             remember(&key, UdpFlow { backend: id, generation });
             (pod, Counter::SendForwarded)

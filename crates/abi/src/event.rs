@@ -1,6 +1,6 @@
 //! `COUNTERS` and `EVENTS`: how each decision ended.
 
-use crate::{Address, pod};
+use crate::{Address, FRONTEND_ELSEWHERE, Target, pod};
 
 /// Indices into the per-CPU array `COUNTERS`, one for every way out of a program.
 #[repr(u32)]
@@ -8,49 +8,61 @@ use crate::{Address, pod};
 pub enum Counter {
     /// `connect()` sent to a Pod.
     ConnectForwarded = 0,
-    /// `connect()` refused: no usable member.
-    ConnectNoBackend = 1,
+    /// `connect()` refused: the table has no members.
+    ConnectNoEndpoints = 1,
+    /// `connect()` refused: no member is usable.
+    ConnectAllEjected = 2,
+    /// `connect()` refused: a traffic policy `Local`, and endpoints on other nodes only.
+    ConnectLocalPolicy = 3,
     /// `connect()` refused: the address is a Service's, the port is not.
-    ConnectUnknownPort = 2,
+    ConnectUnknownPort = 4,
     /// `connect()` refused: the caller's address is not among those that the frontend is for.
-    ConnectSource = 3,
+    ConnectSource = 5,
     /// Datagram of an unconnected socket sent to the Pod that the socket keeps.
-    SendKept = 4,
+    SendKept = 6,
     /// Datagram of an unconnected socket sent to a newly chosen Pod.
-    SendForwarded = 5,
-    /// Datagram refused: no usable member.
-    SendNoBackend = 6,
+    SendForwarded = 7,
+    /// Datagram refused: the table has no members.
+    SendNoEndpoints = 8,
+    /// Datagram refused: no member is usable.
+    SendAllEjected = 9,
+    /// Datagram refused: a traffic policy `Local`, and endpoints on other nodes only.
+    SendLocalPolicy = 10,
     /// Datagram refused: the address is a Service's, the port is not.
-    SendUnknownPort = 7,
+    SendUnknownPort = 11,
     /// Datagram refused: the caller's address is not among those that the frontend is for.
-    SendSource = 8,
+    SendSource = 12,
     /// A call that depends on who calls came from neither a Pod that is known nor the node.
-    CallerUnknown = 9,
+    CallerUnknown = 13,
     /// Received datagram shown as coming from the Service.
-    ReceiveTranslated = 10,
+    ReceiveTranslated = 14,
     /// Peer shown as the Service.
-    PeerTranslated = 11,
+    PeerTranslated = 15,
     /// A flow's record was taken over while its socket lives; it moved to `FLOWS_MOVED`.
-    FlowMoved = 12,
+    FlowMoved = 16,
     /// A flow could not be recorded; its socket shows the Pod as its peer.
-    FlowLost = 13,
+    FlowLost = 17,
     /// An event found the ring buffer full.
-    EventLost = 14,
+    EventLost = 18,
 }
 
 impl Counter {
     /// Number of counters.
-    pub const COUNT: u32 = 15;
+    pub const COUNT: u32 = 19;
 
     /// Every counter, by index.
     pub const ALL: [Self; Self::COUNT as usize] = [
         Self::ConnectForwarded,
-        Self::ConnectNoBackend,
+        Self::ConnectNoEndpoints,
+        Self::ConnectAllEjected,
+        Self::ConnectLocalPolicy,
         Self::ConnectUnknownPort,
         Self::ConnectSource,
         Self::SendKept,
         Self::SendForwarded,
-        Self::SendNoBackend,
+        Self::SendNoEndpoints,
+        Self::SendAllEjected,
+        Self::SendLocalPolicy,
         Self::SendUnknownPort,
         Self::SendSource,
         Self::CallerUnknown,
@@ -60,6 +72,21 @@ impl Counter {
         Self::FlowLost,
         Self::EventLost,
     ];
+
+    /// What a refusal for want of a usable member counts as, by why the table has none: given
+    /// [`Counter::ConnectNoEndpoints`] or [`Counter::SendNoEndpoints`]. Every other one stays.
+    #[inline(always)]
+    #[must_use]
+    pub const fn because_of(self, target: Target) -> Self {
+        let elsewhere = target.flags() & FRONTEND_ELSEWHERE != 0;
+        match self {
+            Self::ConnectNoEndpoints if target.members() > 0 => Self::ConnectAllEjected,
+            Self::ConnectNoEndpoints if elsewhere => Self::ConnectLocalPolicy,
+            Self::SendNoEndpoints if target.members() > 0 => Self::SendAllEjected,
+            Self::SendNoEndpoints if elsewhere => Self::SendLocalPolicy,
+            other => other,
+        }
+    }
 }
 
 /// Record of the ring buffer `EVENTS`: one refused call, sampled.

@@ -10,6 +10,11 @@ pub const FRONTEND_NODE_ONLY: u16 = 1;
 pub const FRONTEND_SOURCES: u16 = 2;
 /// Set where the members are not chosen evenly at random: see [`crate::Balancing`].
 pub const FRONTEND_BALANCED: u16 = 4;
+/// Set where calls go to all members, as if none were ejected, once every one of them is.
+pub const FRONTEND_ANYWAY: u16 = 8;
+/// Set where a table has no members since a traffic policy `Local` keeps it to this node and every
+/// endpoint is elsewhere: why it refuses.
+pub const FRONTEND_ELSEWHERE: u16 = 16;
 /// Every flag that a [`Frontend`] may have.
 pub const FRONTEND_FLAGS: u16 = 0x7fff;
 

@@ -40,8 +40,8 @@ pub use flow::{
     Flow, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 pub use frontend::{
-    FRONTEND_BALANCED, FRONTEND_FLAGS, FRONTEND_NODE_ONLY, FRONTEND_SOURCES, Frontend, MAX_MEMBERS,
-    Owner, SERVICE_NAME_LEN, ServiceName, Target,
+    FRONTEND_ANYWAY, FRONTEND_BALANCED, FRONTEND_ELSEWHERE, FRONTEND_FLAGS, FRONTEND_NODE_ONLY,
+    FRONTEND_SOURCES, Frontend, MAX_MEMBERS, Owner, SERVICE_NAME_LEN, ServiceName, Target,
 };
 pub use health::{
     Ejection, Failure, HEALTH_POLICIES, HEALTH_POLICY_NONE, Happened, HealthPolicy, MAX_TIMES,

@@ -5,6 +5,11 @@
 //! they differ.
 #![forbid(unsafe_code)]
 
+mod duration;
+mod health;
+mod probe;
+mod refusal;
+mod rule;
 mod schema;
 #[allow(
     unreachable_pub,
@@ -13,6 +18,10 @@ mod schema;
 )]
 mod traffic_policy;
 
+pub use duration::Duration;
+pub use health::{FailureShare, Health, Passive, Probation};
+pub use probe::{GrpcProbe, HttpProbe, Probe, TcpProbe};
+pub use refusal::{Refusal, Stale, StaleConnections};
 pub use schema::definition;
 pub use traffic_policy::{
     Algorithm, ConsistentHash, Field, LoadBalancing, ServiceWeight, TargetRef, TrafficPolicy,

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How the callers of one Service are spread over its Pods.
+use crate::{Health, Refusal, StaleConnections};
+
+/// How the callers of one Service are spread over its Pods, and which Pods are kept from them.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[kube(
     group = "etm.dev",
@@ -13,7 +15,7 @@ use serde_json::Value;
     plural = "trafficpolicies",
     shortname = "tp",
     namespaced,
-    doc = "How the callers of one Service are spread over its Pods.",
+    doc = "How the callers of one Service are spread over its Pods, and which Pods are kept from them.",
     status = "TrafficPolicyStatus",
     derive = "PartialEq",
     printcolumn(name = "Service", type_ = "string", json_path = ".spec.targetRef.name"),
@@ -32,6 +34,18 @@ pub struct TrafficPolicySpec {
     /// How a Pod is chosen for a connection.
     #[serde(default)]
     pub load_balancing: LoadBalancing,
+    /// When a Pod is ejected, which keeps new connections from it, and how it comes back. Without
+    /// it the same defaults count, but for Services with `publishNotReadyAddresses`, of which no
+    /// Pod is ejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+    /// What callers see while no Pod is usable: an errno, or with `Anyway` all Pods once every one
+    /// of them is ejected.
+    #[serde(default)]
+    pub refusal: Refusal,
+    /// What becomes of sockets that still point at a Pod once that is gone or ejected.
+    #[serde(default)]
+    pub stale_connections: StaleConnections,
 }
 
 /// A Service of the policy's namespace, or one port of it.
@@ -54,9 +68,9 @@ pub struct TargetRef {
     .message("consistentHash needs algorithm: ConsistentHash; set that, or take consistentHash \
               away"))]
 pub struct LoadBalancing {
-    /// `Random`: evenly, by weight. `LeastConnections`: of two Pods that are drawn by weight, the one
-    /// with fewer connections from this node. `ConsistentHash`: the same Pod for the same caller,
-    /// for as long as that Pod is usable.
+    /// `Random`: evenly, by weight. `LeastConnections`: of two Pods that are drawn evenly, the one
+    /// with fewer connections from this node for its weight. `ConsistentHash`: the same Pod for the
+    /// same caller, for as long as that Pod is usable.
     #[serde(default)]
     pub algorithm: Algorithm,
     /// What makes a caller the same; only with algorithm `ConsistentHash`.
@@ -73,7 +87,7 @@ pub enum Algorithm {
     /// Evenly, by weight.
     #[default]
     Random,
-    /// The one with fewer connections of two that are drawn by weight.
+    /// Of two that are drawn evenly, the one with fewer connections for its weight.
     LeastConnections,
     /// The same for the same caller.
     ConsistentHash,

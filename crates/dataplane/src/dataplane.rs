@@ -3,7 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use etm_abi::{ABI_VERSION, Counter, Meta, Outcomes};
+use etm_abi::{ABI_VERSION, Meta, Outcomes};
 use etm_model::{Caller, Contents, Limits, Step};
 
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     contents::{contents, pairs},
     error::{ApplyError, AttachError, MapError, OpenError},
     kernel::{is_cgroup2, may_load},
-    maps::{Events, Maps},
+    maps::{Counters, Events, Maps},
     object::{Programs, Settings},
     pin::{PinDirectory, serving, version},
 };
@@ -203,13 +203,13 @@ impl Dataplane {
         self.maps.callers.all()
     }
 
-    /// Every counter, summed over the CPUs.
+    /// The counters, for whoever reads them beside the writer.
     ///
     /// # Errors
     ///
-    /// Where the map cannot be read.
-    pub fn counters(&self) -> Result<Vec<(Counter, u64)>, MapError> {
-        self.maps.counters.all()
+    /// Where the map cannot be opened.
+    pub fn counters(&self) -> Result<Counters, MapError> {
+        Counters::open(&self.set)
     }
 
     pub(crate) fn set(&self) -> &Path {

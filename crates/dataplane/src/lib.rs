@@ -29,6 +29,6 @@ pub use error::{ApplyError, AttachError, MapError, OpenError};
 pub use flows::Flows;
 pub use kernel::{cgroup2_root, netns_cookie};
 pub use live::Live;
-pub use maps::{Ejections, Events};
+pub use maps::{Counters, Ejections, Events};
 pub use stats::{MapUsage, ProgramUsage, RunTimeStats};
 pub use view::View;

@@ -141,6 +141,7 @@ fn service(index: u32) -> Service {
         health_check_port: None,
         source_ranges: None,
         affinity: None,
+        publish_not_ready: false,
     }
 }
 

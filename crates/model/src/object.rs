@@ -142,6 +142,8 @@ pub struct Service {
     pub source_ranges: Option<Arc<[IpNet]>>,
     /// `sessionAffinity: ClientIP`, with its timeout.
     pub affinity: Option<Affinity>,
+    /// `publishNotReadyAddresses`: its endpoints are to be called whatever they are.
+    pub publish_not_ready: bool,
 }
 
 /// One port of an EndpointSlice; ports without a number are not usable and not kept.

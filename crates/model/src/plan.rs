@@ -11,9 +11,11 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::{
+    health::HealthPolicy,
     object::{ObjectName, Protocol},
     policy::{Affinity, Algorithm, Weight},
     problem::Problem,
+    refusal::Stale,
 };
 
 /// What a frontend listens for on its address.
@@ -95,8 +97,17 @@ pub struct PlannedFrontend {
     pub node_only: bool,
     /// What a refused caller sees, a positive errno.
     pub errno: u16,
+    /// Once all members are ejected, calls go to all of them instead of being refused.
+    pub anyway: bool,
+    /// It has no members since its traffic policy is `Local` and all endpoints are on other nodes.
+    pub elsewhere: bool,
     /// How a member is chosen; none is evenly at random.
     pub balancing: Option<Arc<Balancing>>,
+    /// By what its members are judged; none where none of them is to be ejected. Frontends of one
+    /// policy, and all those without any, share one.
+    pub health: Option<Arc<HealthPolicy>>,
+    /// What becomes of sockets that still point at a member that is gone or ejected.
+    pub stale: Stale,
 }
 
 /// How a frontend chooses where it is not evenly at random.

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use etm_abi as abi;
 use serde::Serialize;
 
-use crate::object::{ObjectName, Timestamp};
+use crate::{
+    health::HealthPolicy,
+    object::{ObjectName, Timestamp},
+    refusal::{Refusal, StaleConnections},
+};
 
 /// What a `TrafficPolicy` says of one Service of its namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +24,12 @@ pub struct Policy {
     pub port: Option<Arc<str>>,
     /// `spec.loadBalancing`.
     pub load_balancing: LoadBalancing,
+    /// `spec.health`; none where it says nothing of it.
+    pub health: Option<Arc<HealthPolicy>>,
+    /// `spec.refusal`.
+    pub refusal: Refusal,
+    /// `spec.staleConnections`.
+    pub stale: StaleConnections,
 }
 
 impl Policy {

@@ -180,8 +180,10 @@ fn ip_family_policy_says_nothing_that_the_addresses_do_not() {
 }
 
 #[test]
-fn publish_not_ready_addresses_is_in_the_slices() {
-    ignored(", publishNotReadyAddresses: true");
+fn publish_not_ready_addresses_is_in_the_slices_and_noted() {
+    let published = service(", publishNotReadyAddresses: true");
+    assert!(published.publish_not_ready);
+    assert_eq!(Service { publish_not_ready: false, ..published }, service(""));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::{fmt, path::Path};
 
 use aya::maps::{MapData, PerCpuArray};
 use etm_abi::Counter;
@@ -8,8 +8,8 @@ use crate::{
     maps::{call, open_map},
 };
 
-/// `COUNTERS`, summed over the CPUs.
-pub(crate) struct Counters(PerCpuArray<MapData, u64>);
+/// `COUNTERS`, summed over the CPUs: how each decision of the programs ended.
+pub struct Counters(PerCpuArray<MapData, u64>);
 
 const NAME: &str = "COUNTERS";
 
@@ -19,7 +19,11 @@ impl Counters {
     }
 
     /// Every counter with its value.
-    pub(crate) fn all(&self) -> Result<Vec<(Counter, u64)>, MapError> {
+    ///
+    /// # Errors
+    ///
+    /// Where the map cannot be read.
+    pub fn all(&self) -> Result<Vec<(Counter, u64)>, MapError> {
         Counter::ALL
             .into_iter()
             .map(|counter| {
@@ -27,5 +31,11 @@ impl Counters {
                 Ok((counter, cells.iter().sum()))
             })
             .collect()
+    }
+}
+
+impl fmt::Debug for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(NAME).finish_non_exhaustive()
     }
 }

@@ -18,7 +18,7 @@ use etm_abi::{Backend, HealthPolicy, Meta, Outcomes};
 
 pub(crate) use affinities::Affinities;
 pub(crate) use callers::Callers;
-pub(crate) use counters::Counters;
+pub use counters::Counters;
 pub use events::{Ejections, Events};
 pub(crate) use frontends::Frontends;
 pub(crate) use mapped::Mapped;

@@ -75,6 +75,7 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
     if !dataplane.has_errno() {
         warn!("this kernel is older than 5.18: refused callers see EPERM instead of ECONNREFUSED");
     }
+    metrics.set_kernel(dataplane.counters()?);
     let mut events = EventStream::open(&dataplane)?;
     let complete = source.is_complete();
     if !complete {

@@ -2,7 +2,9 @@
 
 use std::{io, net::SocketAddr};
 
-use etm_abi::{FRONTEND_BALANCED, FRONTEND_NODE_ONLY, FRONTEND_SOURCES, Frontend};
+use etm_abi::{
+    FRONTEND_BALANCED, FRONTEND_ELSEWHERE, FRONTEND_NODE_ONLY, FRONTEND_SOURCES, Frontend,
+};
 use etm_dataplane::{Live, MapError, View};
 use etm_decide::{balance::balancing, pick};
 use etm_model::{FrontendKey, Listener, Protocol, from_abi};
@@ -152,6 +154,10 @@ impl Steps<'_> {
         if pick(self.live, target, 0).is_none() {
             told.members = members.rows();
             let reason = match told.members.len() {
+                0 if frontend.flags & FRONTEND_ELSEWHERE != 0 => {
+                    "its traffic policy is Local, and all of its endpoints are on other nodes"
+                        .to_owned()
+                }
                 0 => "it has no members".to_owned(),
                 count => format!("none of its {count} members is available"),
             };

@@ -35,24 +35,36 @@ pub(super) fn rows(counters: &[(Counter, u64)], filter: &str) -> Vec<CounterRow>
 pub(crate) const fn describe(counter: Counter) -> (&'static str, &'static str) {
     match counter {
         Counter::ConnectForwarded => ("connect-forwarded", "connect() sent to a Pod"),
-        Counter::ConnectNoBackend => ("connect-no-backend", "connect() refused, no usable backend"),
+        Counter::ConnectNoEndpoints => {
+            ("connect-no-endpoints", "connect() refused, the Service has no ready endpoint")
+        }
+        Counter::ConnectAllEjected => {
+            ("connect-all-ejected", "connect() refused, every endpoint is ejected")
+        }
+        Counter::ConnectLocalPolicy => (
+            "connect-local-policy",
+            "connect() refused, the traffic policy is Local and all endpoints are elsewhere",
+        ),
         Counter::ConnectUnknownPort => {
             ("connect-unknown-port", "connect() refused, the Service has no such port")
         }
-        Counter::SendKept => ("send-kept", "datagram sent to the Pod that its socket keeps"),
-        Counter::SendForwarded => ("send-forwarded", "datagram sent to a newly chosen Pod"),
-        Counter::SendNoBackend => ("send-no-backend", "datagram refused, no usable backend"),
-        Counter::SendUnknownPort => {
-            ("send-unknown-port", "datagram refused, the Service has no such port")
-        }
-        Counter::ReceiveTranslated => {
-            ("receive-translated", "received datagram shown as coming from the Service")
-        }
-        Counter::PeerTranslated => ("peer-translated", "getpeername() answered with the Service"),
-        Counter::FlowMoved => ("flow-moved", "record of a living socket moved to the second map"),
-        Counter::FlowLost => ("flow-lost", "socket without a record, shows the Pod as its peer"),
         Counter::ConnectSource => {
             ("connect-source", "connect() refused, the caller is not in the load balancer's ranges")
+        }
+        Counter::SendKept => ("send-kept", "datagram sent to the Pod that its socket keeps"),
+        Counter::SendForwarded => ("send-forwarded", "datagram sent to a newly chosen Pod"),
+        Counter::SendNoEndpoints => {
+            ("send-no-endpoints", "datagram refused, the Service has no ready endpoint")
+        }
+        Counter::SendAllEjected => {
+            ("send-all-ejected", "datagram refused, every endpoint is ejected")
+        }
+        Counter::SendLocalPolicy => (
+            "send-local-policy",
+            "datagram refused, the traffic policy is Local and all endpoints are elsewhere",
+        ),
+        Counter::SendUnknownPort => {
+            ("send-unknown-port", "datagram refused, the Service has no such port")
         }
         Counter::SendSource => {
             ("send-source", "datagram refused, the caller is not in the load balancer's ranges")
@@ -60,6 +72,12 @@ pub(crate) const fn describe(counter: Counter) -> (&'static str, &'static str) {
         Counter::CallerUnknown => {
             ("caller-unknown", "call that depends on who calls, from no Pod that is known")
         }
+        Counter::ReceiveTranslated => {
+            ("receive-translated", "received datagram shown as coming from the Service")
+        }
+        Counter::PeerTranslated => ("peer-translated", "getpeername() answered with the Service"),
+        Counter::FlowMoved => ("flow-moved", "record of a living socket moved to the second map"),
+        Counter::FlowLost => ("flow-lost", "socket without a record, shows the Pod as its peer"),
         Counter::EventLost => ("event-lost", "event dropped, the ring buffer was full"),
     }
 }

@@ -2,6 +2,7 @@
 
 mod collect;
 mod controller;
+mod refusals;
 
 use std::{
     fmt,
@@ -9,6 +10,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
+use etm_dataplane::Counters;
 use etm_source::{Arrival, kubernetes::Statistics};
 use prometheus_client::{
     encoding::text::encode,
@@ -18,7 +20,10 @@ use prometheus_client::{
 
 pub(crate) use self::controller::ControllerMetrics;
 
-use self::collect::{Problems, Watches};
+use self::{
+    collect::{Problems, Watches},
+    refusals::{Kernel, Refusals},
+};
 use crate::state::State;
 
 /// From a change in the cluster to the maps: those of Pods are told to the second by the control
@@ -37,6 +42,7 @@ pub(crate) struct Metrics {
     change: Histogram,
     skewed: Counter,
     callers: Family<[(&'static str, &'static str); 1], Gauge>,
+    kernel: Kernel,
 }
 
 impl Metrics {
@@ -71,8 +77,15 @@ impl Metrics {
             "Pods' cgroups on this node, by whether the Pod of each is known",
             callers.clone(),
         );
+        let kernel = Kernel::default();
+        registry.register_collector(Box::new(Refusals::new(Arc::clone(&kernel))));
         collect(&mut registry, watches, state);
-        Self { registry: Arc::new(registry), programming, change, skewed, callers }
+        Self { registry: Arc::new(registry), programming, change, skewed, callers, kernel }
+    }
+
+    /// Shows what the kernel counts from now on; only the first one given is shown.
+    pub(crate) fn set_kernel(&self, counters: Counters) {
+        self.kernel.get_or_init(|| counters);
     }
 
     /// Takes note that changes are in the maps by now.

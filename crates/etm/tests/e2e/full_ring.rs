@@ -38,7 +38,8 @@ fn refusals_go_on_while_the_ring_buffer_is_full() {
         assert_eq!(session.call().expect("a call").errno, REFUSED);
         let told = format!("pid={} ", session.id());
         let log = agent.stderr();
-        log.lines().any(|line| line.contains(&told) && line.contains("no usable backend"))
+        log.lines()
+            .any(|line| line.contains(&told) && line.contains("the Service has no ready endpoint"))
     });
     let backend = scene.backend("web-0");
     scene.declare(&backend.pod, true);

@@ -93,7 +93,13 @@ fn a_name_keeps_the_counters_that_begin_with_it() {
     let output = scene.etm(&["get", "counters", "connect-", "-o", "json"]);
     let rows: Vec<Value> = serde_json::from_slice(&output.stdout).expect("rows of JSON");
     let names: Vec<_> = rows.iter().filter_map(|row| row["counter"].as_str()).collect();
-    let expected =
-        ["connect-forwarded", "connect-no-backend", "connect-unknown-port", "connect-source"];
+    let expected = [
+        "connect-forwarded",
+        "connect-no-endpoints",
+        "connect-all-ejected",
+        "connect-local-policy",
+        "connect-unknown-port",
+        "connect-source",
+    ];
     assert_eq!(names, expected);
 }

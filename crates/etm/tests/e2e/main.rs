@@ -23,6 +23,8 @@ mod node_ports;
 mod passive;
 mod privilege;
 mod refusal;
+mod refusal_policy;
+mod refusal_reasons;
 mod repair;
 mod restart;
 mod scene;

@@ -86,7 +86,7 @@ fn a_pods_own_loopback_is_its_own() {
     let call = call.call(SocketAddr::new(LOOPBACK[0], NODE_PORT)).expect("a call");
     assert_eq!(call.errno, REFUSED, "by its own kernel: {call:?}");
     let counters = scene.counters();
-    let touched = [Counter::ConnectForwarded, Counter::SendForwarded, Counter::ConnectNoBackend];
+    let touched = [Counter::ConnectForwarded, Counter::SendForwarded, Counter::ConnectNoEndpoints];
     assert_eq!(touched.map(|counter| counters[&counter]), [0; 3]);
 }
 
@@ -130,5 +130,5 @@ fn a_service_without_a_pod_refuses_on_its_node_port() {
         let call = caller.call(SocketAddr::new(ip, NODE_PORT)).expect("a call");
         assert_eq!(call.errno, REFUSED, "{call:?}");
     }
-    assert_eq!(scene.counters()[&Counter::ConnectNoBackend], 4);
+    assert_eq!(scene.counters()[&Counter::ConnectNoEndpoints], 4);
 }

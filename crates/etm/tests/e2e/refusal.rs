@@ -131,7 +131,7 @@ fn a_refusal_is_counted_and_told() {
     caller.call().expect("a call");
     let expected = [
         "WARN".to_owned(),
-        "connect() refused, no usable backend".to_owned(),
+        "connect() refused, the Service has no ready endpoint".to_owned(),
         format!("pid={}", caller.id()),
         format!("address={VIP4} port={PORT}"),
         "protocol=\"TCP\"".to_owned(),
@@ -140,14 +140,14 @@ fn a_refusal_is_counted_and_told() {
         let log = agent.stderr();
         log.lines().any(|line| expected.iter().all(|part| line.contains(part)))
     });
-    assert_eq!((counted("connect-no-backend"), counted("send-no-backend")), (1, 0));
+    assert_eq!((counted("connect-no-endpoints"), counted("send-no-endpoints")), (1, 0));
     let udp = scene.caller(&client, Protocol::UdpUnconnected);
     udp.call(SocketAddr::new(VIPS[1], PORT)).expect("a call");
     until("the refusal is in the log", || {
         agent.stderr().lines().any(|line| {
-            line.contains("datagram refused, no usable backend")
+            line.contains("datagram refused, the Service has no ready endpoint")
                 && line.contains(&format!("address={} port={PORT}", VIPS[1]))
         })
     });
-    assert_eq!((counted("connect-no-backend"), counted("send-no-backend")), (1, 1));
+    assert_eq!((counted("connect-no-endpoints"), counted("send-no-endpoints")), (1, 1));
 }

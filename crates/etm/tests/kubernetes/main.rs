@@ -17,6 +17,7 @@ mod metrics;
 mod objects;
 mod outage;
 mod policies;
+mod policy_health;
 mod proxy;
 mod reach;
 mod relist;

@@ -18,7 +18,7 @@ pub(crate) fn policy(name: &str, service: &str, weights: &Value) -> Value {
 }
 
 /// What kubectl is told of a policy with this spec, where it is refused.
-fn refusal(scene: &Scene, spec: &Value) -> Option<String> {
+pub(crate) fn refusal(scene: &Scene, spec: &Value) -> Option<String> {
     let object = json!({
         "apiVersion": "etm.dev/v1alpha1",
         "kind": "TrafficPolicy",
@@ -95,6 +95,9 @@ fn defaults_are_filled_in_and_shown() {
     plain["spec"] = json!({"targetRef": {"name": "cart"}});
     let made = scene.create("trafficpolicies", plain);
     assert_eq!(made["spec"]["loadBalancing"], json!({"algorithm": "Random"}));
+    assert_eq!(made["spec"]["refusal"], "ConnectionRefused");
+    assert_eq!(made["spec"]["staleConnections"], json!({"tcp": "Keep", "udp": "End"}));
+    assert_eq!(made["spec"]["health"], Value::Null, "what says nothing is told from what does");
     let shown = ["get", "tp", "--namespace", &scene.namespace];
     let shown = scene.cluster.kubectl(&shown).expect("a table");
     let rows: Vec<Vec<&str>> = shown.lines().map(|row| row.split_whitespace().collect()).collect();

@@ -9,6 +9,7 @@ use crate::{
     balance::planned,
     plan::{Delta, FrontendKey, Member, PlannedFrontend},
     policy::Weight,
+    refusal::Stale,
 };
 
 impl Ledger {
@@ -44,7 +45,12 @@ impl Ledger {
                 .then(|| self.sources.of(key).into_iter().flatten().copied().collect()),
             node_only: record.flags & abi::FRONTEND_NODE_ONLY != 0,
             errno: record.errno,
+            anyway: record.flags & abi::FRONTEND_ANYWAY != 0,
+            elsewhere: record.flags & abi::FRONTEND_ELSEWHERE != 0,
             balancing,
+            // No map holds these; they are for who judges backends, not for maps.
+            health: None,
+            stale: Stale::Keep,
         })
     }
 }

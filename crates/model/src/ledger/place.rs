@@ -44,11 +44,13 @@ impl Batch {
     }
 }
 
-fn flags(node_only: bool, sources: bool, balanced: bool) -> u16 {
+fn flags(planned: &PlannedFrontend, sources: bool, balanced: bool) -> u16 {
     let flag = |set, flag| if set { flag } else { 0 };
-    flag(node_only, abi::FRONTEND_NODE_ONLY)
+    flag(planned.node_only, abi::FRONTEND_NODE_ONLY)
         | flag(sources, abi::FRONTEND_SOURCES)
         | flag(balanced, abi::FRONTEND_BALANCED)
+        | flag(planned.anyway, abi::FRONTEND_ANYWAY)
+        | flag(planned.elsewhere, abi::FRONTEND_ELSEWHERE)
 }
 
 impl Ledger {
@@ -82,7 +84,7 @@ impl Ledger {
         let known = self.services.id(&text);
         let table = known.and_then(|service| self.find(service, wanted));
         let sources = sources_wanted(key, planned);
-        let flags = flags(planned.node_only, sources.is_some(), balancing.is_some());
+        let flags = flags(planned, sources.is_some(), balancing.is_some());
         let current = self.frontends.get(&key).copied();
 
         if let Some(Entry { record, broken: false }) = current

@@ -8,20 +8,18 @@ use std::{
 use etm_abi as abi;
 
 use super::{
-    balance::{self, Weights},
+    balance::Weights,
     claim::{Claim, Field, Rank},
     health::health_check,
     options::{Options, UnknownPort},
     place::{Place, places},
     policy,
-    pool::{Endpoints, Slices, too_many},
+    pool::{Endpoints, Pools, Slices, too_many},
+    served::Served,
 };
 use crate::{
     object::{Family, Node, Protocol, Service, ServicePort, TrafficPolicy},
-    plan::{
-        Balancing, FrontendKey, HealthCheck, Listener, Member, PlannedFrontend, Pool,
-        ServicePortName,
-    },
+    plan::{FrontendKey, HealthCheck, Listener, Member, Pool},
     problem::Problem,
     snapshot::Snapshot,
 };
@@ -85,12 +83,6 @@ impl Draft {
     }
 }
 
-/// What the frontends of a port have in common.
-struct Served {
-    name: Arc<ServicePortName>,
-    balancing: Option<Arc<Balancing>>,
-}
-
 struct Drafting<'a> {
     service: &'a Service,
     slices: Option<&'a Slices>,
@@ -100,13 +92,6 @@ struct Drafting<'a> {
     /// With the index of the port that asks.
     claims: BTreeMap<FrontendKey, (usize, Claim)>,
     problems: Vec<Problem>,
-}
-
-impl Served {
-    /// How to choose from a pool.
-    fn balancing(&self, pool: &[Member]) -> Option<Arc<Balancing>> {
-        self.balancing.clone().filter(|balancing| balance::matters(balancing, pool))
-    }
 }
 
 impl Drafting<'_> {
@@ -122,19 +107,14 @@ impl Drafting<'_> {
         let policies = self.snapshot.policies.get(&self.service.name);
         let policy = policies.and_then(|policies| policy::of(policies, &port.name));
         let weights = Weights::new(policy, self.snapshot);
-        let served =
-            Served { name: self.name(port), balancing: balance::balancing(self.service, policy) };
+        let served = Served::port(self.service, port, policy, self.options);
         let places = places(self.service, self.slices, self.node, (index, port));
         for family in [Family::V4, Family::V6] {
             let places: Vec<_> = places.iter().filter(|p| Family::of(p.ip) == family).collect();
-            let [cluster, local] = self.pools((index, port), family, &places, &weights);
+            let pools = self.pools((index, port), family, &places, &weights);
             for place in places {
-                let pool = match place.policy {
-                    TrafficPolicy::Cluster => &cluster,
-                    TrafficPolicy::Local => &local,
-                };
                 let listener = Listener::Port(place.port, port.protocol);
-                self.claim(index, place, listener, &served, pool.as_ref());
+                self.claim(index, place, listener, &served, &pools);
             }
         }
     }
@@ -147,25 +127,23 @@ impl Drafting<'_> {
         family: Family,
         places: &[&Place],
         weights: &Weights<'_>,
-    ) -> [Option<Pool>; 2] {
-        let empty = Some(Pool::default());
-        let Some(slices) = self.slices.filter(|_| !places.is_empty()) else {
-            return [empty.clone(), empty];
-        };
+    ) -> Pools {
+        let mut pools = Pools::default();
+        let Some(slices) = self.slices.filter(|_| !places.is_empty()) else { return pools };
         let asked = |policy| places.iter().any(|place| place.policy == policy);
         let endpoints = Endpoints::new(slices, port, family, weights);
-        let mut cluster = empty.clone();
         if asked(TrafficPolicy::Cluster) {
-            cluster = self.pool(index, port, endpoints.cluster(self.node));
+            pools.cluster = self.pool(index, port, endpoints.cluster(self.node));
         }
-        if !asked(TrafficPolicy::Local) {
-            return [cluster, empty];
+        if asked(TrafficPolicy::Local) {
+            let local = endpoints.local(self.node);
+            pools.elsewhere = local.is_empty() && !endpoints.is_empty();
+            pools.local = match &pools.cluster {
+                Some(same) if **same == *local => Some(Arc::clone(same)),
+                _ => self.pool(index, port, local),
+            };
         }
-        let local = endpoints.local(self.node);
-        match cluster {
-            Some(same) if *same == *local => [Some(Arc::clone(&same)), Some(same)],
-            cluster => [cluster, self.pool(index, port, local)],
-        }
+        pools
     }
 
     /// The pool of some members; none where it is larger than a table may be.
@@ -184,20 +162,12 @@ impl Drafting<'_> {
         place: &Place,
         listener: Listener,
         served: &Served,
-        pool: Option<&Pool>,
+        pools: &Pools,
     ) {
         let (key, field) = (FrontendKey { ip: place.ip, listener }, place.field);
         match self.claims.entry(key) {
             Entry::Vacant(vacant) => {
-                let frontend = pool.map(|pool| PlannedFrontend {
-                    service: Arc::clone(&served.name),
-                    pool: Arc::clone(pool),
-                    sources: place.sources.clone(),
-                    // Every Pod has a loopback of its own, which is not the Service's.
-                    node_only: key.ip.is_loopback(),
-                    errno: self.options.errno,
-                    balancing: served.balancing(pool),
-                });
+                let frontend = served.frontend(key, place, pools);
                 vacant.insert((index, Claim { key, frontend, field }));
             }
             Entry::Occupied(taken) if taken.get().0 != index => {
@@ -227,23 +197,15 @@ impl Drafting<'_> {
     /// cut off what else listens there.
     fn unknown_ports(&mut self) {
         let Some(first) = self.service.ports.first() else { return };
-        let served = Served { name: self.name(first), balancing: None };
-        let empty = Pool::default();
+        let served = Served::unknown_ports(self.service, first, self.snapshot, self.options);
+        let empty = Pools::default();
         for address in &self.service.addresses {
             if address.ip.is_loopback() || self.node.addresses.contains(&address.ip) {
                 continue;
             }
             let place = Place::at(self.service, address, first.port);
-            self.claim(0, &place, Listener::AnyPort, &served, Some(&empty));
+            self.claim(0, &place, Listener::AnyPort, &served, &empty);
         }
-    }
-
-    fn name(&self, port: &ServicePort) -> Arc<ServicePortName> {
-        Arc::new(ServicePortName {
-            service: self.service.name.clone(),
-            port: Arc::clone(&port.name),
-            protocol: port.protocol,
-        })
     }
 
     fn problem(&mut self, field: String, reason: String, hint: String) {

@@ -9,6 +9,7 @@ mod options;
 mod place;
 mod policy;
 mod pool;
+mod served;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,5 +1,4 @@
-/// `ECONNREFUSED` on Linux: what a closed port answers, so what callers know how to handle.
-const ECONNREFUSED: u16 = 111;
+use crate::refusal::Refusal;
 
 /// What becomes of a connection to a Service's address on a port that the Service does not have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,16 +11,10 @@ pub enum UnknownPort {
 }
 
 /// What a Plan depends on besides the Snapshot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// What a refused caller sees, a positive errno.
-    pub errno: u16,
+    /// What callers see while no member is usable, where no policy says it.
+    pub refusal: Refusal,
     /// What becomes of ports that a Service does not have.
     pub unknown_port: UnknownPort,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { errno: ECONNREFUSED, unknown_port: UnknownPort::default() }
-    }
 }

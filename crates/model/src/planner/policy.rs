@@ -32,6 +32,12 @@ pub(super) fn of<'a>(policies: &'a Policies, port: &str) -> Option<&'a Policy> {
     covering.min_by_key(|policy| (policy.port.is_none(), rank(policy)))
 }
 
+/// The policy of ports that the Service does not have: the oldest of those that name none.
+pub(super) fn of_every_port(policies: &Policies) -> Option<&Policy> {
+    // No policy names a port without a name.
+    of(policies, "")
+}
+
 /// What becomes of a policy among those of its Service.
 pub(crate) fn verdict<'a>(
     service: Option<&Service>,

@@ -6,12 +6,40 @@ use etm_abi::MAX_MEMBERS;
 
 use super::balance::Weights;
 use crate::{
-    object::{Endpoint, EndpointSlice, Family, Locality, Node, ObjectName, ServicePort},
-    plan::{BackendKey, Member},
+    object::{
+        Endpoint, EndpointSlice, Family, Locality, Node, ObjectName, ServicePort, TrafficPolicy,
+    },
+    plan::{BackendKey, Member, Pool},
 };
 
 /// The slices of one Service, by name.
 pub(super) type Slices = BTreeMap<Arc<str>, Arc<EndpointSlice>>;
+
+/// The pools of one port and family; none in place of one that is larger than a table may be.
+pub(super) struct Pools {
+    /// That of policy `Cluster`; empty where no place asks for it.
+    pub(super) cluster: Option<Pool>,
+    /// That of policy `Local`; empty where no place asks for it.
+    pub(super) local: Option<Pool>,
+    /// That of policy `Local` is empty, and there are endpoints on other nodes.
+    pub(super) elsewhere: bool,
+}
+
+impl Pools {
+    pub(super) const fn of(&self, policy: TrafficPolicy) -> Option<&Pool> {
+        match policy {
+            TrafficPolicy::Cluster => self.cluster.as_ref(),
+            TrafficPolicy::Local => self.local.as_ref(),
+        }
+    }
+}
+
+impl Default for Pools {
+    /// Pools without members.
+    fn default() -> Self {
+        Self { cluster: Some(Pool::default()), local: Some(Pool::default()), elsewhere: false }
+    }
+}
 
 /// How usable an endpoint is, the most usable first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,6 +123,11 @@ impl<'a> Endpoints<'a> {
     pub(super) fn local(&self, node: &Node) -> Vec<Member> {
         let local = self.mentions.iter().filter(|mention| mention.is_on(node));
         self.members(best(local.copied()))
+    }
+
+    /// Whether there is none anywhere.
+    pub(super) fn is_empty(&self) -> bool {
+        self.mentions.is_empty()
     }
 
     fn members(&self, mentions: Vec<Mention<'_>>) -> Vec<Member> {

@@ -24,6 +24,9 @@ fn hashed(service: &str) -> Change {
         service: service.into(),
         port: None,
         load_balancing: LoadBalancing { algorithm, ..LoadBalancing::default() },
+        health: None,
+        refusal: Default::default(),
+        stale: Default::default(),
     })
 }
 

@@ -4,8 +4,9 @@ use std::{net::IpAddr, sync::Arc};
 
 use etm_model::{
     Address, AddressKind, Affinity, Algorithm, Change, Endpoint, EndpointSlice, Family, HashField,
-    HashFields, LoadBalancing, Locality, Node, ObjectName, Policy, Protocol, Service, ServicePort,
-    SlicePort, Snapshot, TrafficPolicy, Weight,
+    HashFields, HealthPolicy, LoadBalancing, Locality, Node, ObjectName, Passive, Policy, Protocol,
+    Refusal, Service, ServicePort, SlicePort, Snapshot, Stale, StaleConnections, TrafficPolicy,
+    Weight,
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
@@ -30,6 +31,7 @@ pub(crate) fn service(service: &str, cluster: &[&str]) -> Service {
         health_check_port: None,
         source_ranges: None,
         affinity: None,
+        publish_not_ready: false,
     }
 }
 
@@ -136,14 +138,27 @@ fn any_policy() -> impl Strategy<Value = Policy> {
     ];
     let weights = vec((service_name().prop_map(Into::into), weight()), 0..3);
     let load_balancing = (algorithm, weights, any::<bool>());
+    let health = (1..3_u8).prop_map(|failures| HealthPolicy {
+        passive: Some(Passive { consecutive_failures: failures, ..Passive::default() }),
+        ..HealthPolicy::default()
+    });
+    let stale = select(&[Stale::Keep, Stale::End][..]);
+    let stale = (stale.clone(), stale).prop_map(|(tcp, udp)| StaleConnections { tcp, udp });
+    let outcomes = (option::of(health), select(&Refusal::ALL[..]), stale);
     let target = (service_name(), option::of(select(&["http", "dns"][..])));
-    (policy_name(), option::of(0..3_i64), target, load_balancing).prop_map(
-        |(policy, created, (service, port), (algorithm, service_weights, pod_weights))| Policy {
-            name: name(policy),
-            created,
-            service: service.into(),
-            port: port.map(Into::into),
-            load_balancing: LoadBalancing { algorithm, service_weights, pod_weights },
+    (policy_name(), option::of(0..3_i64), target, load_balancing, outcomes).prop_map(
+        |(policy, created, (service, port), load_balancing, (health, refusal, stale))| {
+            let (algorithm, service_weights, pod_weights) = load_balancing;
+            Policy {
+                name: name(policy),
+                created,
+                service: service.into(),
+                port: port.map(Into::into),
+                load_balancing: LoadBalancing { algorithm, service_weights, pod_weights },
+                health: health.map(Into::into),
+                refusal,
+                stale,
+            }
         },
     )
 }
@@ -178,9 +193,10 @@ fn any_service() -> impl Strategy<Value = Service> {
     (
         (service_name(), option::of(0..3_i64), vec(address, 0..3), vec(port, 0..4)),
         (policy(), policy(), option::weighted(0.3, 90..92_u16), option::weighted(0.2, ranges)),
-        affinity,
+        (affinity, any::<bool>()),
     )
-        .prop_map(|((service, created, addresses, ports), traffic, affinity)| {
+        .prop_map(|((service, created, addresses, ports), traffic, rest)| {
+            let (affinity, publish_not_ready) = rest;
             let (internal_policy, external_policy, health_check_port, ranges) = traffic;
             Service {
                 name: name(service),
@@ -192,6 +208,7 @@ fn any_service() -> impl Strategy<Value = Service> {
                 health_check_port,
                 source_ranges: ranges.map(Into::into),
                 affinity,
+                publish_not_ready,
             }
         })
 }

@@ -176,6 +176,8 @@ impl Kernel {
         flags |= if wanted.is_some() { abi::FRONTEND_SOURCES } else { 0 };
         let balancing = planned.balancing.as_ref().filter(|_| !pool.is_empty());
         flags |= if balancing.is_some() { abi::FRONTEND_BALANCED } else { 0 };
+        flags |= if planned.anyway { abi::FRONTEND_ANYWAY } else { 0 };
+        flags |= if planned.elsewhere { abi::FRONTEND_ELSEWHERE } else { 0 };
         self.maps.sources.get(key).cloned().unwrap_or_default() == sources
             && members == pool
             && frontend.errno == planned.errno

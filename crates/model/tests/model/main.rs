@@ -19,3 +19,4 @@ mod release;
 mod room;
 mod services;
 mod traffic;
+mod upkeep;

@@ -11,13 +11,17 @@ use crate::cluster::{ip, name, port, service, slice, snapshot};
 
 const LEAST: Algorithm = Algorithm::LeastConnections;
 
-fn policy(policy: &str, service: &str, created: i64) -> Policy {
+/// A policy of a Service, by load.
+pub(crate) fn policy(policy: &str, service: &str, created: i64) -> Policy {
     let mut made = Policy {
         name: name(policy),
         created: Some(created),
         service: service.into(),
         port: None,
         load_balancing: Default::default(),
+        health: None,
+        refusal: Default::default(),
+        stale: Default::default(),
     };
     made.load_balancing.algorithm = LEAST;
     made
@@ -28,13 +32,13 @@ fn weight(weight: u16) -> Weight {
 }
 
 /// Service cart with the ports http and admin, on two addresses, and one Pod.
-fn cart() -> Vec<Change> {
+pub(crate) fn cart() -> Vec<Change> {
     let mut cart = service("cart", &["10.0.0.1", "10.0.0.2"]);
     cart.ports.push(port("admin", Protocol::Tcp, 81, None));
     vec![Change::SetService(cart), Change::SetSlice(slice("cart", "one", &["10.1.0.1"]))]
 }
 
-fn plan(changes: &[Change]) -> Plan {
+pub(crate) fn plan(changes: &[Change]) -> Plan {
     compile(&snapshot(changes), &Options::default())
 }
 

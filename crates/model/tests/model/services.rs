@@ -1,7 +1,7 @@
 //! Where a Service is served.
 
 use etm_model::{
-    Address, AddressKind, Change, FrontendKey, Listener, Options, Plan, Protocol, Service,
+    Address, AddressKind, Change, FrontendKey, Listener, Options, Plan, Protocol, Refusal, Service,
     UnknownPort, compile,
 };
 
@@ -17,7 +17,7 @@ fn plan(service: Service, unknown_port: UnknownPort) -> Plan {
         Change::SetSlice(slice("cart", "four", &["10.1.0.1"])),
         Change::SetService(service),
     ];
-    compile(&snapshot(&changes), &Options { errno: 113, unknown_port })
+    compile(&snapshot(&changes), &Options { refusal: Refusal::HostUnreachable, unknown_port })
 }
 
 /// Addresses on which a TCP port is served.

@@ -74,6 +74,16 @@ fn internal_traffic_policy_local_refuses_without_a_local_endpoint() {
     let plan = plan(cart(Local, Cluster), vec![endpoint_on("there", "10.1.0.2")]);
     assert!(pool(&plan, CLUSTER).is_empty());
     assert_eq!(hosts(&plan, NODE), ["2"]);
+    let elsewhere: Vec<_> = plan.frontends.iter().filter(|(_, f)| f.elsewhere).collect();
+    assert_eq!(elsewhere.len(), 1, "{elsewhere:?}");
+    assert_eq!(elsewhere[0].0.ip, ip(CLUSTER.0));
+}
+
+#[test]
+fn without_any_endpoint_a_policy_local_is_not_why_it_refuses() {
+    let plan = plan(cart(Local, Local), vec![]);
+    assert!(plan.frontends.values().all(|frontend| frontend.pool.is_empty()));
+    assert!(!plan.frontends.values().any(|frontend| frontend.elsewhere));
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod locality;
 mod metadata;
 mod node;
 mod pod;
+mod policy_health;
+mod policy_probe;
 mod port;
 mod report;
 mod service;

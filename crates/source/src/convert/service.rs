@@ -108,6 +108,7 @@ fn convert(
         health_check_port,
         source_ranges,
         affinity: service_traffic::affinity(spec, report),
+        publish_not_ready: spec.publish_not_ready_addresses.unwrap_or(false),
     };
     Some(ServiceObject { service, selection })
 }

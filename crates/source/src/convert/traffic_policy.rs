@@ -6,7 +6,12 @@ use std::{collections::BTreeSet, sync::Arc};
 use etm_api as api;
 use etm_model::{Algorithm, HashField, HashFields, LoadBalancing, Policy, Weight};
 
-use super::{Converted, fields, metadata::Identity, report::Report};
+use super::{
+    Converted, fields,
+    metadata::Identity,
+    policy_health::{health, refusal, stale},
+    report::Report,
+};
 
 const KEEP_OUT: &str = "until then the policy counts as it was before, and a new one not at all";
 /// Services in `weights.services`, at most.
@@ -65,7 +70,9 @@ fn convert(
         service_weights: weights.map(|weights| services(weights, report)).unwrap_or_default(),
         pod_weights: weights.is_some_and(|weights| weights.pod_annotation),
     };
-    Some(Policy { name, created, service, port, load_balancing })
+    let health = spec.health.as_ref().map(|given| Arc::new(health(given, report)));
+    let (refusal, stale) = (refusal(spec.refusal), stale(spec.stale_connections));
+    Some(Policy { name, created, service, port, load_balancing, health, refusal, stale })
 }
 
 fn named(name: &str, field: &str, what: &str, report: &mut Report) -> Option<Arc<str>> {
@@ -148,6 +155,7 @@ fn services(weights: &api::Weights, report: &mut Report) -> Vec<(Arc<str>, Weigh
     services
 }
 
-fn hint(hint: &str) -> String {
+/// A way out of what is wrong with a policy.
+pub(super) fn hint(hint: &str) -> String {
     format!("{hint}; {KEEP_OUT}")
 }

@@ -35,7 +35,7 @@ const LIMIT: Duration = Duration::from_millis(1);
 fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
     let catalog = stage.service("catalog", Protocol::Tcp)?;
     let caller = stage.caller(etm_testkit::Protocol::Tcp);
-    let counted = stage.counter("connect-no-backend")?;
+    let counted = stage.counter("connect-no-endpoints")?;
     let mut session = caller.session(catalog)?;
     // Once before, since what is timed next is not how long a caller takes to start.
     session.call()?;
@@ -45,7 +45,7 @@ fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
         wait_for("a refusal", written, || Ok(is_refused(&session.call()?).then_some(())))?;
     let calls = caller.calls(catalog, CALLS)?;
     let no_pod = caller.call(stage.service("payment", Protocol::Tcp)?)?;
-    let counted = stage.counter("connect-no-backend")? - counted;
+    let counted = stage.counter("connect-no-endpoints")? - counted;
     let written = Instant::now();
     stage.files.set_ready(PODS, true)?;
     let (_, on) = wait_for("an answer", written, || Ok(session.call()?.answered().then_some(())))?;
@@ -59,7 +59,7 @@ fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
     fact("connect() to catalog then gives", io::Error::from_raw_os_error(REFUSED));
     fact("after, of 200 calls", format_args!("{} (median), {} (longest)", time(half), time(most)));
     fact("payment, which never had a Pod", no_pod.error.as_deref().unwrap_or("-"));
-    fact("counter connect-no-backend", format_args!("+{counted}"));
+    fact("counter connect-no-endpoints", format_args!("+{counted}"));
     fact("from the write back to the first answer", time(on));
     println!();
 

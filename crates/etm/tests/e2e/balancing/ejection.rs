@@ -72,7 +72,10 @@ fn several_and_then_all() {
         }
     }
     let counters = stage.scene.counters();
-    assert_eq!((counters[&Counter::ConnectNoBackend], counters[&Counter::SendNoBackend]), (40, 20));
+    assert_eq!(
+        (counters[&Counter::ConnectAllEjected], counters[&Counter::SendAllEjected]),
+        (40, 20)
+    );
     // The next agent finds them in order again.
     let agent = stage.scene.start();
     let line = agent.ready_line();
