@@ -1,6 +1,8 @@
 //! `connect()` and `getpeername()`.
 
-use etm_abi::{Address, BACKEND_AVAILABLE, Counter, FRONTEND_BALANCED, PROTOCOL_TCP};
+use etm_abi::{
+    Address, BACKEND_AVAILABLE, Counter, FRONTEND_ANYWAY, FRONTEND_BALANCED, PROTOCOL_TCP, Target,
+};
 use etm_decide::pick;
 
 use crate::{
@@ -13,7 +15,7 @@ use crate::{
     random::random,
     report::{count, refuse},
     settings,
-    tables::Maps,
+    tables::{Anyway, Maps},
 };
 
 /// Sends a socket to a Pod, refuses it, or lets it pass.
@@ -38,7 +40,8 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
     } else {
         balance::member(caller, &frontend, &address, port, protocol)
     };
-    let Some(Member { mut id, mut pod, counted }) = member else {
+    let Some(Member { mut id, mut pod, counted }) = member.or_else(|| anyway(frontend.target))
+    else {
         return refuse(caller, &frontend, protocol, Counter::ConnectNoEndpoints);
     };
     if pod.state != BACKEND_AVAILABLE {
@@ -58,6 +61,37 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
     caller.rewrite(&pod.address, pod.port);
     count(Counter::ConnectForwarded);
     ALLOW
+}
+
+/// Some member of a frontend with [`FRONTEND_ANYWAY`] whose members are all out of service.
+#[inline(always)]
+fn anyway(target: Target) -> Option<Member> {
+    if target.flags() & FRONTEND_ANYWAY == 0 {
+        return None;
+    }
+    let id = any(target)?;
+    Some(Member { id, pod: maps::BACKENDS.get(id)?, counted: false })
+}
+
+/// Some member, in service or not.
+#[inline(always)]
+pub fn any(target: Target) -> Option<u32> {
+    match etm_any(target.0, random() as u64) {
+        NONE => None,
+        id => Some(id as u32),
+    }
+}
+
+/// What [`etm_any`] gives where there is no member.
+const NONE: u64 = u64::MAX;
+
+/// Global, so that the verifier looks at it once.
+// SAFETY: no other symbol has the name.
+#[unsafe(no_mangle)]
+#[cold]
+#[inline(never)]
+extern "C" fn etm_any(target: u64, random: u64) -> u64 {
+    pick(&Anyway, Target(target), random as u32).map_or(NONE, |(id, _)| id as u64)
 }
 
 /// What becomes of a call to an address and port that have no frontend.

@@ -214,12 +214,8 @@ pub fn failed(id: u32, flow: *mut Flow, netns: u64, failure: Failure) {
 fn enter(pod: *mut Backend, netns: u64, says: u32) -> Row {
     let own = (netns.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32 | 1;
     // SAFETY: a field of an element of BACKENDS, aligned to 4 bytes.
-    let before = unsafe {
-        intrinsics::atomic_xadd::<u32, u32, FETCHED>(
-            &raw mut (*pod).failures,
-            1,
-        )
-    };
+    let before =
+        unsafe { intrinsics::atomic_xadd::<u32, u32, FETCHED>(&raw mut (*pod).failures, 1) };
     if before == 0 {
         set_caller(pod, own);
         set_others(pod, 0);
@@ -310,11 +306,7 @@ fn add(pod: *mut Backend, difference: u64) -> u64 {
     let index = unsafe { ptr::read_volatile(&raw const (*pod).budget) };
     let Some(budget) = maps::BUDGETS.get_ptr_mut(index) else { return 0 };
     // SAFETY: an element of the array, aligned to 8 bytes.
-    unsafe {
-        intrinsics::atomic_xadd::<u64, u64, FETCHED>(
-            budget, difference,
-        )
-    }
+    unsafe { intrinsics::atomic_xadd::<u64, u64, FETCHED>(budget, difference) }
 }
 
 #[inline(always)]
@@ -348,6 +340,9 @@ pub fn begin_probation(id: u32) {
     let Some(pod) = record(id) else { return };
     let Some(policy) = policy(pod) else { return };
     let due = until(pod);
+    if state_of(word(pod)) != BACKEND_EJECTED || due == 0 || due > now() {
+        return;
+    }
     use intrinsics::AtomicOrdering::SeqCst;
     // SAFETY: a field of an element of BACKENDS, aligned to 8 bytes.
     let found = unsafe {

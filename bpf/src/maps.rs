@@ -55,8 +55,7 @@ pub static OUTCOMES: Array<Outcomes, 131_072, MMAPABLE> = Array::new();
 
 /// When backends are ejected, and for how long.
 #[btf_map]
-pub static HEALTH: Array<HealthPolicy, { HEALTH_POLICIES as usize }, MMAPABLE> =
-    Array::new();
+pub static HEALTH: Array<HealthPolicy, { HEALTH_POLICIES as usize }, MMAPABLE> = Array::new();
 
 /// How many more members of each Service port may be ejected.
 #[btf_map]

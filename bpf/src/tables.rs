@@ -3,7 +3,7 @@
 use core::ffi::c_void;
 
 use aya_ebpf::helpers::bpf_loop;
-use etm_abi::{BACKEND_AVAILABLE, Backend};
+use etm_abi::{BACKEND_AVAILABLE, BACKEND_FREE, Backend};
 use etm_decide::{Tables, UNROLLED_STEPS, connections};
 
 use crate::{ejection, maps, settings};
@@ -49,6 +49,33 @@ impl Tables for Maps {
             }
         }
         (search.found != NOT_FOUND).then_some(search.found as u32)
+    }
+}
+
+/// The same maps, with every member taken for usable.
+pub struct Anyway;
+
+impl Tables for Anyway {
+    type Backend = &'static Backend;
+
+    #[inline(always)]
+    fn word(&self, index: u32) -> Option<u64> {
+        Maps.word(index)
+    }
+
+    #[inline(always)]
+    fn available(&self, id: u32) -> Option<&'static Backend> {
+        maps::BACKENDS.get(id).filter(|backend| backend.state != BACKEND_FREE)
+    }
+
+    #[inline(always)]
+    fn connections(&self, id: u32) -> u32 {
+        Maps.connections(id)
+    }
+
+    #[inline(always)]
+    fn search<P: FnMut(u32) -> Option<u32>>(&self, count: u32, probe: P) -> Option<u32> {
+        Maps.search(count, probe)
     }
 }
 

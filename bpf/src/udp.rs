@@ -1,14 +1,14 @@
 //! `sendmsg()` and `recvmsg()` of UDP sockets that are not connected.
 
 use etm_abi::{
-    Address, Backend, Counter, FRONTEND_BALANCED, PROTOCOL_UDP, Target, UdpFlow, UdpFlowKey,
-    UdpReverse, UdpReverseKey,
+    Address, Backend, Counter, FRONTEND_ANYWAY, FRONTEND_BALANCED, PROTOCOL_UDP, Target, UdpFlow,
+    UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 use etm_decide::{keep, pick};
 
 use crate::{
     balance,
-    call::unknown_port,
+    call::{any, unknown_port},
     callers::{CONDITIONS, Verdict, judge},
     context::{ALLOW, Caller, Family},
     flows, frontends, maps,
@@ -44,7 +44,7 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
                 balance::member(caller, &frontend, &address, port, PROTOCOL_UDP)
                     .map(|member| (member.id, member.pod))
             };
-            let Some((id, pod)) = chosen else {
+            let Some((id, pod)) = chosen.or_else(|| anyway(target)) else {
                 return refuse(caller, &frontend, PROTOCOL_UDP, Counter::SendNoEndpoints);
             };
             remember(&key, UdpFlow { backend: id, generation });
@@ -55,6 +55,16 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
     caller.rewrite(&pod.address, pod.port);
     count(counter);
     ALLOW
+}
+
+/// Some member of a frontend with [`FRONTEND_ANYWAY`] whose members are all out of service.
+#[inline(always)]
+fn anyway(target: Target) -> Option<(u32, &'static Backend)> {
+    if target.flags() & FRONTEND_ANYWAY == 0 {
+        return None;
+    }
+    let id = any(target)?;
+    Some((id, maps::BACKENDS.get(id)?))
 }
 
 /// The backend that the socket was given before, if it is still usable for this frontend.

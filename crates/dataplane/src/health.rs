@@ -1,10 +1,13 @@
 //! What the kernel knows of its backends' health, and what it is told of it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use etm_abi::{
-    BACKEND_EJECTED, Backend, HealthPolicy, Outcomes, state_of, with_state,
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
 };
+
+use etm_abi::{BACKEND_EJECTED, Backend, HealthPolicy, Outcomes, state_of, with_state};
+
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::{dataplane::Dataplane, error::MapError, maps::Ejections};
 
@@ -98,6 +101,14 @@ impl Dataplane {
     fn word(&self, id: u32, word: usize) -> Option<&AtomicU64> {
         self.maps.backends.words(id)?.get(word)
     }
+}
+
+/// The clock that records and events of health are in: `CLOCK_MONOTONIC`, as
+/// `bpf_ktime_get_ns` reads it.
+#[must_use]
+pub fn monotonic() -> Duration {
+    let now = clock_gettime(ClockId::Monotonic);
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or_default())
 }
 
 /// Whether new connections may be sent to a record's backend at a time of `CLOCK_MONOTONIC`.

@@ -27,6 +27,7 @@ pub use dataplane::{Config, Dataplane};
 pub use detach::{Detached, detach};
 pub use error::{ApplyError, AttachError, MapError, OpenError};
 pub use flows::Flows;
+pub use health::monotonic;
 pub use kernel::{cgroup2_root, netns_cookie};
 pub use live::Live;
 pub use maps::{Counters, Ejections, Events};

@@ -1,11 +1,13 @@
 use etm_abi::{self as abi, Address, Affinity, Backend};
 use etm_decide::{Tables, UNROLLED_STEPS, connections};
 use etm_model::FrontendKey;
-use rustix::time::{ClockId, clock_gettime};
 
-use crate::{error::MapError, health::takes, kernel::Helpers, maps::Maps};
-
-const SECOND: u64 = 1_000_000_000;
+use crate::{
+    error::MapError,
+    health::{monotonic, takes},
+    kernel::Helpers,
+    maps::Maps,
+};
 
 /// The maps as the programs read them when they decide, for the code that decides in the kernel.
 pub struct Live<'a> {
@@ -54,8 +56,7 @@ impl<'a> Live<'a> {
     /// Nanoseconds of the clock by which [`Affinity::time`] is told.
     #[must_use]
     pub fn now(&self) -> u64 {
-        let now = clock_gettime(ClockId::Monotonic);
-        now.tv_sec.unsigned_abs() * SECOND + now.tv_nsec.unsigned_abs()
+        u64::try_from(monotonic().as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// Whether refused callers see the errno of the Service; on kernels before 5.18 they see EPERM.

@@ -21,7 +21,7 @@ mod window;
 
 pub use change::{Budget, Changes, Record};
 pub use endpoints::endpoints;
-pub use probe::{Probed, Prober, Target};
+pub use probe::{LIMIT, Probed, Prober, Target};
 pub use reason::{Reason, Why};
 pub use service::{EndpointHealth, MonitorEjection, Readiness, ServiceHealth, Suspect};
 pub use signal::{FailureKind, Failures, NodeFault, Outcomes, ProbeFailure, Signal};

@@ -5,9 +5,9 @@ mod events;
 mod health;
 mod health_check;
 pub(crate) mod node;
-mod passive;
 mod reconciler;
 mod source;
+mod verdicts;
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,8 +24,12 @@ use tracing::{info, warn};
 use crate::{
     admin,
     agent::{
-        callers::CallerWatch, events::{EventStream, Told}, health_check::HealthChecks, node::AddressWatch,
-        reconciler::Reconciler, source::Source,
+        callers::CallerWatch,
+        events::{EventStream, Told},
+        health_check::HealthChecks,
+        node::AddressWatch,
+        reconciler::Reconciler,
+        source::Source,
     },
     cli::{AgentArgs, UnknownPort},
     logging,
@@ -113,6 +117,7 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
             () = sleep_until(Instant::now() + due) => reconciler.due(),
             changes = callers.next() => callers.take_cgroups(changes?),
             () = health_checks.retried() => {}
+            Some(probed) = reconciler.next_probed() => reconciler.probed(probed),
             Some(told) = events.next() => match told {
                 Told::Refused(event) => reconciler.refused(&event),
                 Told::Health(ejection) => reconciler.judged(&ejection),

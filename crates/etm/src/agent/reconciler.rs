@@ -6,15 +6,21 @@ use std::{
 
 use anyhow::Context as _;
 use etm_abi::{Ejection, Event};
-use etm_dataplane::Dataplane;
+use etm_dataplane::{Dataplane, monotonic};
+use etm_health::Probed;
 use etm_model::{
     Caller, Change, Kept, Ledger, Node, Plan, Planner, Problem, Reconciled, Report, from_abi,
 };
 use etm_source::Arrival;
+use tokio::sync::mpsc::Receiver;
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    agent::{RETRY, health::Health, passive::Passive},
+    agent::{
+        RETRY,
+        health::Health,
+        verdicts::{Scene, Verdicts},
+    },
     get::describe,
     metrics::Metrics,
 };
@@ -31,7 +37,8 @@ pub(super) struct Reconciler {
     kept: Option<Kept>,
     first: Report,
     metrics: Arc<Metrics>,
-    passive: Passive,
+    verdicts: Verdicts,
+    probed: Receiver<Probed>,
     /// Where the latency of changes begins that are not in the maps yet.
     unwritten: Vec<Arrival>,
 }
@@ -45,9 +52,8 @@ impl Reconciler {
         metrics: Arc<Metrics>,
         complete: bool,
     ) -> anyhow::Result<Self> {
-        let mut dataplane = dataplane;
         let ledger = read_back(&dataplane)?;
-        let passive = Passive::new(&mut dataplane);
+        let (verdicts, probed) = Verdicts::new(&planner.snapshot().node.name);
         let mut reconciler = Self {
             dataplane,
             planner,
@@ -57,7 +63,8 @@ impl Reconciler {
             kept: None,
             first: Report::default(),
             metrics,
-            passive,
+            verdicts,
+            probed,
             unwritten: Vec::new(),
         };
         if !complete {
@@ -67,6 +74,7 @@ impl Reconciler {
         let reconciled = reconciler.compare();
         reconciler.first = reconciled.report;
         reconciler.write(&reconciled)?;
+        reconciler.follow_all();
         Ok(reconciler)
     }
 
@@ -167,6 +175,8 @@ impl Reconciler {
         let reconciled = self.ledger.apply(&delta, self.now());
         let steps = reconciled.steps.len();
         self.attempt(&reconciled);
+        let (verdicts, scene) = self.scene();
+        verdicts.follow(&delta, scene);
         debug!(steps, microseconds = since.elapsed().as_micros(), "applied a change");
     }
 
@@ -189,16 +199,21 @@ impl Reconciler {
             "complete: all that was not known is read, compared the maps with all of it"
         );
         self.attempt(&reconciled);
+        self.follow_all();
     }
 
     /// How long until [`Self::due`] has something to do.
     pub(super) fn next_due(&self) -> Option<Duration> {
-        let due = self.retry.or_else(|| self.ledger.next_expiry())?;
-        Some(due.saturating_sub(self.now()))
+        let due = self.retry.or_else(|| self.ledger.next_expiry());
+        let due = due.map(|due| due.saturating_sub(self.now()));
+        let judged = self.verdicts.next_due().saturating_sub(monotonic());
+        due.into_iter().chain([judged]).min()
     }
 
     /// Clears what was retired, or tries again after a failure, if it is time to.
     pub(super) fn due(&mut self) {
+        let (verdicts, scene) = self.scene();
+        verdicts.due(scene);
         if self.retry.is_some_and(|at| at > self.now()) {
             return;
         }
@@ -213,6 +228,7 @@ impl Reconciler {
                 let reconciled = self.compare();
                 info!(report = ?reconciled.report, "read the maps back and compared them");
                 self.attempt(&reconciled);
+                self.follow_all();
             }
             Err(error) => {
                 error!("could not read the maps back: {error:#}");
@@ -237,10 +253,31 @@ impl Reconciler {
         );
     }
 
-    /// Tells of a backend that the kernel's programs took out of service, or back.
-    pub(super) fn judged(&self, ejection: &Ejection) {
-        let backend = self.ledger.backend_key(ejection.backend);
-        info!(?backend, ?ejection, "judged");
+    /// Takes in what the kernel's programs did with a backend.
+    pub(super) fn judged(&mut self, ejection: &Ejection) {
+        let (verdicts, scene) = self.scene();
+        verdicts.hear(ejection, scene);
+    }
+
+    /// Waits for what a probe finds; cancel safe.
+    pub(super) async fn next_probed(&mut self) -> Option<Probed> {
+        self.probed.recv().await
+    }
+
+    /// Takes in what a probe found.
+    pub(super) fn probed(&mut self, probed: Probed) {
+        let (verdicts, scene) = self.scene();
+        verdicts.probed(probed, scene);
+    }
+
+    fn follow_all(&mut self) {
+        let (verdicts, scene) = self.scene();
+        verdicts.follow_all(scene);
+    }
+
+    fn scene(&mut self) -> (&mut Verdicts, Scene<'_>) {
+        let Self { verdicts, planner, ledger, dataplane, .. } = self;
+        (verdicts, Scene { planner, ledger, dataplane })
     }
 
     fn now(&self) -> Duration {
@@ -266,12 +303,6 @@ impl Reconciler {
     fn write(&mut self, reconciled: &Reconciled) -> anyhow::Result<()> {
         self.dataplane.note_generation(self.ledger.generation());
         self.dataplane.apply(&reconciled.steps).context("could not write the maps")?;
-        self.passive.follow(
-            &reconciled.steps,
-            self.planner.plan(),
-            &self.ledger,
-            &mut self.dataplane,
-        );
         self.ledger.written(self.now());
         self.metrics.written(self.unwritten.drain(..));
         Ok(())

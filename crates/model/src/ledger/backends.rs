@@ -82,6 +82,11 @@ impl Backends {
         self.entry(id)?.name.as_ref()?.pod()
     }
 
+    /// The id behind the last one that has, or had, a record.
+    pub(super) fn end(&self) -> u32 {
+        u32::try_from(self.entries.len()).unwrap_or(u32::MAX)
+    }
+
     /// How many have a record, in use or retired.
     pub(super) fn count(&self) -> u32 {
         self.free.taken()

@@ -24,6 +24,7 @@ pub use room::Usage;
 
 use self::{
     backends::Backends,
+    name::service_name,
     place::{Batch, Entry},
     retired::{Item, Retired},
     room::Waiting,
@@ -33,7 +34,8 @@ use self::{
 };
 use crate::{
     kept::Kept,
-    plan::{BackendKey, Delta, FrontendKey, Plan},
+    object::ObjectName,
+    plan::{BackendKey, Delta, FrontendKey, Plan, ServicePortName},
     step::{Limits, Step},
 };
 
@@ -188,6 +190,24 @@ impl Ledger {
     #[must_use]
     pub fn backend_key(&self, id: u32) -> Option<BackendKey> {
         self.backends.key(id)
+    }
+
+    /// The Pod of a backend that has a record, where it is known.
+    #[must_use]
+    pub fn pod(&self, key: &BackendKey) -> Option<ObjectName> {
+        self.backends.pod(self.backends.id(key)?)
+    }
+
+    /// Key into `SERVICE_NAMES` of a Service port that has one.
+    #[must_use]
+    pub fn service(&self, name: &ServicePortName) -> Option<u32> {
+        self.services.id(&service_name(name))
+    }
+
+    /// Key into `BACKENDS` below which all lie that have a record.
+    #[must_use]
+    pub fn backends_end(&self) -> u32 {
+        self.backends.end()
     }
 
     /// The generation of the next new table: all before it may be in use.

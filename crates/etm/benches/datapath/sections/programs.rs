@@ -83,7 +83,11 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
         let what = format!("tcp_outcome above empty, each connection, {name}");
         results.tell(what, above(&costs, way, outcome), "ns");
     }
-    results.tell("tcp_outcome, empty program, each connection", median(costs[0].outcome.iter().copied()), "ns");
+    results.tell(
+        "tcp_outcome, empty program, each connection",
+        median(costs[0].outcome.iter().copied()),
+        "ns",
+    );
     Ok(())
 }
 
@@ -104,8 +108,14 @@ pub(super) fn run(
             let after = runs(way.covered, empty)?;
             costs.connect.push(each(before.0, after.0));
             costs.release.push(each(before.1, after.1));
-            costs.outcome.push(each(before.2, Runs { runs: before.2.runs + after.0.runs - before.0.runs, ..after.2 }));
-            eprintln!("{} runs", (after.2.runs - before.2.runs) as f64 / (after.0.runs - before.0.runs) as f64);
+            costs.outcome.push(each(
+                before.2,
+                Runs { runs: before.2.runs + after.0.runs - before.0.runs, ..after.2 },
+            ));
+            eprintln!(
+                "{} runs",
+                (after.2.runs - before.2.runs) as f64 / (after.0.runs - before.0.runs) as f64
+            );
         }
     }
     Ok(costs)
@@ -113,7 +123,9 @@ pub(super) fn run(
 
 /// Runs at connect4 and at sock_release so far.
 fn runs(covered: Option<&Covered>, empty: &Baseline) -> anyhow::Result<(Runs, Runs, Runs)> {
-    let Some(covered) = covered else { return Ok((empty.connect()?, empty.release()?, empty.outcome()?)) };
+    let Some(covered) = covered else {
+        return Ok((empty.connect()?, empty.release()?, empty.outcome()?));
+    };
     let usage = View::open(&covered.pin())?.program_usage()?;
     let of = |hook: Hook| {
         let usage = usage.iter().find(|usage| usage.hook == hook);
