@@ -74,6 +74,7 @@ fn the_api_server_refuses_probes_that_ask_nothing_or_too_much() {
     let port = "port is a number from 1 to 65535 or the name of a port of the Service";
     for (probe, told) in [
         (json!({}), &["health.probe", one][..]),
+        (json!({"tcp": null}), &["health.probe", one]),
         (json!({"tcp": {}, "http": {}}), &["health.probe", one]),
         (json!({"tcp": {}, "http": {}, "grpc": {}}), &["health.probe", one]),
         (json!({"tcp": {"port": 0}}), &["probe.tcp.port", port]),
