@@ -124,10 +124,11 @@ pub fn best<T: Tables>(
     best_of_many(tables, target, balancing, position)
 }
 
-/// Whether groups are so small that each is in one line.
+/// Whether groups are so small that their members are compared at once.
 #[inline(always)]
 fn is_few(balancing: &Balancing) -> bool {
-    balancing.group_bits as u32 <= GROUP.ilog2()
+    let most = if balancing.weighted != 0 { SMALL_GROUP } else { GROUP };
+    balancing.group_bits as u32 <= most.ilog2()
 }
 
 /// The first member of the group that has the best one for a position.
@@ -143,8 +144,8 @@ fn first<T: Tables>(tables: &T, balancing: &Balancing, position: u32) -> Option<
     Some(group << (balancing.group_bits & 31))
 }
 
-/// As [`best`], but none where more members would have to be compared than a line has: in tables of
-/// more than 2,048 members, or with weights 1,024.
+/// As [`best`], but none where more members would have to be compared than is done at once: in
+/// tables of more than 2,048 members, or with weights 1,024.
 ///
 /// Without a branch that depends on the position, since nothing could foresee it.
 #[inline(always)]

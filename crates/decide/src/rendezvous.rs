@@ -107,14 +107,15 @@ const PIECE_BITS: u32 = POSITION_BITS + 1 - PIECES.ilog2();
 static LOGARITHM: [u64; PIECES as usize] = logarithm();
 
 /// `-ln(1 - (rank + 1/2) / POSITIONS)` with [`COST_BITS`] bits behind the point; grows with the
-/// rank. Two parts in a thousand above at most, but for one rank in 256, the worst ones.
+/// rank. Two parts in a thousand above at most, but for one rank in 64, the worst ones.
 #[inline(always)]
 #[must_use]
 pub const fn cost(rank: u32) -> u64 {
     let rest = 2 * (POSITIONS - 1 - (rank & MASK)) + 1;
     let (piece, part) = (rest >> PIECE_BITS, rest & ((1 << PIECE_BITS) - 1));
     let line = LOGARITHM[(piece & (PIECES - 1)) as usize];
-    (line >> 32) - (((line & u32::MAX as u64) * part as u64) >> PIECE_BITS)
+    let fallen = (line & u32::MAX as u64) * part as u64 + (1 << (PIECE_BITS - 1));
+    (line >> 32) - (fallen >> PIECE_BITS)
 }
 
 const fn logarithm() -> [u64; PIECES as usize] {

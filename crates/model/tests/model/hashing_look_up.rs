@@ -103,6 +103,12 @@ fn the_owner_is_found_among_a_thousand() {
 }
 
 #[test]
+fn the_owner_is_found_in_groups_that_fill_a_line() {
+    finds_the_owners(&candidates(7, 1_500, equal), 29);
+    finds_the_owners(&candidates(7, 1_500, mixed), 29);
+}
+
+#[test]
 fn the_owner_is_found_among_five_thousand() {
     finds_the_owners(&candidates(7, 5_000, equal), 61);
 }
