@@ -6,7 +6,7 @@ use etm_abi::{
 };
 use etm_decide::{
     Call, Tables as _,
-    balance::{at, balancing, best_of_few, least_connections, random_position},
+    balance::{self, balancing, best_of_few, least_connections, random_position},
 };
 
 use crate::{
@@ -24,8 +24,6 @@ const CALLER: u8 = HASH_CALLER_POD | HASH_CALLER_ADDRESS | HASH_CALLER_NAMESPACE
 
 /// What functions give where there is no member.
 const NONE: u64 = u64::MAX;
-/// Set where there is a position instead of a member.
-const OUT: u64 = 1 << 63;
 
 /// A member that was chosen.
 pub struct Member {
@@ -58,29 +56,21 @@ pub fn member<F: Family>(
             return Some(Member { id, pod: Maps.available(id)?, counted });
         }
     }
-    let choice = if counted {
-        etm_less_loaded(target.0, random() as u64)
+    let (best, position) = if counted {
+        less_loaded(target)
     } else {
         let position = position(caller, &balancing, address, port, protocol)
             .unwrap_or_else(|| random_position(random()));
-        etm_best_at(target.0, position as u64)
+        (best_of_few(&Maps, target, &balancing, position), position)
     };
-    if choice == NONE {
-        return None;
-    }
-    let id = if choice & OUT == 0 {
-        choice as u32
-    } else {
-        let id = etm_at_length(target.0, choice & !OUT);
-        if id == NONE {
-            return None;
-        }
-        id as u32
+    let (id, pod) = match best.and_then(|id| Some((id, Maps.available(id)?))) {
+        Some(found) => found,
+        None => at_length(target, &balancing, position)?,
     };
     if affinity != 0 {
         stay(caller, frontend, address, id);
     }
-    Some(Member { id, pod: Maps.available(id)?, counted })
+    Some(Member { id, pod, counted })
 }
 
 /// The member that a client stays with.
@@ -97,42 +87,48 @@ fn kept<F: Family>(
     client.kept(target, seconds).map_or(NONE, u64::from)
 }
 
-/// The member that has a position; where it is out, or one of many, [`OUT`] and the position.
-///
-/// Global, as the two below: the verifier looks at it once and not once for each way that leads
-/// here, which are thousands.
-// SAFETY: no other symbol has the name.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn etm_best_at(target: u64, position: u64) -> u64 {
-    let (target, position) = (Target(target), position as u32);
-    let Some(balancing) = balancing(&Maps, target) else { return NONE };
-    match best_of_few(&Maps, target, &balancing, position) {
-        Some(id) if Maps.available(id).is_some() => id as u64,
-        _ => OUT | position as u64,
+/// The member that has a position, however many have to be compared.
+#[inline(always)]
+fn at_length(
+    target: Target,
+    balancing: &Balancing,
+    position: u32,
+) -> Option<(u32, &'static Backend)> {
+    let [head, _, place, _] = balancing.words();
+    match etm_at_length(target.0, head, place, position as u64) {
+        NONE => None,
+        id => Some((id as u32, Maps.available(id as u32)?)),
     }
 }
 
-/// The member that has a position, however many have to be compared.
+/// Global, as the one below: the verifier looks at it once and not once for each way that leads
+/// here, which are thousands. It is given the words of the header that it needs, since it has to do
+/// with little stack: that of all calls together is 512 bytes.
 // SAFETY: no other symbol has the name.
 #[unsafe(no_mangle)]
 #[cold]
 #[inline(never)]
-extern "C" fn etm_at_length(target: u64, position: u64) -> u64 {
-    let target = Target(target);
-    let Some(balancing) = balancing(&Maps, target) else { return NONE };
-    at(&Maps, target, &balancing, position as u32).map_or(NONE, u64::from)
+extern "C" fn etm_at_length(target: u64, head: u64, place: u64, position: u64) -> u64 {
+    let balancing = Balancing::of([head, 0, place, 0]);
+    balance::at_length(&Maps, Target(target), &balancing, position as u32).map_or(NONE, u64::from)
 }
 
-/// The less loaded of two members; where both are out, [`OUT`] and some position.
+/// The less loaded of two members, if one of them is usable, and some position.
+#[inline(always)]
+fn less_loaded(target: Target) -> (Option<u32>, u32) {
+    let random = random();
+    let id = match etm_less_loaded(target.0, random as u64) {
+        NONE => None,
+        id => Some(id as u32),
+    };
+    (id, random_position(random))
+}
+
 // SAFETY: no other symbol has the name.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn etm_less_loaded(target: u64, random: u64) -> u64 {
-    match least_connections(&Maps, Target(target), random as u32) {
-        Some(id) => id as u64,
-        None => OUT | random_position(random as u32) as u64,
-    }
+    least_connections(&Maps, Target(target), random as u32).map_or(NONE, u64::from)
 }
 
 /// Remembers the member of a client.

@@ -5,7 +5,7 @@
 //! Service passes untouched.
 #![no_std]
 #![no_main]
-#![feature(core_intrinsics)]
+#![feature(asm_experimental_arch, core_intrinsics)]
 #![allow(
     internal_features,
     reason = "compare-and-swap exists for this target only as an intrinsic"

@@ -12,6 +12,7 @@ use etm_abi::{
     ServiceCell4, ServiceCell6, ServiceName, ShunnedKey, SourceKey, UdpFlow, UdpFlowKey,
     UdpReverse, UdpReverseKey,
 };
+use etm_decide::Line;
 
 const MMAPABLE: usize = BPF_F_MMAPABLE as usize;
 const NO_PREALLOC: usize = BPF_F_NO_PREALLOC as usize;
@@ -38,9 +39,9 @@ pub static CALLER_EPOCH: Array<u64, 1, MMAPABLE> = Array::new();
 #[btf_map]
 pub static SOURCES: LpmTrie<SourceKey, u32, { MAX_SOURCES as usize }> = LpmTrie::new();
 
-/// Two 32-bit slots an element.
+/// Sixteen 32-bit slots an element.
 #[btf_map]
-pub static SLOTS: Array<u64, 524_288, MMAPABLE> = Array::new();
+pub static SLOTS: Array<Line, 65_536, MMAPABLE> = Array::new();
 
 #[btf_map]
 pub static BACKENDS: Array<Backend, 131_072, MMAPABLE> = Array::new();

@@ -27,6 +27,12 @@ static HAS_LOOP: Global<u8> = Global::new(1);
 #[unsafe(no_mangle)]
 static HAS_MPTCP: Global<u8> = Global::new(1);
 
+/// Where a task leads to its cgroup's id: offsets in `task_struct`, `css_set`, `cgroup` and
+/// `kernfs_node`, 16 bits each from the lowest on; 0 where they are not known, or the kernel does
+/// not let these programs ask for the task.
+#[unsafe(no_mangle)]
+static CGROUP_PATH: Global<u64> = Global::new(0);
+
 #[inline(always)]
 pub fn service_mask() -> u32 {
     SERVICE_MASK.load()
@@ -55,4 +61,11 @@ pub fn has_loop() -> bool {
 #[inline(always)]
 pub fn has_mptcp() -> bool {
     HAS_MPTCP.load() != 0
+}
+
+#[inline(always)]
+pub fn cgroup_path() -> Option<[usize; 4]> {
+    let path = CGROUP_PATH.load();
+    let offset = |index: u32| (path >> (16 * index)) as u16 as usize;
+    (path != 0).then(|| [offset(0), offset(1), offset(2), offset(3)])
 }

@@ -1,10 +1,10 @@
 //! The decision's view of the maps.
 
-use core::ffi::c_void;
+use core::{arch::asm, ffi::c_void};
 
 use aya_ebpf::helpers::bpf_loop;
-use etm_abi::{BACKEND_AVAILABLE, BACKEND_FREE, Backend};
-use etm_decide::{Tables, UNROLLED_STEPS, connections};
+use etm_abi::{BACKEND_AVAILABLE, BACKEND_FREE, Backend, LINE_SLOTS};
+use etm_decide::{Line, Tables, UNROLLED_STEPS, connections};
 
 use crate::{ejection, maps, settings};
 
@@ -13,10 +13,39 @@ pub struct Maps;
 
 impl Tables for Maps {
     type Backend = &'static Backend;
+    type Line = &'static Line;
 
     #[inline(always)]
-    fn word(&self, index: u32) -> Option<u64> {
-        maps::SLOTS.get(index).copied()
+    fn line(&self, index: u32) -> Option<&'static Line> {
+        maps::SLOTS.get(index)
+    }
+
+    #[inline(always)]
+    fn slot(&self, index: u32) -> Option<u32> {
+        let line: *const Line = maps::SLOTS.get(index / LINE_SLOTS)?;
+        // SAFETY: one of the 16 slots of a line, which holds integers.
+        Some(unsafe { *line.cast::<u32>().add((index % LINE_SLOTS) as usize) })
+    }
+
+    /// The difference where it is below zero, else zero, added to `b`.
+    #[inline(always)]
+    fn lesser(a: u64, b: u64) -> u64 {
+        let mut least = b;
+        // SAFETY: arithmetic on registers, and nothing else.
+        unsafe {
+            asm!(
+                "{difference} -= {b}",
+                "{sign} = {difference}",
+                "{sign} s>>= 63",
+                "{difference} &= {sign}",
+                "{b} += {difference}",
+                difference = inout(reg) a => _,
+                sign = out(reg) _,
+                b = inout(reg) least,
+                options(pure, nomem, nostack),
+            );
+        }
+        least
     }
 
     #[inline(always)]
@@ -34,16 +63,16 @@ impl Tables for Maps {
     #[inline(always)]
     fn search<P: FnMut(u32) -> Option<u32>>(&self, count: u32, probe: P) -> Option<u32> {
         let mut search = Search { probe, found: NOT_FOUND };
+        let context = (&raw mut search).cast::<c_void>();
         if settings::has_loop() {
-            let context = (&raw mut search).cast::<c_void>();
             // SAFETY: `step::<P>` is a callback of the signature that bpf_loop asks for, and the
             // context outlives the call.
             unsafe { bpf_loop(count, step::<P> as *mut c_void, context, 0) };
         } else {
             let mut index = 0;
             while index < UNROLLED_STEPS && index < count {
-                if let Some(backend) = (search.probe)(index) {
-                    return Some(backend);
+                if step::<P>(index as u64, context) != 0 {
+                    break;
                 }
                 index += 1;
             }
@@ -57,10 +86,21 @@ pub struct Anyway;
 
 impl Tables for Anyway {
     type Backend = &'static Backend;
+    type Line = &'static Line;
 
     #[inline(always)]
-    fn word(&self, index: u32) -> Option<u64> {
-        Maps.word(index)
+    fn line(&self, index: u32) -> Option<&'static Line> {
+        Maps.line(index)
+    }
+
+    #[inline(always)]
+    fn slot(&self, index: u32) -> Option<u32> {
+        Maps.slot(index)
+    }
+
+    #[inline(always)]
+    fn lesser(a: u64, b: u64) -> u64 {
+        Maps::lesser(a, b)
     }
 
     #[inline(always)]

@@ -4,17 +4,20 @@
 //! backends:
 //!
 //! ```text
-//! [Balancing: 4 words][ids: two a word][candidates: one word each]
-//!                      ^ the frontend's first slot
+//! [Balancing: 4 words][ids: two a word] ... [candidates: one word each] ...
+//! ^ a line             ^ the frontend's      ^ a line
+//!                        first slot
 //! ```
 //!
-//! and where its members are many, or of different weights, a *shortlist* elsewhere in `SLOTS`.
+//! and where its members are many, or of different weights, a *shortlist* elsewhere in `SLOTS`. The
+//! last candidate stands once more in what is left of its line, so that whoever compares a group
+//! need not ask how many it has.
 //!
 //! A hash of the caller falls on one of [`POSITIONS`]. Each candidate has a rank for each position,
 //! and the best one has the position: rendezvous hashing (Thaler and Ravishankar, "Using
 //! Name-Based Mappings to Increase Hit Rates", 1998). A shortlist says for each position to which
 //! of a few groups of members the best one belongs, so that only that group need be compared:
-//! member `m` is of group `m mod 2^bits`.
+//! member `m` is of group `m >> group_bits`, and no group but those of thousands is in two lines.
 
 use crate::pod;
 
@@ -23,11 +26,17 @@ pub const POSITION_BITS: u32 = 17;
 /// Positions that a caller's hash may fall on.
 pub const POSITIONS: u32 = 1 << POSITION_BITS;
 
-/// Members of one group are compared one by one: at most this many, where a shortlist of 8 bits can
-/// keep them so few.
-pub const GROUP: u32 = 8;
-/// The same where members have different weights, which take longer to compare.
-pub const WEIGHTED_GROUP: u32 = 4;
+/// Words of an element of `SLOTS`, which is a cache line: one look-up gives all of them.
+pub const LINE_WORDS: u32 = 8;
+/// Slots of the same.
+pub const LINE_SLOTS: u32 = 16;
+
+/// Members that are compared at once at most: those of a table without a shortlist, which have the
+/// same weight.
+pub const GROUP: u32 = LINE_WORDS;
+/// Members of a group, where a shortlist of 8 bits can keep them so few; those with different
+/// weights, which take longer to compare, where there is no shortlist.
+pub const SMALL_GROUP: u32 = 4;
 
 /// Evenly or, with a shortlist, by weight at random.
 pub const ALGORITHM_RANDOM: u8 = 0;
@@ -68,10 +77,12 @@ pub struct Balancing {
     pub affinity: u32,
     /// Keeps the hashes of Services apart.
     pub salt: u64,
-    /// First word of the shortlist, an index into `SLOTS`.
+    /// First word of the shortlist, an index into `SLOTS` in words.
     pub shortlist: u32,
+    /// How often 2 is multiplied for the members that a group has room for.
+    pub group_bits: u8,
     /// Zero.
-    pub pad: u32,
+    pub pad: [u8; 3],
     /// Zero.
     pub reserved: u64,
 }
@@ -88,7 +99,11 @@ impl Balancing {
                 | (self.weighted as u64) << 24
                 | (self.affinity as u64) << 32,
             self.salt,
-            self.shortlist as u64 | (self.pad as u64) << 32,
+            self.shortlist as u64
+                | (self.group_bits as u64) << 32
+                | (self.pad[0] as u64) << 40
+                | (self.pad[1] as u64) << 48
+                | (self.pad[2] as u64) << 56,
             self.reserved,
         ]
     }
@@ -106,9 +121,17 @@ impl Balancing {
             affinity: (head >> 32) as u32,
             salt,
             shortlist: place as u32,
-            pad: (place >> 32) as u32,
+            group_bits: (place >> 32) as u8,
+            pad: [(place >> 40) as u8, (place >> 48) as u8, (place >> 56) as u8],
             reserved,
         }
+    }
+
+    /// The line of a table's candidates, counted from that of its header.
+    #[inline(always)]
+    #[must_use]
+    pub const fn candidates_line(members: u32) -> u32 {
+        (members + 2 * BALANCING_WORDS).div_ceil(LINE_SLOTS)
     }
 
     /// Words of a shortlist of so many bits an entry.

@@ -95,6 +95,9 @@ pub(crate) struct Helpers {
     /// `bpf_skc_to_mptcp_sock`, since 5.19: without it the peer of an MPTCP socket is shown as the
     /// Pod.
     pub(crate) mptcp: bool,
+    /// `bpf_get_current_task_btf`, in programs of this kind since 5.18: without it a caller's cgroup
+    /// takes longer to find.
+    pub(crate) task: bool,
 }
 
 impl Helpers {
@@ -110,6 +113,7 @@ impl Helpers {
             set_retval: has(BpfHelper::BPF_FUNC_set_retval),
             bpf_loop: has(BpfHelper::BPF_FUNC_loop),
             mptcp: has(BpfHelper::BPF_FUNC_skc_to_mptcp_sock),
+            task: has(BpfHelper::BPF_FUNC_get_current_task_btf),
         }
     }
 }

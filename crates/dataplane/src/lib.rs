@@ -6,6 +6,7 @@
 
 mod attach;
 mod baseline;
+mod btf;
 mod contents;
 mod dataplane;
 mod detach;

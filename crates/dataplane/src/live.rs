@@ -1,5 +1,5 @@
 use etm_abi::{self as abi, Address, Affinity, Backend};
-use etm_decide::{Tables, UNROLLED_STEPS, connections};
+use etm_decide::{Line, Tables, UNROLLED_STEPS, connections};
 use etm_model::FrontendKey;
 
 use crate::{
@@ -68,6 +68,15 @@ impl<'a> Live<'a> {
 
 impl Tables for Live<'_> {
     type Backend = Backend;
+    type Line = Line;
+
+    fn line(&self, index: u32) -> Option<Line> {
+        let mut line = Line::default();
+        for (word, at) in line.iter_mut().zip(index.checked_mul(abi::LINE_WORDS)?..) {
+            *word = self.maps.slots.get(at)?;
+        }
+        Some(line)
+    }
 
     fn word(&self, index: u32) -> Option<u64> {
         self.maps.slots.get(index)

@@ -10,9 +10,9 @@ use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
     programs::{CgroupSock, CgroupSockAddr, ProgramError, SockOps},
 };
-use etm_abi::cells;
+use etm_abi::{LINE_SLOTS, cells};
 
-use crate::{attach::Hook, dataplane::Config, error::OpenError, kernel::Helpers, maps::NAMES};
+use crate::{attach::Hook, btf, dataplane::Config, error::OpenError, kernel::Helpers, maps::NAMES};
 
 pub(crate) static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("ETM_BPF_OBJECT"));
 
@@ -23,15 +23,19 @@ pub(crate) struct Settings {
     node_netns: u64,
     refuse_unknown_port: bool,
     helpers: Helpers,
+    /// See [`btf::cgroup_path`]; 0 where the programs have to ask.
+    cgroup_path: u64,
 }
 
 impl Settings {
     pub(crate) fn new(config: &Config) -> Self {
+        let helpers = Helpers::probe();
         Self {
             service_mask: cells(config.limits.frontends) - 1,
             node_netns: config.node_netns,
             refuse_unknown_port: config.refuse_unknown_port,
-            helpers: Helpers::probe(),
+            helpers,
+            cgroup_path: btf::cgroup_path().filter(|_| helpers.task).unwrap_or_default(),
         }
     }
 
@@ -59,6 +63,15 @@ impl Programs {
         config: &Config,
         settings: &Settings,
     ) -> Result<Self, OpenError> {
+        // What a kernel's verifier thinks of a walk through its structs has changed over the years.
+        let asking = Settings { cgroup_path: 0, ..*settings };
+        Self::verified(maps, config, settings).or_else(|error| match settings.cgroup_path {
+            0 => Err(error),
+            _ => Self::verified(maps, config, &asking),
+        })
+    }
+
+    fn verified(maps: &Path, config: &Config, settings: &Settings) -> Result<Self, OpenError> {
         let flags = [
             u8::from(settings.refuse_unknown_port),
             u8::from(settings.helpers.set_retval),
@@ -74,6 +87,7 @@ impl Programs {
             .override_global("HAS_SET_RETVAL", &flags[1], true)
             .override_global("HAS_LOOP", &flags[2], true)
             .override_global("HAS_MPTCP", &flags[3], true)
+            .override_global("CGROUP_PATH", &settings.cgroup_path, true)
             .map_max_entries("SERVICES4", cells(config.limits.frontends))
             .map_max_entries("SERVICES6", cells(config.limits.frontends))
             .map_max_entries("SERVICE_NAMES", config.limits.names())
@@ -82,7 +96,7 @@ impl Programs {
             .map_max_entries("CONNECTIONS", config.limits.backends)
             .map_max_entries("OUTCOMES", config.limits.backends)
             .map_max_entries("BUDGETS", config.limits.names())
-            .map_max_entries("SLOTS", config.limits.slots.div_ceil(2))
+            .map_max_entries("SLOTS", config.limits.slots.div_ceil(LINE_SLOTS))
             .map_max_entries("AFFINITY", config.clients);
         for name in NAMES {
             loader.map_pin_path(name, maps.join(name));

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use etm_abi::{ABI_VERSION, cells};
+use etm_abi::{ABI_VERSION, LINE_SLOTS, cells};
 use etm_model::Limits;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 
@@ -164,7 +164,7 @@ fn fits(set: &Path, limits: &Limits, clients: u32) -> bool {
             ("SERVICES4", cells(limits.frontends)),
             ("SERVICE_NAMES", limits.names()),
             ("BACKENDS", limits.backends),
-            ("SLOTS", limits.slots.div_ceil(2)),
+            ("SLOTS", limits.slots.div_ceil(LINE_SLOTS)),
             ("AFFINITY", clients),
         ]
         .into_iter()

@@ -1,18 +1,21 @@
 //! The choice from a table whose members are not chosen evenly at random.
 
+use core::borrow::Borrow as _;
+
 use etm_abi::{
-    BALANCING_WORDS, Balancing, Candidate, GROUP, POSITION_BITS, POSITIONS, Target, WEIGHTED_GROUP,
+    Balancing, Candidate, GROUP, LINE_SLOTS, LINE_WORDS, POSITION_BITS, POSITIONS, SMALL_GROUP,
+    Target,
 };
 
-use crate::{Tables, pick::scale, random::rehash, rendezvous::Offer};
+use crate::{Line, Tables, pick::scale, random::rehash, rendezvous::Offer};
 
 /// How the members of a table that has [`etm_abi::FRONTEND_BALANCED`] are chosen.
 #[inline(always)]
 #[must_use]
 pub fn balancing<T: Tables>(tables: &T, target: Target) -> Option<Balancing> {
-    let first = (target.table() >> 1).wrapping_sub(BALANCING_WORDS);
-    let word = |at: u32| tables.word(first.wrapping_add(at));
-    Some(Balancing::of([word(0)?, word(1)?, word(2)?, word(3)?]))
+    let line = tables.line(target.table() / LINE_SLOTS)?;
+    let words: &Line = line.borrow();
+    Some(Balancing::of([words[0], words[1], words[2], words[3]]))
 }
 
 /// A position at random.
@@ -23,9 +26,6 @@ pub const fn random_position(random: u32) -> u32 {
 }
 
 /// Chooses the best usable member for a position; none where no member is usable.
-///
-/// Where the best one is out, the next best has the position until it is back: the same one that
-/// would have it if the first were no member at all.
 #[inline(always)]
 #[must_use]
 pub fn at<T: Tables>(
@@ -34,11 +34,31 @@ pub fn at<T: Tables>(
     balancing: &Balancing,
     position: u32,
 ) -> Option<u32> {
-    let best = best(tables, target, balancing, position)?;
-    if tables.available(best).is_some() {
-        return Some(best);
+    match best_of_few(tables, target, balancing, position) {
+        Some(best) if tables.available(best).is_some() => Some(best),
+        _ => at_length(tables, target, balancing, position),
     }
-    best_usable(tables, target, balancing.weighted != 0, position)
+}
+
+/// As [`at`], where [`best_of_few`] gives none, or one that is out.
+///
+/// Where the best one is out, the next best has the position until it is back: the same one that
+/// would have it if the first were no member at all.
+#[inline(always)]
+#[must_use]
+pub fn at_length<T: Tables>(
+    tables: &T,
+    target: Target,
+    balancing: &Balancing,
+    position: u32,
+) -> Option<u32> {
+    if !is_few(balancing) {
+        let best = best_of_many(tables, target, balancing, position)?;
+        if tables.available(best).is_some() {
+            return Some(best);
+        }
+    }
+    best_among(tables, target, Among::usable(target, balancing), position)
 }
 
 /// Chooses the less loaded of two members that are drawn at random, where they have weights for
@@ -79,8 +99,14 @@ fn member<T: Tables>(tables: &T, target: Target, member: u32) -> Option<u32> {
 /// A member as rendezvous hashing knows it.
 #[inline(always)]
 fn candidate<T: Tables>(tables: &T, target: Target, member: u32) -> Option<Candidate> {
-    let ids = target.members().div_ceil(2);
-    tables.word((target.table() >> 1).wrapping_add(ids).wrapping_add(member)).map(Candidate)
+    let first = candidates(target).wrapping_mul(LINE_WORDS);
+    tables.word(first.wrapping_add(member)).map(Candidate)
+}
+
+/// The line in which a table's candidates begin.
+#[inline(always)]
+const fn candidates(target: Target) -> u32 {
+    (target.table() / LINE_SLOTS).wrapping_add(Balancing::candidates_line(target.members()))
 }
 
 /// The backend that has a position while every member is usable.
@@ -92,42 +118,36 @@ pub fn best<T: Tables>(
     balancing: &Balancing,
     position: u32,
 ) -> Option<u32> {
-    let Group { first, bits, few } = Group::of(tables, target, balancing, position)?;
-    if few {
+    if is_few(balancing) {
         return best_of_few(tables, target, balancing, position);
     }
-    best_of_many(tables, target, first | bits << 16 | (balancing.weighted as u32) << 24, position)
+    best_of_many(tables, target, balancing, position)
 }
 
-/// The members that are compared for a position: one in `1 << bits` from the first one on.
-struct Group {
-    first: u32,
-    bits: u32,
-    /// They are so few that a loop of some rounds sees them all.
-    few: bool,
+/// Whether groups are so small that their members are compared at once.
+#[inline(always)]
+fn is_few(balancing: &Balancing) -> bool {
+    let most = if balancing.weighted != 0 { SMALL_GROUP } else { GROUP };
+    balancing.group_bits as u32 <= most.ilog2()
 }
 
-impl Group {
-    #[inline(always)]
-    fn of<T: Tables>(
-        tables: &T,
-        target: Target,
-        balancing: &Balancing,
-        position: u32,
-    ) -> Option<Self> {
-        let bits = balancing.shortlist_bits as u32 & 15;
-        let mut first = 0;
-        if bits != 0 {
-            first = entry(tables, balancing, bits, position & (POSITIONS - 1))?;
-        }
-        let most = if balancing.weighted != 0 { WEIGHTED_GROUP } else { GROUP };
-        let few = target.members().saturating_sub(first) <= most << bits;
-        Some(Self { first, bits, few })
+/// The first member of the group that has the best one for a position.
+#[inline(always)]
+fn first<T: Tables>(tables: &T, balancing: &Balancing, position: u32) -> Option<u32> {
+    let bits = balancing.shortlist_bits as u32 & 15;
+    if bits == 0 {
+        return Some(0);
     }
+    let bit = (position & (POSITIONS - 1)) * bits;
+    let word = tables.word(balancing.shortlist.wrapping_add(bit >> 6))?;
+    let group = (word >> (bit & 63)) as u32 & ((1 << bits) - 1);
+    Some(group << (balancing.group_bits & 31))
 }
 
-/// As [`best`], but none where more members would have to be compared than is usual: in tables of
-/// more than 2,048 members, or with weights 1,024.
+/// As [`best`], but none where more members would have to be compared than is done at once: in
+/// tables of more than 2,048 members, or with weights 1,024.
+///
+/// Without a branch that depends on the position, since nothing could foresee it.
 #[inline(always)]
 #[must_use]
 pub fn best_of_few<T: Tables>(
@@ -136,76 +156,112 @@ pub fn best_of_few<T: Tables>(
     balancing: &Balancing,
     position: u32,
 ) -> Option<u32> {
-    let Group { first, bits, few } = Group::of(tables, target, balancing, position)?;
-    let members = target.members();
-    if !few || first >= members {
+    if !is_few(balancing) {
         return None;
     }
-    if first + (1 << bits) >= members {
-        return member(tables, target, first);
-    }
-    // Two loops in the end, since the verifier follows each round in each way that it can go.
+    let first = first(tables, balancing, position)?;
+    let line = tables.line(candidates(target).wrapping_add(first / LINE_WORDS))?;
+    let line: &Line = line.borrow();
+    let at = first & (GROUP - SMALL_GROUP);
     let number = if balancing.weighted != 0 {
-        compare::<T, true>(tables, target, first, bits, position)?
+        least::<T, true>(line, at, SMALL_GROUP, position)
+    } else if balancing.group_bits as u32 == SMALL_GROUP.ilog2() {
+        least::<T, false>(line, at, SMALL_GROUP, position)
     } else {
-        compare::<T, false>(tables, target, first, bits, position)?
+        least::<T, false>(line, 0, GROUP, position)
     };
-    member(tables, target, number)
+    member(tables, target, first + number)
 }
 
-/// The member with the best offer of one in `1 << bits` from `first` on, of as many as a group has.
+/// Which of the candidates from one on has the best offer.
 #[inline(always)]
-fn compare<T: Tables, const WEIGHTED: bool>(
-    tables: &T,
-    target: Target,
+fn least<T: Tables, const WEIGHTED: bool>(
+    line: &Line,
     first: u32,
-    bits: u32,
+    count: u32,
     position: u32,
-) -> Option<u32> {
-    let rounds = if WEIGHTED { WEIGHTED_GROUP } else { GROUP };
-    let mut best = Best::at(first);
-    let (mut number, mut round) = (first, 0);
-    while round < rounds && number < target.members() {
-        let candidate = candidate(tables, target, number)?;
-        best.consider(Offer::of(candidate, position, WEIGHTED), number);
-        number += 1 << bits;
-        round += 1;
+) -> u32 {
+    let offer = |number: u32| {
+        let candidate = Candidate(line[((first + number) % LINE_WORDS) as usize]);
+        Offer::numbered(candidate, position, WEIGHTED, number)
+    };
+    let (mut least, mut number) = (offer(0), 1);
+    while number < count {
+        least = T::lesser(least, offer(number));
+        number += 1;
     }
-    Some(best.number)
+    least as u32 & (GROUP - 1)
 }
 
-/// The best of a group that is too large for the rounds of [`best_of_few`]: its first member, bits
-/// of the shortlist, and whether weights count, in one word.
-#[cold]
-#[inline(never)]
-fn best_of_many<T: Tables>(tables: &T, target: Target, group: u32, position: u32) -> Option<u32> {
-    let (first, bits, weighted) = (group & 0xffff, group >> 16 & 15, group >> 24 != 0);
-    let mut best = Best::at(first);
-    let rounds = target.members().saturating_sub(first).div_ceil(1 << bits);
-    tables.search(rounds, |round| {
-        let number = first + (round << bits);
-        let candidate = candidate(tables, target, number)?;
-        best.consider(Offer::of(candidate, position, weighted), number);
-        None
-    });
-    member(tables, target, best.number)
-}
-
-/// The best of all members that are usable.
-#[cold]
-#[inline(never)]
-fn best_usable<T: Tables>(
+/// The best of a group that is in more than one line.
+#[inline(always)]
+fn best_of_many<T: Tables>(
     tables: &T,
     target: Target,
-    weighted: bool,
+    balancing: &Balancing,
     position: u32,
 ) -> Option<u32> {
+    let first = first(tables, balancing, position)?;
+    best_among(tables, target, Among::group(target, balancing, first), position)
+}
+
+/// Members that are compared one after the other: the first one (16 bits), how many (16), whether
+/// weights count, and whether only usable ones do. In one word, since a call of the kernel's has
+/// few registers and little stack.
+#[derive(Clone, Copy)]
+struct Among(u64);
+
+impl Among {
+    #[inline(always)]
+    const fn new(first: u32, count: u32, balancing: &Balancing, usable: bool) -> Self {
+        let flags = (balancing.weighted != 0) as u64 | (usable as u64) << 1;
+        Self(first as u64 & 0xffff | (count as u64 & 0xffff) << 16 | flags << 32)
+    }
+
+    /// The members of a group, usable or not.
+    #[inline(always)]
+    fn group(target: Target, balancing: &Balancing, first: u32) -> Self {
+        let count = target.members().saturating_sub(first).min(1 << (balancing.group_bits & 15));
+        Self::new(first, count, balancing, false)
+    }
+
+    /// All members that are usable.
+    #[inline(always)]
+    const fn usable(target: Target, balancing: &Balancing) -> Self {
+        Self::new(0, target.members(), balancing, true)
+    }
+
+    #[inline(always)]
+    const fn first(self) -> u32 {
+        self.0 as u16 as u32
+    }
+
+    #[inline(always)]
+    const fn count(self) -> u32 {
+        (self.0 >> 16) as u16 as u32
+    }
+
+    #[inline(always)]
+    const fn is_weighted(self) -> bool {
+        self.0 & 1 << 32 != 0
+    }
+
+    #[inline(always)]
+    const fn is_usable(self) -> bool {
+        self.0 & 1 << 33 != 0
+    }
+}
+
+/// The best of some members, however many.
+#[cold]
+#[inline(never)]
+fn best_among<T: Tables>(tables: &T, target: Target, among: Among, position: u32) -> Option<u32> {
     let mut best = Best::at(u32::MAX);
-    tables.search(target.members(), |number| {
-        let backend = member(tables, target, number)?;
-        if tables.available(backend).is_some() {
+    tables.search(among.count(), |round| {
+        let number = among.first() + round;
+        if !among.is_usable() || tables.available(member(tables, target, number)?).is_some() {
             let candidate = candidate(tables, target, number)?;
-            best.consider(Offer::of(candidate, position, weighted), number);
+            best.consider(Offer::of(candidate, position, among.is_weighted()), number);
         }
         None
     });
@@ -230,12 +286,4 @@ impl Best {
             *self = Self { offer: Some(offer), number };
         }
     }
-}
-
-/// The entry of a shortlist: the first member of a group.
-#[inline(always)]
-fn entry<T: Tables>(tables: &T, balancing: &Balancing, bits: u32, position: u32) -> Option<u32> {
-    let bit = position * bits;
-    let word = tables.word(balancing.shortlist.wrapping_add(bit >> 6))?;
-    Some((word >> (bit & 63)) as u32 & ((1 << bits) - 1))
 }

@@ -6,6 +6,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+use core::borrow::Borrow;
+
+use etm_abi::{LINE_SLOTS, LINE_WORDS};
+
 pub mod affinity;
 pub mod balance;
 mod flow;
@@ -21,7 +25,7 @@ pub use hash::{Call, position};
 pub use lookup::{Cell, lookup};
 pub use pick::{pick, pick_other_than};
 pub use random::random;
-pub use rendezvous::{Offer, Positions, Ranking, cost};
+pub use rendezvous::{COST_BITS, Offer, Positions, Ranking, cost};
 
 /// Steps of a search on kernels without `bpf_loop`: what the verifier of such a kernel can follow.
 pub const UNROLLED_STEPS: u32 = 64;
@@ -43,19 +47,43 @@ pub const fn connections(count: u64) -> u32 {
     }
 }
 
+/// The words of an element of `SLOTS`.
+pub type Line = [u64; LINE_WORDS as usize];
+
 /// What the decision reads.
 pub trait Tables {
     /// What is known of a backend.
     type Backend;
 
+    /// An element of `SLOTS`, or a copy of it.
+    type Line: Borrow<Line>;
+
+    /// An element of `SLOTS`; none where the index is outside the array.
+    fn line(&self, index: u32) -> Option<Self::Line>;
+
     /// A word of `SLOTS`; none where the index is outside the array.
-    fn word(&self, index: u32) -> Option<u64>;
+    #[inline(always)]
+    fn word(&self, index: u32) -> Option<u64> {
+        let line = self.line(index / LINE_WORDS)?;
+        Some(line.borrow()[(index % LINE_WORDS) as usize])
+    }
 
     /// Backend id in a slot of `SLOTS`, two of which make a word; none where the index is outside
     /// the array.
     #[inline(always)]
     fn slot(&self, index: u32) -> Option<u32> {
-        self.word(index >> 1).map(|pair| (pair >> ((index & 1) * 32)) as u32)
+        let line = self.line(index / LINE_SLOTS)?;
+        let pair = line.borrow()[(index % LINE_SLOTS / 2) as usize];
+        Some((pair >> ((index & 1) * 32)) as u32)
+    }
+
+    /// The lesser of two numbers below 2^63.
+    ///
+    /// A method of the tables, since the kernel's is written so that no branch comes of it.
+    #[inline(always)]
+    #[must_use]
+    fn lesser(a: u64, b: u64) -> u64 {
+        a.min(b)
     }
 
     /// A backend that new connections may be sent to; none where it is out, or there is none of

@@ -1,8 +1,10 @@
 //! What lies in `SLOTS` around a table whose members are not chosen evenly at random.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, iter, sync::Arc};
 
-use etm_abi::{self as abi, BALANCING_WORDS, Balancing, Candidate, Frontend};
+use etm_abi::{
+    self as abi, BALANCING_WORDS, Balancing, Candidate, Frontend, LINE_SLOTS, LINE_WORDS,
+};
 
 use crate::{
     hashing,
@@ -40,23 +42,50 @@ impl TableBalance {
         read
     }
 
-    /// Reads what a frontend's table has besides the ids; none where some of it is outside of the
-    /// array.
+    /// Reads what a frontend's table has besides the ids; none where it does not begin at a line,
+    /// some of it is outside of the array, or what follows the candidates is not the last of them.
     pub fn read(frontend: &Frontend, word: impl Fn(u32) -> Option<u64>) -> Option<Self> {
-        let first = frontend.table / 2;
-        let head = first.checked_sub(BALANCING_WORDS)?;
+        let start = frontend.table.checked_sub(2 * BALANCING_WORDS)?;
+        if !start.is_multiple_of(LINE_SLOTS) || frontend.members > abi::MAX_MEMBERS {
+            return None;
+        }
+        let head = start / 2;
         let header =
             Balancing::of([word(head)?, word(head + 1)?, word(head + 2)?, word(head + 3)?]);
-        let behind = first.checked_add(frontend.members.div_ceil(2))?;
-        let candidates = (0..frontend.members).map(|at| word(behind.checked_add(at)?));
+        let behind = head.checked_add(candidates_word(frontend.members))?;
+        let all = 0..frontend.members.next_multiple_of(LINE_WORDS);
+        let all = all.map(|at| word(behind.checked_add(at)?).map(Candidate));
+        let mut candidates = all.collect::<Option<Vec<_>>>()?;
+        let rest = candidates.split_off(frontend.members as usize);
+        if rest.iter().any(|one| Some(one) != candidates.last()) {
+            return None;
+        }
         let shortlist = 0..Balancing::shortlist_words(header.shortlist_bits);
         let shortlist = shortlist.map(|at| word(header.shortlist.checked_add(at)?));
         Some(Self {
             header,
-            candidates: candidates.map(|word| word.map(Candidate)).collect::<Option<_>>()?,
+            candidates: candidates.into(),
             shortlist: shortlist.collect::<Option<_>>()?,
         })
     }
+}
+
+/// The first word of a table's candidates, counted from that of its header.
+pub(crate) fn candidates_word(members: u32) -> u32 {
+    Balancing::candidates_line(members) * LINE_WORDS
+}
+
+/// The words of candidates, whole lines of them: the last one until the end.
+pub(crate) fn candidate_words(candidates: &[Candidate]) -> Arc<[u64]> {
+    let last = candidates.last().copied().into_iter();
+    let length = candidates.len().next_multiple_of(LINE_WORDS as usize);
+    candidates
+        .iter()
+        .copied()
+        .chain(last.flat_map(iter::repeat))
+        .take(length)
+        .map(|one| one.0)
+        .collect()
 }
 
 /// The header that a table must have, wherever its shortlist lies.
@@ -66,10 +95,12 @@ pub(crate) fn header(balancing: &plan::Balancing, candidates: &[Candidate]) -> B
         Algorithm::LeastConnections => (abi::ALGORITHM_LEAST_CONNECTIONS, 0),
         Algorithm::ConsistentHash(fields) => (abi::ALGORITHM_CONSISTENT_HASH, fields.bits()),
     };
+    let shortlist_bits = shortlist_bits(balancing, candidates);
     Balancing {
         algorithm,
         fields,
-        shortlist_bits: shortlist_bits(balancing, candidates),
+        shortlist_bits,
+        group_bits: hashing::group_bits(candidates.len(), shortlist_bits),
         weighted: u8::from(hashing::weighted(candidates)),
         affinity: balancing.affinity.map_or(0, Affinity::seconds),
         salt: balancing.salt,

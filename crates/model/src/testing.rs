@@ -1,9 +1,12 @@
 //! The kernel's maps in plain memory, to try steps on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    array,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use etm_abi as abi;
-use etm_decide::Tables;
+use etm_decide::{Line, Tables};
 use ipnet::IpNet;
 use thiserror::Error;
 
@@ -164,6 +167,13 @@ impl Maps {
 
 impl Tables for Maps {
     type Backend = abi::Backend;
+    type Line = Line;
+
+    fn line(&self, index: u32) -> Option<Line> {
+        let slots = self.slots.chunks(abi::LINE_SLOTS as usize).nth(index as usize)?;
+        let slot = |at: usize| slots.get(at).copied().unwrap_or_default();
+        Some(array::from_fn(|at| u64::from(slot(2 * at)) | u64::from(slot(2 * at + 1)) << 32))
+    }
 
     fn word(&self, index: u32) -> Option<u64> {
         let pair = |at| self.slots.get(index as usize * 2 + at).copied().map(u64::from);

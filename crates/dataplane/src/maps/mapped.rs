@@ -30,10 +30,20 @@ unsafe impl<T: Send> Send for Mapped<T> {}
 
 impl<T: etm_abi::Pod> Mapped<T> {
     pub(crate) fn open(directory: &Path, name: &'static str) -> Result<Self, MapError> {
+        Self::open_parts(directory, name, 1)
+    }
+
+    /// An array whose elements are made of so many `T` each, as one of these.
+    pub(crate) fn open_parts(
+        directory: &Path,
+        name: &'static str,
+        parts: u32,
+    ) -> Result<Self, MapError> {
         let map = open(directory, name)?;
         let info = map.info().map_err(call(name))?;
-        let (entries, bytes) = (info.max_entries(), info.max_entries() as usize * size_of::<T>());
-        if info.value_size() as usize != size_of::<T>() {
+        let entries = info.max_entries().saturating_mul(parts);
+        let bytes = entries as usize * size_of::<T>();
+        if info.value_size() as usize != parts as usize * size_of::<T>() {
             return Err(MapError::Missing { name });
         }
         // SAFETY: a fresh shared mapping at an address of the kernel's choice overlaps nothing.

@@ -14,7 +14,7 @@ mod sources;
 use std::path::Path;
 
 use aya::maps::{Map, MapData};
-use etm_abi::{Backend, HealthPolicy, Meta, Outcomes};
+use etm_abi::{Backend, HealthPolicy, LINE_WORDS, Meta, Outcomes};
 
 pub(crate) use affinities::Affinities;
 pub(crate) use callers::Callers;
@@ -62,6 +62,7 @@ pub(crate) const NAMES: [&str; 27] = [
 /// The maps that user space reads and writes.
 pub(crate) struct Maps {
     pub(crate) frontends: Frontends,
+    /// Its words, of which an element has several.
     pub(crate) slots: Mapped<u64>,
     pub(crate) backends: Mapped<Backend>,
     pub(crate) connections: Mapped<u64>,
@@ -82,7 +83,7 @@ impl Maps {
     pub(crate) fn open(directory: &Path) -> Result<Self, MapError> {
         Ok(Self {
             frontends: Frontends::open(directory)?,
-            slots: Mapped::open(directory, "SLOTS")?,
+            slots: Mapped::open_parts(directory, "SLOTS", LINE_WORDS)?,
             backends: Mapped::open(directory, "BACKENDS")?,
             connections: Mapped::open(directory, "CONNECTIONS")?,
             outcomes: Mapped::open(directory, "OUTCOMES")?,

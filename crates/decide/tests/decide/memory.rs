@@ -1,9 +1,9 @@
 //! Tables in plain memory.
 
-use std::{cell::Cell, collections::BTreeSet};
+use std::{array, cell::Cell, collections::BTreeSet};
 
-use etm_abi::Target;
-use etm_decide::Tables;
+use etm_abi::{LINE_SLOTS, Target};
+use etm_decide::{Line, Tables};
 
 pub(crate) struct Memory {
     pub(crate) slots: Vec<u32>,
@@ -33,10 +33,12 @@ impl Memory {
 
 impl Tables for Memory {
     type Backend = u32;
+    type Line = Line;
 
-    fn word(&self, index: u32) -> Option<u64> {
-        let pair = |at| self.slots.get((index * 2 + at) as usize).copied();
-        Some(u64::from(pair(0)?) | u64::from(pair(1).unwrap_or_default()) << 32)
+    fn line(&self, index: u32) -> Option<Line> {
+        let slots = self.slots.chunks(LINE_SLOTS as usize).nth(index as usize)?;
+        let slot = |at: usize| slots.get(at).copied().map_or(0, u64::from);
+        Some(array::from_fn(|at| slot(2 * at) | slot(2 * at + 1) << 32))
     }
 
     fn available(&self, backend: u32) -> Option<u32> {

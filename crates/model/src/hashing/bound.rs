@@ -25,13 +25,13 @@ fn limit(members: usize) -> f64 {
 /// 1962), where a position prefers those that rank it better, and a member the positions that it
 /// ranks better. There is one such outcome, whatever the order of the steps.
 ///
-/// `groups` is the number of groups that a shortlist tells apart: a position can only go to the
-/// best of a group, which is the one that the kernel finds there.
-pub(super) fn bound(candidates: &[Candidate], offers: Offers, groups: usize, owners: &mut [u16]) {
+/// `group` is how many members make a group of those that a shortlist tells apart: a position can
+/// only go to the best of a group, which is the one that the kernel finds there.
+pub(super) fn bound(candidates: &[Candidate], offers: Offers, group: usize, owners: &mut [u16]) {
     if candidates.len() <= UNBOUNDED {
         return;
     }
-    let mut admission = Admission::new(candidates, offers, groups, owners);
+    let mut admission = Admission::new(candidates, offers, group, owners);
     while let Some(rejected) = admission.rejected.pop() {
         admission.propose(rejected, owners);
     }
@@ -45,7 +45,7 @@ struct Rejected {
 
 struct Admission<'a> {
     candidates: &'a [Candidate],
-    groups: usize,
+    group: usize,
     offers: Offers,
     members: Vec<Held>,
     rejected: Vec<Rejected>,
@@ -62,7 +62,7 @@ struct Held {
 }
 
 impl<'a> Admission<'a> {
-    fn new(candidates: &'a [Candidate], offers: Offers, groups: usize, owners: &[u16]) -> Self {
+    fn new(candidates: &'a [Candidate], offers: Offers, group: usize, owners: &[u16]) -> Self {
         let weights: f64 = candidates.iter().map(weight).sum();
         let factor = limit(candidates.len());
         let members = candidates.iter().map(|candidate| {
@@ -75,7 +75,7 @@ impl<'a> Admission<'a> {
             Held { count: 0, limit: limit as usize, positions: None, listed }
         });
         let mut admission =
-            Self { candidates, groups, offers, members: members.collect(), rejected: Vec::new() };
+            Self { candidates, group, offers, members: members.collect(), rejected: Vec::new() };
         for owner in owners {
             if let Some(member) = admission.members.get_mut(usize::from(*owner)) {
                 member.count += 1;
@@ -153,9 +153,10 @@ impl<'a> Admission<'a> {
 
     /// The best of all groups after an offer that was not taken.
     fn next_best(&self, position: u32, after: Offer) -> Option<(Offer, usize)> {
-        let leaders = (0..self.groups.min(self.candidates.len())).filter_map(|group| {
-            let members = (group..self.candidates.len()).step_by(self.groups);
-            members.map(|index| (self.offer(index, position), index)).min()
+        let leaders = self.candidates.chunks(self.group).enumerate().filter_map(|(at, members)| {
+            let first = at * self.group;
+            let offers = members.iter().map(|one| self.offers.offer(*one, position));
+            offers.zip(first..).min()
         });
         leaders.filter(|(offer, _)| *offer > after).min()
     }

@@ -10,7 +10,7 @@ mod owners;
 
 use std::{collections::HashSet, sync::Arc};
 
-use etm_abi::{Balancing, Candidate, GROUP, WEIGHTED_GROUP};
+use etm_abi::{Balancing, Candidate, GROUP, SMALL_GROUP};
 
 pub use owners::owners;
 
@@ -52,9 +52,19 @@ pub fn weighted(candidates: &[Candidate]) -> bool {
 /// Bits of an entry of the shortlist; 0 where there is no need for one.
 #[must_use]
 pub fn shortlist_bits(candidates: &[Candidate]) -> u8 {
-    let group = if weighted(candidates) { WEIGHTED_GROUP } else { GROUP };
-    let fits = |bits: &u8| candidates.len() <= (group as usize) << bits;
+    if candidates.len() <= GROUP as usize && !weighted(candidates) {
+        return 0;
+    }
+    let fits = |bits: &u8| candidates.len() <= (SMALL_GROUP as usize) << bits;
     [0, 2, 4].into_iter().find(fits).unwrap_or(8)
+}
+
+/// How often 2 is multiplied for the members that a group has room for, where a shortlist has so
+/// many bits an entry: neighbours, so that they are in one cache line.
+#[must_use]
+pub fn group_bits(members: usize, shortlist_bits: u8) -> u8 {
+    let least = members.div_ceil(1 << shortlist_bits).max(SMALL_GROUP as usize);
+    least.next_power_of_two().ilog2() as u8
 }
 
 /// The shortlist of a pool; none where its members are so few that they are compared at once.
@@ -64,12 +74,12 @@ pub fn shortlist(candidates: &[Candidate]) -> Option<Shortlist> {
     if bits == 0 {
         return None;
     }
-    let mask = (1_u64 << bits) - 1;
+    let group_bits = group_bits(candidates.len(), bits);
     let mut words = vec![0; Balancing::shortlist_words(bits) as usize];
     let entries = usize::from(64 / bits);
     for (word, owners) in words.iter_mut().zip(owners(candidates).chunks(entries)) {
         for (at, owner) in owners.iter().enumerate() {
-            *word |= (u64::from(*owner) & mask) << (at * usize::from(bits));
+            *word |= u64::from(*owner >> group_bits) << (at * usize::from(bits));
         }
     }
     Some(Shortlist { bits, words: words.into() })

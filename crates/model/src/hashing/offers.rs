@@ -1,7 +1,7 @@
 use std::{cmp::Reverse, sync::LazyLock};
 
 use etm_abi::{Candidate, POSITION_BITS, POSITIONS};
-use etm_decide::{Ranking, cost};
+use etm_decide::{COST_BITS, Ranking, cost};
 
 use super::weighted;
 
@@ -36,7 +36,7 @@ impl Offers {
     #[inline(always)]
     pub(super) fn least_price(self, rank: u32, inverse_weight: u64) -> u64 {
         match self.costs {
-            Some(_) => (u64::from(rank) << (32 - POSITION_BITS)) * inverse_weight,
+            Some(_) => (u64::from(rank) << (COST_BITS - POSITION_BITS)) * inverse_weight,
             None => rank.into(),
         }
     }
@@ -56,7 +56,8 @@ impl Offers {
             Some(_) => candidates.iter().map(|one| 1.0 / one.inverse_weight() as f64).sum(),
             None => candidates.len() as f64,
         };
-        let all = if self.costs.is_some() { 2_f64.powi(32) } else { f64::from(POSITIONS) };
+        let all =
+            if self.costs.is_some() { f64::from(1 << COST_BITS) } else { f64::from(POSITIONS) };
         (all * left.ln() / weights).ceil() as u64
     }
 

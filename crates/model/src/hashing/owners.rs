@@ -6,7 +6,7 @@ use std::{
 use etm_abi::{Candidate, POSITIONS};
 use etm_decide::{Positions, Ranking};
 
-use super::{bound::bound, offers::Offers, shortlist_bits};
+use super::{bound::bound, group_bits, offers::Offers, shortlist_bits};
 
 /// No member has the position yet.
 const NOBODY: u16 = u16::MAX;
@@ -21,7 +21,8 @@ pub fn owners(candidates: &[Candidate]) -> Vec<u16> {
     let mut owners = vec![NOBODY; POSITIONS as usize];
     best_ranks(candidates, offers, &mut owners);
     second_look(candidates, offers, &mut owners);
-    bound(candidates, offers, 1 << shortlist_bits(candidates), &mut owners);
+    let group = 1 << group_bits(candidates.len(), shortlist_bits(candidates));
+    bound(candidates, offers, group, &mut owners);
     owners
 }
 

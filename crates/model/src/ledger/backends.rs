@@ -115,7 +115,7 @@ impl Backends {
             return Some(Acquired { id, added: false, revived });
         }
         let backend = record::record(member.backend, incarnation)?;
-        let id = self.free.take(1)?;
+        let id = self.free.take(1, 1)?;
         writes.backend(id, backend);
         if let Some(pod) = &member.pod {
             writes.backend_name(id, Some(backend_name(pod)));

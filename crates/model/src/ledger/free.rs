@@ -27,15 +27,19 @@ impl FreeRanges {
         self.free
     }
 
-    /// Start of the first range that has room for `length` numbers in a row.
-    pub(super) fn first_fit(&self, length: u32) -> Option<u32> {
-        let (start, _) = self.ranges.iter().find(|(_, room)| **room >= u64::from(length))?;
-        u32::try_from(*start).ok()
+    /// The first multiple of `alignment` from which on `length` numbers in a row are free.
+    pub(super) fn first_fit(&self, length: u32, alignment: u32) -> Option<u32> {
+        let starts = self.ranges.iter().map(|(start, room)| {
+            let aligned = start.next_multiple_of(alignment.into());
+            (aligned, start + room)
+        });
+        let fits = |(start, end): &(u64, u64)| start + u64::from(length) <= *end;
+        starts.into_iter().find(fits).and_then(|(start, _)| u32::try_from(start).ok())
     }
 
-    /// Takes the first `length` numbers that are free in a row.
-    pub(super) fn take(&mut self, length: u32) -> Option<u32> {
-        let start = self.first_fit(length)?;
+    /// Takes `length` numbers in a row, the first that are free from a multiple of `alignment` on.
+    pub(super) fn take(&mut self, length: u32, alignment: u32) -> Option<u32> {
+        let start = self.first_fit(length, alignment)?;
         self.reserve(start, length).then_some(start)
     }
 
@@ -87,13 +91,13 @@ mod tests {
     #[test]
     fn freed_neighbours_become_one_range() {
         let mut ranges = FreeRanges::new(0..12);
-        let taken: Vec<_> = (0..3).map(|_| ranges.take(4).unwrap()).collect();
+        let taken: Vec<_> = (0..3).map(|_| ranges.take(4, 1).unwrap()).collect();
         assert_eq!(taken, [0, 4, 8]);
-        assert_eq!(ranges.take(1), None);
+        assert_eq!(ranges.take(1, 1), None);
         for start in [8, 0, 4] {
             ranges.release(start, 4);
         }
-        assert_eq!(ranges.take(12), Some(0));
+        assert_eq!(ranges.take(12, 1), Some(0));
     }
 
     #[test]
@@ -102,9 +106,20 @@ mod tests {
         assert!(ranges.reserve(2, 2));
         assert!(!ranges.reserve(1, 2));
         assert!(!ranges.reserve(8, 3));
-        assert_eq!(ranges.take(4), Some(4));
-        assert_eq!(ranges.take(2), Some(0));
+        assert_eq!(ranges.take(4, 1), Some(4));
+        assert_eq!(ranges.take(2, 1), Some(0));
         assert_eq!(ranges.free(), 2);
+    }
+
+    #[test]
+    fn what_is_aligned_leaves_the_room_before_it() {
+        let mut ranges = FreeRanges::new(0..40);
+        assert_eq!(ranges.take(3, 1), Some(0));
+        assert_eq!(ranges.take(16, 16), Some(16));
+        assert_eq!(ranges.take(9, 16), None);
+        assert_eq!(ranges.take(8, 16), Some(32));
+        assert_eq!(ranges.take(13, 1), Some(3));
+        assert_eq!(ranges.free(), 0);
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl Services {
         if self.entries.len() >= self.limit as usize {
             return None;
         }
-        let id = self.free.take(1)?;
+        let id = self.free.take(1, 1)?;
         writes.service_name(id, Some(Arc::clone(text)));
         self.ids.insert(Arc::clone(text), id);
         let name = Arc::clone(text);

@@ -1,6 +1,6 @@
 use std::{collections::HashMap, sync::Arc};
 
-use etm_abi::Candidate;
+use etm_abi::{Candidate, LINE_SLOTS};
 
 use super::{free::FreeRanges, writes::Writes};
 use crate::hashing::{Shortlist, shortlist};
@@ -43,7 +43,7 @@ impl Shortlists {
         }
         let Shortlist { words, .. } = shortlist(candidates)?;
         let length = u32::try_from(words.len()).ok()?;
-        let first = free.take(length * 2)? / 2;
+        let first = free.take(length * 2, LINE_SLOTS)? / 2;
         writes.words(first, words);
         self.insert(first, Arc::clone(candidates), length);
         Some(first)

@@ -9,7 +9,7 @@ use super::{
 };
 use super::{shortlists::Shortlists, writes::Writes};
 use crate::{
-    balance::{TableBalance, candidates, header},
+    balance::{TableBalance, candidate_words, candidates, candidates_word, header},
     plan::{Balancing, Pool},
 };
 
@@ -54,14 +54,19 @@ const fn lead(balanced: bool) -> u32 {
     if balanced { abi::BALANCING_WORDS * 2 } else { 0 }
 }
 
-/// Slots that a table takes up: an element of the array holds two.
+/// Slots that a table takes up: whole words, or where it is balanced whole lines.
 fn size(members: u32, balanced: bool) -> u32 {
-    let ids = members.saturating_add(members % 2);
     if balanced {
-        lead(true).saturating_add(ids).saturating_add(members.saturating_mul(2))
+        let candidates = members.next_multiple_of(abi::LINE_WORDS);
+        (candidates_word(members) + candidates) * 2
     } else {
-        ids
+        members.next_multiple_of(2)
     }
+}
+
+/// What the first slot of a table, and of a shortlist, is a multiple of.
+const fn alignment(balanced: bool) -> u32 {
+    if balanced { abi::LINE_SLOTS } else { 2 }
 }
 
 impl Tables {
@@ -85,7 +90,7 @@ impl Tables {
         let Ok(count) = u32::try_from(members) else { return Some(members) };
         let balanced = wanted.balancing.is_some();
         let table = size(count, balanced);
-        let Some(first) = self.free.first_fit(table) else {
+        let Some(first) = self.free.first_fit(table, alignment(balanced)) else {
             return Some(if balanced { table as usize } else { members });
         };
         let balancing = wanted.balancing?;
@@ -94,7 +99,7 @@ impl Tables {
         let shortlist = self.shortlists.missing(&candidates, bits);
         // Both at once: one must not count on the room of the other.
         self.free.reserve(first, table);
-        let fits = self.free.first_fit(shortlist).is_some();
+        let fits = self.free.first_fit(shortlist, alignment(true)).is_some();
         self.free.release(first, table);
         (!fits).then_some(shortlist as usize)
     }
@@ -139,7 +144,8 @@ impl Tables {
     ) -> Option<u32> {
         let members = u32::try_from(backends.len()).ok()?;
         let balanced = wanted.balancing.is_some();
-        let first = self.free.take(size(members, balanced))?.saturating_add(lead(balanced));
+        let start = self.free.take(size(members, balanced), alignment(balanced))?;
+        let first = start.saturating_add(lead(balanced));
         let mut balance = None;
         if let Some(balancing) = wanted.balancing {
             balance = self.balance(first, balancing, wanted.pool, writes).map(Box::new);
@@ -175,9 +181,9 @@ impl Tables {
             header.shortlist = self.shortlists.acquire(&candidates, &mut self.free, writes)?;
         }
         let members = u32::try_from(pool.len()).ok()?;
-        writes.words(first / 2 - abi::BALANCING_WORDS, header.words().as_slice().into());
-        let behind = first / 2 + members.div_ceil(2);
-        writes.words(behind, candidates.iter().map(|candidate| candidate.0).collect());
+        let head = first / 2 - abi::BALANCING_WORDS;
+        writes.words(head, header.words().as_slice().into());
+        writes.words(head + candidates_word(members), candidate_words(&candidates));
         Some(Balance { header, candidates })
     }
 
@@ -192,9 +198,10 @@ impl Tables {
     ) -> bool {
         let Ok(members) = u32::try_from(backends.len()) else { return false };
         let lead = lead(read.is_some());
-        if !first.is_multiple_of(2)
-            || first < lead
-            || !self.free.reserve(first - lead, size(members, read.is_some()))
+        let balanced = read.is_some();
+        if first < lead
+            || !(first - lead).is_multiple_of(alignment(balanced))
+            || !self.free.reserve(first - lead, size(members, balanced))
         {
             return false;
         }

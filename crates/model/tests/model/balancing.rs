@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use etm_abi::{self as abi, BALANCING_WORDS, Balancing};
+use etm_abi::{self as abi, BALANCING_WORDS, Balancing, LINE_SLOTS};
 use etm_model::{
     Algorithm, Change, Delta, HashFields, Limits, LoadBalancing, Options, Planner, Policy,
     Protocol, TableBalance,
@@ -65,6 +65,45 @@ fn shortlists(kernel: &Kernel) -> BTreeSet<u32> {
     with.map(|balance| balance.header.shortlist).collect()
 }
 
+/// The first slot of a table's candidates.
+fn candidates(balance: &TableBalance, table: u32) -> usize {
+    let members = u32::try_from(balance.candidates.len()).unwrap();
+    let header = table - 2 * BALANCING_WORDS;
+    (header + Balancing::candidates_line(members) * LINE_SLOTS) as usize
+}
+
+#[test]
+fn what_is_compared_at_once_is_in_one_line() {
+    for (pods, lines) in [(1, 2), (3, 2), (8, 2), (9, 4), (24, 5), (25, 7)] {
+        let mut kernel = Kernel::new(ROOM);
+        let planner = planned(&mut kernel, cart(pods));
+        kernel.holds(planner.plan());
+        let tables = kernel.maps.contents().balances;
+        for (table, balance) in &tables {
+            assert_eq!((table - 2 * BALANCING_WORDS) % LINE_SLOTS, 0);
+            let words = &kernel.maps.slots[candidates(balance, *table)..];
+            let last = balance.candidates.last().unwrap().0;
+            for at in usize::from(pods)..usize::from(pods).next_multiple_of(8) {
+                assert_eq!(words[2 * at..2 * at + 2], [last as u32, (last >> 32) as u32]);
+            }
+        }
+        assert_eq!(tables.len(), 1);
+        let shortlist: usize = tables.values().map(|balance| 2 * balance.shortlist.len()).sum();
+        let taken = kernel.ledger.usage().slots as usize - shortlist;
+        assert_eq!(taken, lines * LINE_SLOTS as usize, "{pods} Pods");
+    }
+}
+
+#[test]
+fn a_table_that_is_not_balanced_has_nothing_but_its_ids() {
+    let mut kernel = Kernel::new(ROOM);
+    let mut planner = planned(&mut kernel, cart(3));
+    kernel.apply(&planner.change([Change::RemovePolicy(name("cart"), "sticky".into())]));
+    kernel.settle();
+    kernel.holds(planner.plan());
+    assert_eq!(kernel.ledger.usage().slots, 4);
+}
+
 #[test]
 fn the_ports_of_a_service_share_one_shortlist() {
     let mut kernel = Kernel::new(ROOM);
@@ -99,15 +138,22 @@ fn the_next_agent_takes_shortlists_over() {
 
 #[test]
 fn a_shortlist_and_a_header_that_are_wrong_are_mended() {
-    let wrong: [fn(&mut Kernel, &TableBalance, u32); 3] = [
+    let wrong: [fn(&mut Kernel, &TableBalance, u32); 5] = [
         |kernel, balance, _| kernel.maps.slots[balance.header.shortlist as usize * 2 + 77] ^= 1,
         |kernel, _, table| kernel.maps.slots[table as usize - 2 * BALANCING_WORDS as usize] ^= 1,
+        // Groups of another size.
+        |kernel, _, table| kernel.maps.slots[table as usize - 3] ^= 1,
         // A candidate of another seed.
-        |kernel, _, table| kernel.maps.slots[table as usize + 41] ^= 1 << 30,
+        |kernel, balance, table| kernel.maps.slots[candidates(balance, table) + 1] ^= 1 << 30,
+        // What stands in for members behind the last one.
+        |kernel, balance, table| {
+            let members = balance.candidates.len();
+            kernel.maps.slots[candidates(balance, table) + 2 * members] ^= 1;
+        },
     ];
     for corrupt in wrong {
         let mut kernel = Kernel::new(ROOM);
-        let planner = planned(&mut kernel, cart(40));
+        let planner = planned(&mut kernel, cart(37));
         kernel.settle();
         let (table, balance) = kernel.maps.contents().balances.pop_first().unwrap();
         corrupt(&mut kernel, &balance, table);
@@ -160,6 +206,7 @@ fn what_is_read_is_what_is_written() {
         affinity: 86_400,
         salt: u64::MAX - 5,
         shortlist: u32::MAX - 9,
+        group_bits: 3,
         ..Balancing::default()
     };
     assert_eq!(Balancing::of(header.words()), header);

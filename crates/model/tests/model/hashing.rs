@@ -6,7 +6,7 @@ use etm_abi::{Candidate, POSITIONS};
 use etm_decide::{Offer, Ranking, cost};
 use etm_model::{
     hash,
-    hashing::{owners, shortlist_bits, weighted},
+    hashing::{group_bits, owners, shortlist_bits, weighted},
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 
@@ -200,9 +200,17 @@ fn a_change_of_weight_moves_positions_to_or_from_that_member_alone() {
 #[test]
 fn shortlists_are_as_small_as_they_can_be() {
     let bits = |members, weight: fn(usize) -> u16| shortlist_bits(&candidates(4, members, weight));
-    assert_eq!(
-        [1, 8, 9, 32, 33, 128, 129, 5_000].map(|n| bits(n, equal)),
-        [0, 0, 2, 2, 4, 4, 8, 8]
-    );
+    assert_eq!([1, 8, 9, 16, 17, 64, 65, 5_000].map(|n| bits(n, equal)), [0, 0, 2, 2, 4, 4, 8, 8]);
     assert_eq!([1, 4, 5, 16, 17, 64, 65, 600].map(|n| bits(n, mixed)), [0, 0, 2, 2, 4, 4, 8, 8]);
+}
+
+#[test]
+fn groups_are_as_small_as_they_can_be() {
+    let of = [(1, 0), (4, 0), (5, 0), (8, 0), (9, 2), (16, 2), (17, 2), (32, 2), (65, 4), (600, 8)];
+    assert_eq!(of.map(|(n, bits)| group_bits(n, bits)), [2, 2, 3, 3, 2, 2, 3, 3, 3, 2]);
+    // More than are compared at once.
+    assert_eq!(
+        [(2_048, 8), (2_049, 8), (65_535, 8)].map(|(n, bits)| group_bits(n, bits)),
+        [3, 4, 8]
+    );
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use etm_abi::{BALANCING_WORDS, Balancing, Candidate, POSITIONS, Target};
-use etm_decide::{Tables, balance};
-use etm_model::hashing::{owners, shortlist, shortlist_bits, weighted};
+use etm_abi::{BALANCING_WORDS, Balancing, Candidate, LINE_WORDS, POSITIONS, Target};
+use etm_decide::{Line, Tables, balance};
+use etm_model::hashing::{group_bits, owners, shortlist, shortlist_bits, weighted};
 use proptest::{collection::btree_set, prelude::*};
 
 use crate::hashing::{candidates, equal, mixed};
@@ -24,13 +24,15 @@ fn id(member: usize) -> u32 {
 
 impl Memory {
     fn new(candidates: &[Candidate], out: impl IntoIterator<Item = usize>) -> Self {
-        const BEFORE: u32 = 7;
+        const BEFORE: u32 = 7 * LINE_WORDS;
         let members = u32::try_from(candidates.len()).unwrap();
-        let first = BEFORE + BALANCING_WORDS;
+        let behind = BEFORE + Balancing::candidates_line(members) * LINE_WORDS;
+        let shortlist_bits = shortlist_bits(candidates);
         let balancing = Balancing {
-            shortlist_bits: shortlist_bits(candidates),
+            shortlist_bits,
+            group_bits: group_bits(candidates.len(), shortlist_bits),
             weighted: weighted(candidates).into(),
-            shortlist: first + members.div_ceil(2) + members,
+            shortlist: behind + members.next_multiple_of(LINE_WORDS),
             ..Balancing::default()
         };
         let mut words = vec![u64::MAX; BEFORE as usize];
@@ -38,9 +40,11 @@ impl Memory {
         for pair in (0..candidates.len()).step_by(2) {
             words.push(u64::from(id(pair)) | u64::from(id(pair + 1)) << 32);
         }
+        words.resize(behind as usize, u64::MAX);
         words.extend(candidates.iter().map(|one| one.0));
+        words.resize(balancing.shortlist as usize, candidates.last().unwrap().0);
         words.extend(shortlist(candidates).iter().flat_map(|one| one.words.iter()));
-        let target = Target::new(first * 2, members, 0);
+        let target = Target::new((BEFORE + BALANCING_WORDS) * 2, members, 0);
         Self { words, target, balancing, out: out.into_iter().map(id).collect() }
     }
 
@@ -55,9 +59,10 @@ impl Memory {
 
 impl Tables for Memory {
     type Backend = ();
+    type Line = Line;
 
-    fn word(&self, index: u32) -> Option<u64> {
-        self.words.get(index as usize).copied()
+    fn line(&self, index: u32) -> Option<Line> {
+        self.words.as_chunks().0.get(index as usize).copied()
     }
 
     fn available(&self, backend: u32) -> Option<()> {
@@ -95,6 +100,12 @@ fn the_owner_is_found_where_the_way_to_it_changes() {
 fn the_owner_is_found_among_a_thousand() {
     finds_the_owners(&candidates(7, 1_000, equal), 13);
     finds_the_owners(&candidates(7, 1_000, mixed), 13);
+}
+
+#[test]
+fn the_owner_is_found_in_groups_that_fill_a_line() {
+    finds_the_owners(&candidates(7, 1_500, equal), 29);
+    finds_the_owners(&candidates(7, 1_500, mixed), 29);
 }
 
 #[test]

@@ -205,6 +205,7 @@ impl Kernel {
         let seconds = balancing.affinity.map_or(0, Affinity::seconds);
         *read.candidates == *candidates
             && (read.header.shortlist_bits, read.shortlist) == (bits, words)
+            && read.header.group_bits == hashing::group_bits(candidates.len(), bits)
             && (read.header.fields, read.header.affinity) == (fields, seconds)
             && read.header.salt == balancing.salt
             && (read.header.algorithm == abi::ALGORITHM_LEAST_CONNECTIONS) == by_load

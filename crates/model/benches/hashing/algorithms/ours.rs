@@ -1,7 +1,9 @@
 //! What etm does: see `etm_decide::balance` and `etm_model::hashing`.
 
-use etm_abi::{BALANCING_WORDS, Balancing, Candidate, POSITION_BITS, POSITIONS, Target};
-use etm_decide::{Tables, balance};
+use etm_abi::{
+    BALANCING_WORDS, Balancing, Candidate, LINE_WORDS, POSITION_BITS, POSITIONS, Target,
+};
+use etm_decide::{Line, Tables, balance};
 use etm_model::hashing::{self, Shortlist};
 
 use super::{Table, index};
@@ -9,7 +11,7 @@ use crate::backends::Backend;
 
 /// `SLOTS` with one table in it: header, ids, candidates, shortlist.
 struct Ours {
-    words: Vec<u64>,
+    lines: Vec<Line>,
     target: Target,
     balancing: Balancing,
     bytes: usize,
@@ -20,23 +22,28 @@ pub(super) fn build(backends: &[Backend]) -> Box<dyn Table> {
     let candidates: Vec<_> =
         backends.iter().map(|backend| Candidate::new(backend.id, backend.weight)).collect();
     let members = u32::from(index(backends.len()));
-    let ids = members.div_ceil(2);
+    let behind = Balancing::candidates_line(members) * LINE_WORDS;
     let (shortlist_bits, shortlist) = match hashing::shortlist(&candidates) {
         Some(Shortlist { bits, words }) => (bits, words),
         None => (0, [].into()),
     };
     let balancing = Balancing {
         shortlist_bits,
+        group_bits: hashing::group_bits(candidates.len(), shortlist_bits),
         weighted: u8::from(hashing::weighted(&candidates)),
-        shortlist: BALANCING_WORDS + ids + members,
+        shortlist: behind + members.next_multiple_of(LINE_WORDS),
         ..Balancing::default()
     };
     let mut words = balancing.words().to_vec();
-    words.extend((0..ids).map(|pair| u64::from(2 * pair) | u64::from(2 * pair + 1) << 32));
+    let pairs = 0..members.div_ceil(2);
+    words.extend(pairs.map(|pair| u64::from(2 * pair) | u64::from(2 * pair + 1) << 32));
+    words.resize(behind as usize, 0);
     words.extend(candidates.iter().map(|candidate| candidate.0));
+    words.resize(balancing.shortlist as usize, candidates.last().map_or(0, |one| one.0));
     words.extend(shortlist.iter());
+    let lines = words.as_chunks().0.to_vec();
     let target = Target::new(2 * BALANCING_WORDS, members, 0);
-    Box::new(Ours { words, target, balancing, bytes: shortlist.len() * 8 })
+    Box::new(Ours { lines, target, balancing, bytes: shortlist.len() * 8 })
 }
 
 impl Ours {
@@ -62,10 +69,17 @@ impl Table for Ours {
 
 impl Tables for Ours {
     type Backend = ();
+    type Line = Line;
+
+    #[inline(always)]
+    fn line(&self, index: u32) -> Option<Line> {
+        self.lines.get(index as usize).copied()
+    }
 
     #[inline(always)]
     fn word(&self, index: u32) -> Option<u64> {
-        self.words.get(index as usize).copied()
+        let line = self.lines.get((index / LINE_WORDS) as usize)?;
+        line.get((index % LINE_WORDS) as usize).copied()
     }
 
     fn available(&self, _backend: u32) -> Option<()> {
