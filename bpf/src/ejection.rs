@@ -83,6 +83,7 @@ access!(others, set_others, others, u32);
 access!(times, set_times, times, u16);
 access!(successes, set_successes, successes, u16);
 access!(until, set_until, until, u64);
+access!(resets, set_resets, resets, u32);
 
 /// Whether the record is still of the Pod that a flow was given.
 #[inline(always)]
@@ -136,7 +137,16 @@ pub fn watch(id: u32) {
 #[inline(always)]
 pub fn succeeded(id: u32, flow: *mut Flow) {
     let Some(pod) = record(id) else { return };
-    if failures(pod) != 0 || state_of(word(pod)) == BACKEND_EJECTED {
+    if (failures(pod) != 0 || state_of(word(pod)) == BACKEND_EJECTED) && resets(pod) == 0 {
+        succeeded_again(id, pod, flow);
+    }
+}
+
+/// A connection that was looked at closely ended well.
+#[inline(always)]
+pub fn ended_well(id: u32, flow: *mut Flow) {
+    let Some(pod) = record(id) else { return };
+    if resets(pod) != 0 {
         succeeded_again(id, pod, flow);
     }
 }
@@ -149,6 +159,7 @@ fn succeeded_again(id: u32, pod: *mut Backend, flow: *mut Flow) {
     }
     set_failures(pod, 0);
     set_others(pod, 0);
+    set_resets(pod, 0);
     let seen = word(pod);
     let Some(policy) = policy(pod) else { return };
     // On probation there was one connection; before that, none that began after the ejection.
@@ -191,6 +202,7 @@ pub fn failed(id: u32, flow: *mut Flow, netns: u64, failure: Failure) {
         return;
     }
     set_watched(pod, WATCHED);
+    set_resets(pod, (failure == Failure::Reset) as u32);
     let Some(policy) = policy(pod) else { return };
     let row = enter(pod, netns, if failure == Failure::TimedOut { WEAK } else { FIRM });
     let seen = word(pod);

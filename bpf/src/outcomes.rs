@@ -18,10 +18,12 @@ use etm_abi::{FLOW_ASKED, FLOW_ESTABLISHED, FLOW_LATE, FLOW_UNDER_WAY, Failure, 
 
 use crate::{ejection, flows, maps};
 
-/// `TCP_ESTABLISHED`, `TCP_SYN_SENT` and `TCP_CLOSE` of net/tcp_states.h.
+/// States of net/tcp_states.h.
 const ESTABLISHED: u32 = 1;
 const SYN_SENT: u32 = 2;
+const FIN_WAIT1: u32 = 4;
 const CLOSE: u32 = 7;
+const CLOSE_WAIT: u32 = 8;
 
 /// One call of the program, for one socket.
 pub struct Observed {
@@ -108,6 +110,7 @@ fn change(ctx: &SockOpsContext, observed: &Observed) {
         (SYN_SENT, ESTABLISHED) => established(ctx, observed),
         (SYN_SENT, CLOSE) => failed(observed),
         (ESTABLISHED, CLOSE) => reset(observed),
+        (ESTABLISHED, FIN_WAIT1 | CLOSE_WAIT) => ended_well(observed),
         _ => {}
     }
 }
@@ -174,6 +177,16 @@ fn ended_closed(flow: *mut Flow, phase: u32, netns: u64) {
         ejection::watch(backend(flow));
     } else {
         unanswered(flow, phase, false, netns);
+    }
+}
+
+/// One end closes the connection.
+#[cold]
+#[inline(never)]
+fn ended_well(observed: &Observed) {
+    let Some(flow) = observed.flow() else { return };
+    if phase(flow) == FLOW_ESTABLISHED {
+        ejection::ended_well(backend(flow), flow);
     }
 }
 

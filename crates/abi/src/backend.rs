@@ -51,8 +51,11 @@ pub struct Backend {
     /// With [`BACKEND_EJECTED`]: when the next connection is let through, in nanoseconds of
     /// `CLOCK_MONOTONIC`; 0 for the moment in which that is not written yet.
     pub until: u64,
+    /// 1 where the last failure was a reset: then a connection has succeeded when it ends well, not
+    /// when it is established. The kernel's.
+    pub resets: u32,
     /// Zero.
-    pub reserved: [u32; 2],
+    pub reserved: u32,
 }
 pod!(Backend, 64, 64);
 

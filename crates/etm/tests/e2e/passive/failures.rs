@@ -44,7 +44,7 @@ fn one_that_does_not_answer_is_out_before_the_kernel_gives_up() {
     // Each waits for two seconds, and the SYN is repeated after one.
     let calls = calls(&scene, &callers(&scene), (VIP4, PORT).into(), 30);
     let failed = calls.iter().filter(|call| call.error.is_some()).count();
-    assert!((LIMIT..=LIMIT + 2).contains(&failed), "{calls:?}");
+    assert!((LIMIT..=LIMIT + 2).contains(&failed), "{failed}");
     assert_eq!(record(&scene, pod).state, BACKEND_EJECTED);
 }
 
@@ -77,7 +77,7 @@ fn one_that_resets_what_it_accepted_is_out() {
     let calls = calls(&scene, &callers(&scene), (VIP4, PORT).into(), 120);
     let reset = calls.iter().filter(|call: &&Call| call.errno == RESET).count();
     // The first one is seen when its socket is closed, and has the next ones looked at closely.
-    assert!((LIMIT + 1..=LIMIT + 3).contains(&reset), "{calls:?}");
+    assert!((LIMIT + 1..=LIMIT + 3).contains(&reset), "{reset}");
     assert_eq!(record(&scene, &pod).state, BACKEND_EJECTED);
 }
 

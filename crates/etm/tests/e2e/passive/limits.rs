@@ -48,7 +48,7 @@ fn where_all_may_be_out_the_service_refuses_as_its_policy_says() {
     let (callers, target) = (callers(&scene), (VIP4, PORT).into());
     let errnos = calls(&scene, &callers, target, 40);
     assert_eq!(ejected(&scene, &pods), 2);
-    assert_eq!(errnos.last().map(|call| call.errno), Some(UNREACHABLE), "{errnos:?}");
+    assert_eq!(errnos.last().map(|call| call.errno), Some(UNREACHABLE));
     let rows = scene.get("counters");
     let count = |name: &str| {
         let row = rows.iter().find(|row| row["counter"] == name);
