@@ -5,6 +5,18 @@
 //! they differ.
 #![forbid(unsafe_code)]
 
+#[allow(
+    unreachable_pub,
+    clippy::duplicated_attributes,
+    reason = "kube's derives repeat an item's `pub` out of reach, and take a column for another"
+)]
+mod monitor;
+#[allow(
+    unreachable_pub,
+    clippy::duplicated_attributes,
+    reason = "kube's derives repeat an item's `pub` out of reach, and take a column for another"
+)]
+mod node;
 mod schema;
 #[allow(
     unreachable_pub,
@@ -13,7 +25,14 @@ mod schema;
 )]
 mod traffic_policy;
 
-pub use schema::definition;
+pub use monitor::{
+    AlertmanagerAlerts, EjectedPod, Matcher, Operator, PodMonitor, PrometheusQuery,
+};
+pub use node::{
+    EjectedNode, NodeHealth, NodeHealthSpec, NodeHealthStatus, NodeMonitor, NodeMonitorSpec,
+    NodeMonitorStatus, UncheckedNodeHealth, UncheckedNodeMonitor,
+};
+pub use schema::definitions;
 pub use traffic_policy::{
     Algorithm, ConsistentHash, Field, LoadBalancing, ServiceWeight, TargetRef, TrafficPolicy,
     TrafficPolicySpec, TrafficPolicyStatus, UncheckedTrafficPolicy, Weights,

@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::{EjectedPod, PodMonitor};
+
 /// How the callers of one Service are spread over its Pods.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[kube(
@@ -32,6 +34,13 @@ pub struct TrafficPolicySpec {
     /// How a Pod is chosen for a connection.
     #[serde(default)]
     pub load_balancing: LoadBalancing,
+    /// Monitoring systems whose word takes single Pods out of the Service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 8),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub monitors: Vec<PodMonitor>,
 }
 
 /// A Service of the policy's namespace, or one port of it.
@@ -146,7 +155,8 @@ pub struct ServiceWeight {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficPolicyStatus {
-    /// `Accepted`: whether the policy counts, and why not.
+    /// `Accepted`: whether the policy counts, and why not. `MonitorReachable`: whether the answers of
+    /// its monitors can be used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
@@ -155,6 +165,10 @@ pub struct TrafficPolicyStatus {
     /// The `metadata.generation` that this is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Pods that its monitors have taken out of the Service, once for each monitor.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub ejected: Vec<EjectedPod>,
 }
 
 /// A [`TrafficPolicy`] as somebody wrote it: nothing of its spec and its status is checked, so that

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use etm_abi as abi;
 use serde::Serialize;
 
-use crate::object::{ObjectName, Timestamp};
+use crate::{
+    ejection::Ejected,
+    monitor::Monitor,
+    object::{ObjectName, Timestamp},
+};
 
 /// What a `TrafficPolicy` says of one Service of its namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +24,10 @@ pub struct Policy {
     pub port: Option<Arc<str>>,
     /// `spec.loadBalancing`.
     pub load_balancing: LoadBalancing,
+    /// `spec.monitors`, for whoever asks them.
+    pub monitors: Arc<[Monitor]>,
+    /// `status.ejected`: what its monitors have taken out of the Service.
+    pub ejected: Arc<[Ejected]>,
 }
 
 impl Policy {

@@ -12,6 +12,8 @@ fn observed(version: &str, conditions: Vec<Condition>) -> ObservedPolicy {
         service: Arc::from("cart"),
         port: None,
         load_balancing: LoadBalancing::default(),
+        monitors: Arc::default(),
+        ejected: Arc::default(),
     };
     let mut observed = ObservedPolicy {
         name,

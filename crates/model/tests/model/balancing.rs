@@ -24,6 +24,8 @@ fn hashed(service: &str) -> Change {
         service: service.into(),
         port: None,
         load_balancing: LoadBalancing { algorithm, ..LoadBalancing::default() },
+        monitors: Default::default(),
+        ejected: Default::default(),
     })
 }
 

@@ -144,6 +144,8 @@ fn any_policy() -> impl Strategy<Value = Policy> {
             service: service.into(),
             port: port.map(Into::into),
             load_balancing: LoadBalancing { algorithm, service_weights, pod_weights },
+            monitors: Arc::default(),
+            ejected: Arc::default(),
         },
     )
 }

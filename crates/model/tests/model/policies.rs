@@ -18,6 +18,8 @@ fn policy(policy: &str, service: &str, created: i64) -> Policy {
         service: service.into(),
         port: None,
         load_balancing: Default::default(),
+        monitors: Default::default(),
+        ejected: Default::default(),
     };
     made.load_balancing.algorithm = LEAST;
     made

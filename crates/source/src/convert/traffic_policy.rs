@@ -6,7 +6,9 @@ use std::{collections::BTreeSet, sync::Arc};
 use etm_api as api;
 use etm_model::{Algorithm, HashField, HashFields, LoadBalancing, Policy, Weight};
 
-use super::{Converted, fields, metadata::Identity, report::Report};
+use super::{
+    Converted, ejected, fields, metadata::Identity, monitor::Check, report::Report,
+};
 
 const KEEP_OUT: &str = "until then the policy counts as it was before, and a new one not at all";
 /// Services in `weights.services`, at most.
@@ -23,6 +25,7 @@ pub fn traffic_policy(object: &api::UncheckedTrafficPolicy) -> Converted<Policy>
     let (created, name) = (identity.created, identity.name.clone());
     let mut report = Report::on(format!("TrafficPolicy {}", identity.name));
     let policy = read(object, &mut report).and_then(|spec| convert(&spec, identity, &mut report));
+    let policy = policy.map(|policy| Policy { ejected: ejected::pods(&object.status), ..policy });
     let problems = report.finish();
     let object = policy.filter(|_| problems.is_empty());
     let stays = object.is_none().then_some(name);
@@ -65,7 +68,9 @@ fn convert(
         service_weights: weights.map(|weights| services(weights, report)).unwrap_or_default(),
         pod_weights: weights.is_some_and(|weights| weights.pod_annotation),
     };
-    Some(Policy { name, created, service, port, load_balancing })
+    let monitors = Check { report, hint }.monitors(&spec.monitors);
+    let ejected = Arc::default();
+    Some(Policy { name, created, service, port, load_balancing, monitors, ejected })
 }
 
 fn named(name: &str, field: &str, what: &str, report: &mut Report) -> Option<Arc<str>> {
