@@ -77,11 +77,14 @@ pub struct Limits {
 }
 
 impl Nodes {
-    /// Takes in a change.
-    pub fn update(&mut self, change: NodeChange, now: Instant) {
+    /// Takes in a change; says whether the verdict may be another now, which it is by few of the
+    /// renewals of Leases.
+    pub fn update(&mut self, change: NodeChange, limits: Limits, now: Instant) -> bool {
         match change {
             NodeChange::Node(name, node) => self.signs.set_node(name, node),
-            NodeChange::Lease(name, duration) => self.signs.set_lease(name, duration, now),
+            NodeChange::Lease(name, duration) => {
+                return self.signs.set_lease(name, duration, limits.lease, now);
+            }
             NodeChange::Monitor(name, None) => drop(self.monitors.remove(&name)),
             NodeChange::Monitor(name, Some(observed)) => {
                 let before = self.monitors.remove(&name);
@@ -90,10 +93,12 @@ impl Nodes {
                 self.monitors.insert(name, Watched { observed, monitored, sent, problem: None });
             }
             NodeChange::Health(health) => {
+                self.sent = self.sent.take().filter(|_| health.is_some());
                 self.health = health;
                 self.problem = None;
             }
         }
+        true
     }
 
     /// Renewals of Leases may have gone unheard.
@@ -150,7 +155,9 @@ impl Nodes {
         };
         let status = status(&health.status, verdict, limits, time);
         let same = status == health.status;
-        let body = json!({"conditions": status.conditions, "ejected": status.ejected});
+        // Those of others are theirs to write.
+        let own: Vec<_> = status.conditions.iter().filter(|one| one.type_ == WITHIN_LIMIT).collect();
+        let body = json!({"conditions": own, "ejected": status.ejected});
         let write = (health.version.clone(), body);
         if same || self.sent.as_ref() == Some(&write) {
             return monitor;

@@ -65,6 +65,12 @@ impl Policies {
         }
     }
 
+    /// One of them, as it was observed.
+    #[must_use]
+    pub fn get(&self, name: &ObjectName) -> Option<&ObservedPolicy> {
+        self.known.get(name).map(|known| &known.observed)
+    }
+
     /// All of them, as they were observed.
     pub fn observed(&self) -> impl Iterator<Item = &ObservedPolicy> {
         self.known.values().map(|known| &known.observed)

@@ -125,6 +125,10 @@ impl Monitors {
     /// Replaces the monitors of a scope. A new one takes over who is out by that name in `written`,
     /// which is what this process, or the one before it, has told the cluster.
     pub fn set(&mut self, scope: &Scope, monitors: &[Monitor], written: &[Ejection], now: Instant) {
+        if let Scope::Policy(policy, _) = scope {
+            let others = |key: &Key| matches!(&key.scope, Scope::Policy(name, _) if name == policy);
+            self.known.retain(|key, _| key.scope == *scope || !others(key));
+        }
         self.known.retain(|key, known| {
             key.scope != *scope || monitors.iter().any(|monitor| *monitor == known.monitor)
         });
@@ -259,6 +263,18 @@ impl Monitors {
     pub fn standings(&self, scope: &Scope) -> impl Iterator<Item = (&Arc<str>, &Standing)> {
         let own = self.known.iter().filter(move |(key, _)| key.scope == *scope);
         own.map(|(key, known)| (&key.name, &known.standing))
+    }
+
+    /// How each monitor stands, ordered.
+    pub fn all(&self) -> impl Iterator<Item = (&Key, &Standing)> {
+        self.known.iter().map(|(key, known)| (key, &known.standing))
+    }
+
+    /// How many Pods are out, once for each monitor.
+    #[must_use]
+    pub fn pods(&self) -> usize {
+        let own = self.known.iter().filter(|(key, _)| key.scope != Scope::Nodes);
+        own.map(|(_, known)| known.out().len()).sum()
     }
 
     /// How many there are, and how many of them say nothing.

@@ -61,12 +61,20 @@ impl NodeSigns {
         }
     }
 
-    /// Takes in that a Lease was renewed, for so long; with none it is gone, and says nothing.
-    pub fn set_lease(&mut self, name: Arc<str>, duration: Option<Duration>, now: Instant) {
-        match duration {
-            Some(duration) => drop(self.leases.insert(name, Lease { seen: now, duration })),
-            None => drop(self.leases.remove(&name)),
-        }
+    /// Takes in that a Lease was renewed, for so long; with none it is gone, and says nothing. Says
+    /// whether it is a new one, or had run out.
+    pub fn set_lease(
+        &mut self,
+        name: Arc<str>,
+        duration: Option<Duration>,
+        timeout: Option<Duration>,
+        now: Instant,
+    ) -> bool {
+        let before = match duration {
+            Some(duration) => self.leases.insert(name, Lease { seen: now, duration }),
+            None => self.leases.remove(&name),
+        };
+        before.is_none_or(|before| before.expiry(timeout) <= now)
     }
 
     /// Renewals may have gone unheard: every Lease that had not run out has its whole time again.

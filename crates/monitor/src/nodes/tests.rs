@@ -16,7 +16,7 @@ fn four(start: Instant) -> NodeSigns {
     let mut signs = NodeSigns::default();
     for name in ["a", "b", "c", "d"] {
         signs.set_node(name.into(), ready("True"));
-        signs.set_lease(name.into(), Some(40 * SECOND), start);
+        signs.set_lease(name.into(), Some(40 * SECOND), None, start);
     }
     signs
 }
@@ -46,7 +46,7 @@ fn a_lease_runs_out_by_this_clock() {
     let start = Instant::now();
     let mut signs = four(start);
     for name in ["a", "b", "c"] {
-        signs.set_lease(name.into(), Some(40 * SECOND), start + 30 * SECOND);
+        signs.set_lease(name.into(), Some(40 * SECOND), None, start + 30 * SECOND);
     }
     let expiry = start + 40 * SECOND;
     assert_eq!(signs.next(None, start), Some(expiry));
@@ -57,9 +57,9 @@ fn a_lease_runs_out_by_this_clock() {
     // What went unheard is no silence, but who was out stays so until he is heard.
     signs.interrupted(None, expiry);
     assert_eq!(bad(&signs, expiry + 39 * SECOND), [("d".to_owned(), "LeaseExpired")]);
-    signs.set_lease("d".into(), Some(40 * SECOND), expiry);
+    signs.set_lease("d".into(), Some(40 * SECOND), None, expiry);
     assert_eq!(bad(&signs, expiry), []);
-    signs.set_lease("d".into(), None, expiry);
+    signs.set_lease("d".into(), None, None, expiry);
     assert_eq!(bad(&signs, expiry + 30 * SECOND), [], "without a Lease it is not known");
 }
 
