@@ -20,6 +20,11 @@ use crate::{Cgroup, Error, page};
 /// How long a program may take to answer, and to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Alertmanager looks for its templates where its package puts them, which is not installed: there
+/// they are for this process alone.
+const WITH_FILES: &str = "mount --make-rprivate / && \
+     mount -t overlay overlay -o lowerdir=$0:/usr/share /usr/share && exec \"$@\"";
+
 /// An exporter of one gauge, with a value for each Pod, which a test changes.
 #[derive(Debug)]
 pub struct Exporter {
@@ -117,8 +122,11 @@ impl Server {
     /// Starts it and waits until it says that it is ready.
     fn start(&mut self) -> Result<(), Error> {
         let path = linked("monitoring", self.name)?;
+        let path = std::fs::canonicalize(&path).map_err(Error::io("find the program"))?;
+        let files = path.ancestors().nth(2).map(|above| above.join("share")).unwrap_or_default();
         let mut command = self.cgroup.place().command("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]).arg(&path).args(&self.arguments);
+        command.args(["--pdeathsig", "KILL", "--", "unshare", "--mount", "--"]);
+        command.args(["sh", "-c", WITH_FILES, &shown(&files)]).arg(&path).args(&self.arguments);
         let mut program = Program::start_bound(self.name, command)?;
         let deadline = Instant::now() + PATIENCE;
         loop {
