@@ -25,9 +25,7 @@ mod schema;
 )]
 mod traffic_policy;
 
-pub use monitor::{
-    AlertmanagerAlerts, EjectedPod, Matcher, Operator, PodMonitor, PrometheusQuery,
-};
+pub use monitor::{AlertmanagerAlerts, EjectedPod, Matcher, Operator, PodMonitor, PrometheusQuery};
 pub use node::{
     EjectedNode, NodeHealth, NodeHealthSpec, NodeHealthStatus, NodeMonitor, NodeMonitorSpec,
     NodeMonitorStatus, UncheckedNodeHealth, UncheckedNodeMonitor,

@@ -39,7 +39,10 @@ pub struct PrometheusQuery {
     /// On which side of the threshold a value is bad.
     pub operator: Operator,
     /// The number that values are compared with, as text: `"0.05"`.
-    #[schemars(length(min = 1, max = 32), regex(pattern = r"^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{1,2})?$"))]
+    #[schemars(
+        length(min = 1, max = 32),
+        regex(pattern = r"^[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{1,2})?$")
+    )]
     pub threshold: String,
     /// From one query to the next, 1s to 1h.
     #[serde(default = "interval", deserialize_with = "short")]
@@ -125,7 +128,9 @@ pub struct EjectedPod {
 fn short<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     if text.len() > DURATION {
-        return Err(D::Error::custom(format!("longer than {DURATION} characters; write it as 30s")));
+        return Err(D::Error::custom(format!(
+            "longer than {DURATION} characters; write it as 30s"
+        )));
     }
     text.parse().map_err(|error| D::Error::custom(format!("`{text}`: {error}; write it as 30s")))
 }

@@ -70,7 +70,9 @@ pub struct UncheckedNodeMonitor {
 }
 
 /// Which nodes do not work. There is one, named `cluster`, which `etm controller` makes and writes.
-#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize,
+)]
 #[kube(
     group = "etm.dev",
     version = "v1alpha1",

@@ -32,9 +32,7 @@ pub struct Reachable {
 impl Reachable {
     /// The condition of all monitors of an object; none where it has none. One that fails is told of,
     /// whatever the others do.
-    pub fn of<'a>(
-        standings: impl Iterator<Item = (&'a Arc<str>, &'a Standing)>,
-    ) -> Option<Self> {
+    pub fn of<'a>(standings: impl Iterator<Item = (&'a Arc<str>, &'a Standing)>) -> Option<Self> {
         let (mut pending, mut reachable, mut failing) = (0, 0, Vec::new());
         for (name, standing) in standings {
             match standing {

@@ -156,7 +156,8 @@ impl Nodes {
         let status = status(&health.status, verdict, limits, time);
         let same = status == health.status;
         // Those of others are theirs to write.
-        let own: Vec<_> = status.conditions.iter().filter(|one| one.type_ == WITHIN_LIMIT).collect();
+        let own: Vec<_> =
+            status.conditions.iter().filter(|one| one.type_ == WITHIN_LIMIT).collect();
         let body = json!({"conditions": own, "ejected": status.ejected});
         let write = (health.version.clone(), body);
         if same || self.sent.as_ref() == Some(&write) {

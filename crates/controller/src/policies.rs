@@ -154,7 +154,13 @@ impl Known {
         now: Timestamp,
     ) -> Condition {
         let Self { observed, .. } = self;
-        condition(&observed.status.conditions, observed.generation, of, (status, reason, message), now)
+        condition(
+            &observed.status.conditions,
+            observed.generation,
+            of,
+            (status, reason, message),
+            now,
+        )
     }
 }
 

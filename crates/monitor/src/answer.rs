@@ -86,7 +86,8 @@ pub fn samples(body: &[u8]) -> Result<Vec<Sample>, Unusable> {
     }
     let sample = |Series { metric: labels, value: (_, text) }| {
         // `+Inf`, `-Inf` and `NaN` are what Rust reads as such, too.
-        let value = text.parse().map_err(|_| Unusable::Foreign(format!("`{text}` is no number")))?;
+        let value =
+            text.parse().map_err(|_| Unusable::Foreign(format!("`{text}` is no number")))?;
         Ok(Sample { labels, value })
     };
     series.into_iter().map(sample).collect()

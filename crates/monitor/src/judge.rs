@@ -1,10 +1,6 @@
 //! From results, one after another, to who is out; pure.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use etm_model::Query;
 use k8s_openapi::jiff::Timestamp;

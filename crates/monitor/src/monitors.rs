@@ -129,9 +129,7 @@ impl Monitors {
             let others = |key: &Key| matches!(&key.scope, Scope::Policy(name, _) if name == policy);
             self.known.retain(|key, _| key.scope == *scope || !others(key));
         }
-        self.known.retain(|key, known| {
-            key.scope != *scope || monitors.iter().any(|monitor| *monitor == known.monitor)
-        });
+        self.known.retain(|key, known| key.scope != *scope || monitors.contains(&known.monitor));
         for monitor in monitors {
             let key = Key { scope: scope.clone(), name: Arc::clone(&monitor.name) };
             self.known.entry(key).or_insert_with_key(|key| {
@@ -232,14 +230,18 @@ impl Monitors {
             if known.expiry().is_none_or(|expiry| expiry > now) {
                 continue;
             }
-            match (&known.monitor.source, &mut known.state) {
-                (MonitorSource::Prometheus(query), State::Query(judge)) => judge.expire(query, now),
-                (MonitorSource::Alertmanager(alerts), State::Alerts(book)) => {
-                    if book.expire(alerts, now) {
-                        known.standing = Standing::Failing(Trouble::NotRepeated);
-                    }
+            let missed = match (&known.monitor.source, &mut known.state) {
+                (MonitorSource::Prometheus(query), State::Query(judge)) => {
+                    judge.expire(query, now);
+                    false
                 }
-                _ => {}
+                (MonitorSource::Alertmanager(alerts), State::Alerts(book)) => {
+                    book.expire(alerts, now)
+                }
+                _ => false,
+            };
+            if missed {
+                known.standing = Standing::Failing(Trouble::NotRepeated);
             }
         }
     }

@@ -95,9 +95,11 @@ impl NodeSigns {
     #[must_use]
     pub fn subjects(&self) -> Subjects {
         let nodes = self.nodes.iter();
-        Subjects::nodes(nodes.map(|(name, node): (_, &ObservedNode)| {
-            (name, node.addresses.as_slice() as &[IpAddr])
-        }))
+        Subjects::nodes(
+            nodes.map(|(name, node): (_, &ObservedNode)| {
+                (name, node.addresses.as_slice() as &[IpAddr])
+            }),
+        )
     }
 
     /// Which nodes are to be out: those with a bad sign, and those that monitors eject, but none at

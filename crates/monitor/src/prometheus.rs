@@ -4,10 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use http::{Request, Uri, header::CONTENT_TYPE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use kube::{
-    Client, Config,
-    client::Body,
-};
+use kube::{Client, Config, client::Body};
 use thiserror::Error;
 use tokio::time::timeout;
 
@@ -61,8 +58,7 @@ impl Prometheus {
         }
         let mut config = Config::new(url);
         config.root_cert_file = ca_file;
-        config.auth_info.token_file =
-            token_file.map(|file| file.to_string_lossy().into_owned());
+        config.auth_info.token_file = token_file.map(|file| file.to_string_lossy().into_owned());
         // A query that fails is asked again at its next time.
         config.default_retry = false;
         let client = Client::try_from(config);
@@ -83,7 +79,8 @@ impl Prometheus {
 
     async fn ask(&self, text: &str) -> Result<Vec<Sample>, Trouble> {
         // A long query does not fit into a URL.
-        let form = form_urlencoded::Serializer::new(String::new()).append_pair("query", text).finish();
+        let form =
+            form_urlencoded::Serializer::new(String::new()).append_pair("query", text).finish();
         let request = Request::post("/api/v1/query")
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(Body::from(form.into_bytes()))

@@ -70,7 +70,8 @@ impl Subjects {
     pub fn endpoints(namespace: &str, slices: &[EndpointSlice]) -> Self {
         let mut subjects = Self { namespace: Some(namespace.into()), ..Self::default() };
         for endpoint in slices.iter().flat_map(|slice| slice.endpoints.iter().flatten()) {
-            let Some(address) = endpoint.addresses.first().and_then(|text| text.parse().ok()) else {
+            let Some(address) = endpoint.addresses.first().and_then(|text| text.parse().ok())
+            else {
                 continue;
             };
             let pod = endpoint.target_ref.as_ref();

@@ -183,7 +183,8 @@ impl Door {
         let expected = format!("Bearer {token}");
         let given = given.map(HeaderValue::as_bytes).unwrap_or_default();
         // In a time that does not tell how much of it was right.
-        let differences = given.iter().zip(expected.as_bytes()).fold(0, |all, (a, b)| all | (a ^ b));
+        let differences =
+            given.iter().zip(expected.as_bytes()).fold(0, |all, (a, b)| all | (a ^ b));
         given.len() == expected.len() && differences == 0
     }
 }

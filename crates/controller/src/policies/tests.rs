@@ -51,7 +51,10 @@ fn what_is_as_it_should_be_is_not_written() {
     policies.update(update(observed("1", Vec::new())));
     let write = policies.next(at(100)).expect("a write");
     assert_eq!((write.version.as_str(), write.generation), ("1", Some(1)));
-    assert_eq!((&*write.conditions[0].status, &*write.conditions[0].reason), ("False", "TargetNotFound"));
+    assert_eq!(
+        (&*write.conditions[0].status, &*write.conditions[0].reason),
+        ("False", "TargetNotFound")
+    );
     assert_eq!(write.conditions[0].last_transition_time, Time(at(100)));
     policies.update(update(observed("2", write.conditions)));
     assert_eq!(policies.next(at(200)), None);

@@ -6,9 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use etm_api as api;
 use etm_model::{Algorithm, HashField, HashFields, LoadBalancing, Policy, Weight};
 
-use super::{
-    Converted, ejected, fields, metadata::Identity, monitor::Check, report::Report,
-};
+use super::{Converted, ejected, fields, metadata::Identity, monitor::Check, report::Report};
 
 const KEEP_OUT: &str = "until then the policy counts as it was before, and a new one not at all";
 /// Services in `weights.services`, at most.

@@ -281,5 +281,11 @@ impl Kind for WrittenHealth {
 
 /// An object of which nothing is wrong, or has told of it itself.
 fn plain<T>(object: T) -> Converted<T> {
-    Converted { object: Some(object), created: None, proxy: None, problems: Vec::new(), stays: None }
+    Converted {
+        object: Some(object),
+        created: None,
+        proxy: None,
+        problems: Vec::new(),
+        stays: None,
+    }
 }
