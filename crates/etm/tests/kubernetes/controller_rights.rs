@@ -172,7 +172,8 @@ fn none_of_them_is_too_many() {
         }
         let verb = missing["verbs"][0].as_str().expect("a verb");
         let resource = missing["resources"][0].as_str().expect("a resource").replace('/', "-");
-        let mut policy = policy(&format!("{verb}-{resource}"), "x", &json!({}));
+        let name = format!("{verb}-{resource}");
+        let mut policy = policy(&name, "x", &json!({}));
         let matchers = json!([{"name": "alertname", "value": "x"}]);
         policy["spec"]["monitors"] =
             json!([{"name": "alerts", "alertmanager": {"matchers": matchers}}]);
@@ -182,7 +183,7 @@ fn none_of_them_is_too_many() {
         let monitor = json!({
             "apiVersion": "etm.dev/v1alpha1",
             "kind": "NodeMonitor",
-            "metadata": {"name": format!("{verb}-{resource}")},
+            "metadata": {"name": name},
             "spec": {"alertmanager": {"matchers": matchers}},
         });
         api.create("/apis/etm.dev/v1alpha1/nodemonitors", &monitor).expect("a monitor");
@@ -190,5 +191,8 @@ fn none_of_them_is_too_many() {
             rules.iter().filter(|rule| *rule != missing).cloned().collect()
         };
         misses(&scene, missing, &left(&cluster), &left(&own));
+        // Others hear no alerts, and would tell of these.
+        scene.delete("trafficpolicies", &name);
+        api.delete(&format!("/apis/etm.dev/v1alpha1/nodemonitors/{name}")).expect("no monitor");
     }
 }
