@@ -25,7 +25,7 @@ macro_rules! shipped {
 pub struct Objects {
     /// The agent's namespace, in which Pods may be privileged.
     pub namespace: Namespace,
-    /// The kinds `TrafficPolicy`, `NodeMonitor` and `NodeHealth`.
+    /// The kinds `NodeHealth`, `NodeMonitor` and `TrafficPolicy`, ordered as kustomize does.
     pub kinds: [CustomResourceDefinition; 3],
     /// Who the agent is to the API server.
     pub service_account: ServiceAccount,
@@ -68,9 +68,9 @@ impl Objects {
         let mut objects = Self {
             namespace: shipped!("namespace.yaml")?,
             kinds: [
-                shipped!("crds/trafficpolicies.etm.dev.yaml")?,
-                shipped!("crds/nodemonitors.etm.dev.yaml")?,
                 shipped!("crds/nodehealths.etm.dev.yaml")?,
+                shipped!("crds/nodemonitors.etm.dev.yaml")?,
+                shipped!("crds/trafficpolicies.etm.dev.yaml")?,
             ],
             service_account: shipped!("service-account.yaml")?,
             cluster_role: shipped!("cluster-role.yaml")?,
