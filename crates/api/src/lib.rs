@@ -7,6 +7,18 @@
 
 mod duration;
 mod health;
+#[allow(
+    unreachable_pub,
+    clippy::duplicated_attributes,
+    reason = "kube's derives repeat an item's `pub` out of reach, and take a column for another"
+)]
+mod monitor;
+#[allow(
+    unreachable_pub,
+    clippy::duplicated_attributes,
+    reason = "kube's derives repeat an item's `pub` out of reach, and take a column for another"
+)]
+mod node;
 mod probe;
 mod refusal;
 mod rule;
@@ -20,9 +32,14 @@ mod traffic_policy;
 
 pub use duration::Duration;
 pub use health::{FailureShare, Health, Passive, Probation};
+pub use monitor::{AlertmanagerAlerts, EjectedPod, Matcher, Operator, PodMonitor, PrometheusQuery};
+pub use node::{
+    EjectedNode, NodeHealth, NodeHealthSpec, NodeHealthStatus, NodeMonitor, NodeMonitorSpec,
+    NodeMonitorStatus, UncheckedNodeHealth, UncheckedNodeMonitor,
+};
 pub use probe::{GrpcProbe, HttpProbe, Probe, TcpProbe};
 pub use refusal::{Refusal, Stale, StaleConnections};
-pub use schema::definition;
+pub use schema::definitions;
 pub use traffic_policy::{
     Algorithm, ConsistentHash, Field, LoadBalancing, ServiceWeight, TargetRef, TrafficPolicy,
     TrafficPolicySpec, TrafficPolicyStatus, UncheckedTrafficPolicy, Weights,

@@ -1,13 +1,14 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
 
-use crate::TrafficPolicy;
+use crate::{NodeHealth, NodeMonitor, TrafficPolicy};
 
-/// The definition of [`TrafficPolicy`], as a cluster is to have it.
+/// The definitions of all kinds, as a cluster is to have them.
 #[must_use]
-pub fn definition() -> CustomResourceDefinition {
-    let mut definition = TrafficPolicy::crd();
-    let label = ("app.kubernetes.io/name".to_owned(), "etm".to_owned());
-    definition.metadata.labels = Some([label].into());
-    definition
+pub fn definitions() -> [CustomResourceDefinition; 3] {
+    [TrafficPolicy::crd(), NodeMonitor::crd(), NodeHealth::crd()].map(|mut definition| {
+        let label = ("app.kubernetes.io/name".to_owned(), "etm".to_owned());
+        definition.metadata.labels = Some([label].into());
+        definition
+    })
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Health, Refusal, StaleConnections};
+use crate::{EjectedPod, Health, PodMonitor, Refusal, StaleConnections};
 
 /// How the callers of one Service are spread over its Pods, and which Pods are kept from them.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +46,13 @@ pub struct TrafficPolicySpec {
     /// What becomes of sockets that still point at a Pod once that is gone or ejected.
     #[serde(default)]
     pub stale_connections: StaleConnections,
+    /// Monitoring systems whose word takes single Pods out of the Service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 8),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub monitors: Vec<PodMonitor>,
 }
 
 /// A Service of the policy's namespace, or one port of it.
@@ -160,7 +167,8 @@ pub struct ServiceWeight {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TrafficPolicyStatus {
-    /// `Accepted`: whether the policy counts, and why not.
+    /// `Accepted`: whether the policy counts, and why not. `MonitorReachable`: whether the answers of
+    /// its monitors can be used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
@@ -169,6 +177,10 @@ pub struct TrafficPolicyStatus {
     /// The `metadata.generation` that this is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Pods that its monitors have taken out of the Service, once for each monitor.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub ejected: Vec<EjectedPod>,
 }
 
 /// A [`TrafficPolicy`] as somebody wrote it: nothing of its spec and its status is checked, so that

@@ -6,16 +6,20 @@ use std::{fs, path::PathBuf};
 use serde_json::{Value, to_value};
 
 /// The definition that a file of `deploy/` holds.
-fn shipped(folder: &str) -> Value {
+fn shipped(folder: &str, name: &str) -> Value {
     let deploy = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../deploy");
-    let text = fs::read_to_string(deploy.join(folder).join("crds/trafficpolicies.etm.dev.yaml"));
+    let text = fs::read_to_string(deploy.join(folder).join(format!("crds/{name}.yaml")));
     serde_saphyr::from_str(&text.unwrap()).unwrap()
 }
 
 #[test]
-fn the_shipped_definition_is_that_of_the_code() {
-    let code = to_value(etm_api::definition()).unwrap();
-    for folder in ["kustomize", "helm/etm"] {
-        assert_eq!(shipped(folder), code, "`cargo xtask schemas` writes deploy/{folder} anew");
+fn the_shipped_definitions_are_those_of_the_code() {
+    for definition in etm_api::definitions() {
+        let name = definition.metadata.name.clone().unwrap();
+        let code = to_value(definition).unwrap();
+        for folder in ["kustomize", "helm/etm"] {
+            let told = "`cargo xtask schemas` writes it anew";
+            assert_eq!(shipped(folder, &name), code, "deploy/{folder}/crds/{name}.yaml: {told}");
+        }
     }
 }

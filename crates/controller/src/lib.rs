@@ -8,11 +8,15 @@
 
 mod election;
 mod lease;
+mod monitored;
+mod nodes;
 mod policies;
 mod problem;
 mod write;
 
 pub use election::{Election, Leadership};
+pub use monitored::{Monitored, Reachable, ejections};
+pub use nodes::{Limits, NodeWrite, Nodes, write_nodes};
 pub use policies::Policies;
 pub use write::{Outcome, StatusWrite, write};
 

@@ -9,7 +9,10 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 
-use crate::write::{Outcome, StatusWrite};
+use crate::{
+    monitored::{self, Monitored, REACHABLE, Reachable},
+    write::{Outcome, StatusWrite, Told},
+};
 
 /// The condition that is written; all others are somebody else's.
 const ACCEPTED: &str = "Accepted";
@@ -25,9 +28,10 @@ pub struct Policies {
 struct Known {
     observed: ObservedPolicy,
     accepted: Accepted,
-    /// The version for which this condition was sent already: what became of that, the next version
-    /// tells. So each version of a policy is written to once, whoever else writes to it.
-    sent: Option<(String, Accepted)>,
+    monitored: Monitored,
+    /// The version for which this was sent already: what became of that, the next version tells. So
+    /// each version of a policy is written to once for the same thing, whoever else writes to it.
+    sent: Option<(String, Accepted, Monitored)>,
     /// Why that came to nothing.
     problem: Option<Problem>,
 }
@@ -50,13 +54,32 @@ impl Policies {
                 Err(problems) => Accepted::invalid(problems),
             };
             let before = self.known.remove(&name);
-            let sent = before.and_then(|before| before.sent);
-            self.known.insert(name, Known { observed, accepted, sent, problem: None });
+            let (sent, monitored) =
+                before.map(|before| (before.sent, before.monitored)).unwrap_or_default();
+            self.known.insert(name, Known { observed, accepted, monitored, sent, problem: None });
         }
         for (name, accepted) in conditions {
             if let Some(known) = self.known.get_mut(&name) {
                 known.accepted = accepted;
             }
+        }
+    }
+
+    /// One of them, as it was observed.
+    #[must_use]
+    pub fn get(&self, name: &ObjectName) -> Option<&ObservedPolicy> {
+        self.known.get(name).map(|known| &known.observed)
+    }
+
+    /// All of them, as they were observed.
+    pub fn observed(&self) -> impl Iterator<Item = &ObservedPolicy> {
+        self.known.values().map(|known| &known.observed)
+    }
+
+    /// Takes in what the monitors of a policy say.
+    pub fn set_monitored(&mut self, name: &ObjectName, monitored: Monitored) {
+        if let Some(known) = self.known.get_mut(name) {
+            known.monitored = monitored;
         }
     }
 
@@ -81,7 +104,8 @@ impl Policies {
             Outcome::Refused(problem) | Outcome::Failed(problem) => Some(problem.clone()),
         };
         if !matches!(outcome, Outcome::Failed(_)) {
-            known.sent = Some((write.version.clone(), write.accepted.clone()));
+            let Told { accepted, monitored } = write.told.clone();
+            known.sent = Some((write.version.clone(), accepted, monitored));
         }
     }
 
@@ -93,39 +117,76 @@ impl Policies {
 
 impl Known {
     fn write(&self, now: Timestamp) -> Option<StatusWrite> {
-        let Self { observed, accepted, sent, .. } = self;
-        let sent = sent
-            .as_ref()
-            .is_some_and(|(version, sent)| *version == observed.version && sent == accepted);
+        let Self { observed, accepted, monitored, sent, .. } = self;
+        let sent = sent.as_ref().is_some_and(|(version, before, said)| {
+            *version == observed.version && before == accepted && said == monitored
+        });
         if sent {
             return None;
         }
         let status = if accepted.status() { "True" } else { "False" };
-        let before = observed.status.conditions.iter().find(|one| one.type_ == ACCEPTED);
-        let last = before.filter(|before| before.status == status);
-        let condition = Condition {
-            type_: ACCEPTED.to_owned(),
-            status: status.to_owned(),
-            reason: accepted.reason.name().to_owned(),
-            message: accepted.message.clone(),
-            observed_generation: observed.generation,
-            last_transition_time: last
-                .map_or_else(|| Time(seconds(now)), |before| before.last_transition_time.clone()),
-        };
-        let same = before == Some(&condition)
+        let told = (status, accepted.reason.name(), accepted.message.as_str());
+        let mut conditions = vec![self.condition(ACCEPTED, told, now)];
+        if let Some(Reachable { status, reason, message }) = &monitored.reachable {
+            conditions.push(self.condition(REACHABLE, (status, reason, message), now));
+        }
+        let before = |of: &str| observed.status.conditions.iter().find(|one| one.type_ == of);
+        let ejected = monitored::pods(&monitored.ejected);
+        let same = conditions.iter().all(|condition| before(&condition.type_) == Some(condition))
+            && (monitored.reachable.is_some() || before(REACHABLE).is_none())
+            && observed.status.ejected == ejected
             && observed.status.observed_generation == observed.generation;
         (!same).then(|| StatusWrite {
             name: observed.name.clone(),
             version: observed.version.clone(),
             generation: observed.generation,
-            condition,
-            accepted: accepted.clone(),
+            conditions,
+            ejected,
+            told: Told { accepted: accepted.clone(), monitored: monitored.clone() },
         })
+    }
+
+    /// A condition, with the time at which its status began.
+    fn condition(
+        &self,
+        of: &str,
+        (status, reason, message): (&str, &str, &str),
+        now: Timestamp,
+    ) -> Condition {
+        let Self { observed, .. } = self;
+        condition(
+            &observed.status.conditions,
+            observed.generation,
+            of,
+            (status, reason, message),
+            now,
+        )
+    }
+}
+
+/// A condition, with the time at which its status began, those before being these.
+pub(crate) fn condition(
+    before: &[Condition],
+    generation: Option<i64>,
+    of: &str,
+    (status, reason, message): (&str, &str, &str),
+    now: Timestamp,
+) -> Condition {
+    let before = before.iter().find(|one| one.type_ == of);
+    let last = before.filter(|before| before.status == status);
+    Condition {
+        type_: of.to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        observed_generation: generation,
+        last_transition_time: last
+            .map_or_else(|| Time(seconds(now)), |before| before.last_transition_time.clone()),
     }
 }
 
 /// As times of objects are written.
-fn seconds(time: Timestamp) -> Timestamp {
+pub(crate) fn seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 

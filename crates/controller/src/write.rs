@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use etm_api::{TrafficPolicy, UncheckedTrafficPolicy};
+use etm_api::{EjectedPod, TrafficPolicy, UncheckedTrafficPolicy};
 use etm_model::{Accepted, ObjectName, Problem};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
@@ -12,10 +12,10 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::time::timeout_at;
 
-use crate::{NAME, problem};
+use crate::{NAME, monitored::Monitored, problem};
 
 /// How long one request may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is to become the status of a policy.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,9 +26,18 @@ pub struct StatusWrite {
     pub version: String,
     /// `observedGeneration`.
     pub generation: Option<i64>,
-    /// The condition `Accepted`.
-    pub condition: Condition,
+    /// Its conditions.
+    pub conditions: Vec<Condition>,
+    /// Who is out.
+    pub ejected: Vec<EjectedPod>,
+    pub(crate) told: Told,
+}
+
+/// What a status says.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Told {
     pub(crate) accepted: Accepted,
+    pub(crate) monitored: Monitored,
 }
 
 /// What became of a write.
@@ -56,7 +65,10 @@ pub async fn write(client: &Client, write: &StatusWrite, until: Instant) -> Outc
     match timeout_at(deadline.into(), request).await {
         Ok(Ok(_)) => Outcome::Written,
         Ok(Err(error)) => refused(write, &error),
-        Err(_) => Outcome::Failed(failed(write, "the API server does not answer")),
+        Err(_) => {
+            let object = format!("TrafficPolicy {}", write.name);
+            Outcome::Failed(failed(&object, "the API server does not answer"))
+        }
     }
 }
 
@@ -70,15 +82,21 @@ fn body(write: &StatusWrite) -> Value {
             "resourceVersion": write.version,
         },
         "status": {
-            "conditions": [write.condition],
+            "conditions": write.conditions,
+            "ejected": write.ejected,
             "observedGeneration": write.generation,
         },
     })
 }
 
 fn refused(write: &StatusWrite, error: &kube::Error) -> Outcome {
+    outcome(&format!("TrafficPolicy {}", write.name), error)
+}
+
+/// What became of the write of an object's status that was refused.
+pub(crate) fn outcome(object: &str, error: &kube::Error) -> Outcome {
     let reason = problem::words(error);
-    let kube::Error::Api(status) = error else { return Outcome::Failed(failed(write, &reason)) };
+    let kube::Error::Api(status) = error else { return Outcome::Failed(failed(object, &reason)) };
     let causes = status.details.iter().flat_map(|details| &details.causes);
     let others = causes.filter(|cause| cause.reason == "FieldManagerConflict").count() > 0;
     let hint = match status.code {
@@ -91,18 +109,18 @@ fn refused(write: &StatusWrite, error: &kube::Error) -> Outcome {
             "the cluster's definition of the kind is another than this version's: etm install \
              --apply renews it"
         }
-        _ => return Outcome::Failed(failed(write, &reason)),
+        _ => return Outcome::Failed(failed(object, &reason)),
     };
-    Outcome::Refused(told(write, &reason, hint))
+    Outcome::Refused(told(object, &reason, hint))
 }
 
-fn failed(write: &StatusWrite, reason: &str) -> Problem {
+pub(crate) fn failed(object: &str, reason: &str) -> Problem {
     let hint = "the old status stays; it is tried again every few seconds";
-    told(write, reason, hint)
+    told(object, reason, hint)
 }
 
-fn told(write: &StatusWrite, reason: &str, hint: &str) -> Problem {
-    let object = format!("TrafficPolicy {}", write.name);
+fn told(object: &str, reason: &str, hint: &str) -> Problem {
+    let object = object.to_owned();
     let reason = format!("cannot be written: {reason}");
     Problem { object, field: "status".to_owned(), reason, hint: hint.to_owned() }
 }

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use http::Uri;
 
 use crate::explain;
 
@@ -140,6 +141,9 @@ pub(crate) struct ControllerArgs {
     #[arg(long, env = "ETM_NAMESPACE", value_name = "NAME")]
     pub(crate) namespace: Option<String>,
 
+    #[command(flatten)]
+    pub(crate) monitors: MonitorArgs,
+
     /// The proxy's name that the agents were given, if any: policies for other Services are for
     /// nobody.
     #[arg(long, env = "ETM_PROXY_NAME", value_name = "NAME")]
@@ -153,6 +157,41 @@ pub(crate) struct ControllerArgs {
     /// flags and environment go first.
     #[arg(long, env = "ETM_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// How monitoring systems are reached, and how much their word and that of nodes counts.
+#[derive(Args, Debug)]
+pub(crate) struct MonitorArgs {
+    /// Prometheus, which is asked what monitors of policies and nodes say [default: none].
+    #[arg(long, env = "ETM_PROMETHEUS", value_name = "URL")]
+    pub(crate) prometheus: Option<Uri>,
+
+    /// File with the bearer token for Prometheus, read again as it is replaced.
+    #[arg(long, env = "ETM_PROMETHEUS_TOKEN_FILE", value_name = "FILE", requires = "prometheus")]
+    pub(crate) prometheus_token_file: Option<PathBuf>,
+
+    /// File with the certificates of who signs that of Prometheus, instead of those whom the system
+    /// trusts.
+    #[arg(long, env = "ETM_PROMETHEUS_CA_FILE", value_name = "FILE", requires = "prometheus")]
+    pub(crate) prometheus_ca_file: Option<PathBuf>,
+
+    /// Address to which Alertmanager posts, at /alerts [default: none].
+    #[arg(long, env = "ETM_ALERTS", value_name = "ADDR")]
+    pub(crate) alerts: Option<SocketAddr>,
+
+    /// File with the bearer token that Alertmanager must have, read for each call.
+    #[arg(long, env = "ETM_ALERTS_TOKEN_FILE", value_name = "FILE", requires = "alerts")]
+    pub(crate) alerts_token_file: Option<PathBuf>,
+
+    /// How long a node's Lease may go without a renewal, as 20s [default: what the Lease says,
+    /// which is 40s of kubelet].
+    #[arg(long, env = "ETM_NODE_LEASE_TIMEOUT", value_name = "TIME")]
+    pub(crate) node_lease_timeout: Option<kube::core::Duration>,
+
+    /// Percent of the nodes that may be taken out; where more are bad, none is.
+    #[arg(long, env = "ETM_MAX_EJECTED_NODES", value_name = "PERCENT", default_value_t = 50)]
+    #[arg(value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(crate) max_ejected_nodes: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

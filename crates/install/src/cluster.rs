@@ -90,8 +90,12 @@ impl Cluster {
     ) -> Result<(), ClusterError> {
         let namespace = objects.namespace.name_any();
         apply(self.all(), &objects.namespace, &mut told).await?;
-        apply(self.all(), &objects.traffic_policies, &mut told).await?;
-        established(self.all(), &objects.traffic_policies).await?;
+        for kind in &objects.kinds {
+            apply(self.all(), kind, &mut told).await?;
+        }
+        for kind in &objects.kinds {
+            established(self.all(), kind).await?;
+        }
         apply(self.within(&namespace), &objects.service_account, &mut told).await?;
         apply(self.all(), &objects.cluster_role, &mut told).await?;
         apply(self.all(), &objects.cluster_role_binding, &mut told).await?;

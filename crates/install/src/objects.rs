@@ -25,8 +25,8 @@ macro_rules! shipped {
 pub struct Objects {
     /// The agent's namespace, in which Pods may be privileged.
     pub namespace: Namespace,
-    /// The kind `TrafficPolicy`.
-    pub traffic_policies: CustomResourceDefinition,
+    /// The kinds `NodeHealth`, `NodeMonitor` and `TrafficPolicy`, ordered as kustomize does.
+    pub kinds: [CustomResourceDefinition; 3],
     /// Who the agent is to the API server.
     pub service_account: ServiceAccount,
     /// What the agent may read.
@@ -67,7 +67,11 @@ impl Objects {
     pub fn new(parameters: &Parameters) -> Result<Self, ObjectsError> {
         let mut objects = Self {
             namespace: shipped!("namespace.yaml")?,
-            traffic_policies: shipped!("crds/trafficpolicies.etm.dev.yaml")?,
+            kinds: [
+                shipped!("crds/nodehealths.etm.dev.yaml")?,
+                shipped!("crds/nodemonitors.etm.dev.yaml")?,
+                shipped!("crds/trafficpolicies.etm.dev.yaml")?,
+            ],
             service_account: shipped!("service-account.yaml")?,
             cluster_role: shipped!("cluster-role.yaml")?,
             cluster_role_binding: shipped!("cluster-role-binding.yaml")?,
@@ -99,7 +103,9 @@ impl Objects {
         let controller = &self.controller;
         let documents = [
             yaml(&self.namespace)?,
-            yaml(&self.traffic_policies)?,
+            yaml(&self.kinds[0])?,
+            yaml(&self.kinds[1])?,
+            yaml(&self.kinds[2])?,
             yaml(&self.service_account)?,
             yaml(&controller.service_account)?,
             yaml(&controller.role)?,
@@ -206,8 +212,8 @@ mod tests {
         let yaml = shipped.to_yaml().expect("YAML");
         let documents: Vec<serde_json::Value> =
             serde_saphyr::from_multiple(&yaml).expect("documents");
-        assert_eq!(documents.len(), 12);
-        assert_eq!(documents[11], serde_json::to_value(&shipped.daemon_set).expect("JSON"));
+        assert_eq!(documents.len(), 14);
+        assert_eq!(documents[13], serde_json::to_value(&shipped.daemon_set).expect("JSON"));
     }
 
     #[test]

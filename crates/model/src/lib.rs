@@ -9,11 +9,13 @@ mod balance;
 mod caller;
 mod callers;
 mod condition;
+mod ejection;
 pub mod hashing;
 mod health;
 mod identity;
 mod kept;
 mod ledger;
+mod monitor;
 mod object;
 mod plan;
 mod planner;
@@ -30,6 +32,7 @@ pub use balance::TableBalance;
 pub use caller::Caller;
 pub use callers::{CallerWrite, Callers};
 pub use condition::{Accepted, AcceptedReason, conditions};
+pub use ejection::{Ejected, EjectedEndpoint, EjectedNode, EjectedNodes};
 pub use health::{
     FailureShare, HealthPolicy, Passive, Percent, Probation, Probe, ProbeKind, ProbePort,
 };
@@ -37,6 +40,7 @@ pub use identity::{hash, identity};
 pub use ipnet::IpNet;
 pub use kept::Kept;
 pub use ledger::{GRACE, Ledger, Reconciled, Report, Usage};
+pub use monitor::{Alerts, Bad, Monitor, MonitorSource, Query};
 pub use object::{
     Address, AddressKind, Endpoint, EndpointSlice, Family, Locality, Node, ObjectName, Protocol,
     Service, ServicePort, SlicePort, Timestamp, TrafficPolicy,

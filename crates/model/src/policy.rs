@@ -6,7 +6,9 @@ use etm_abi as abi;
 use serde::Serialize;
 
 use crate::{
+    ejection::Ejected,
     health::HealthPolicy,
+    monitor::Monitor,
     object::{ObjectName, Timestamp},
     refusal::{Refusal, StaleConnections},
 };
@@ -30,6 +32,10 @@ pub struct Policy {
     pub refusal: Refusal,
     /// `spec.staleConnections`.
     pub stale: StaleConnections,
+    /// `spec.monitors`, for whoever asks them.
+    pub monitors: Arc<[Monitor]>,
+    /// `status.ejected`: what its monitors have taken out of the Service.
+    pub ejected: Arc<[Ejected]>,
 }
 
 impl Policy {

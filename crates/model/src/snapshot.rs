@@ -4,6 +4,7 @@ use std::{
 };
 
 use crate::{
+    ejection::EjectedNodes,
     object::{EndpointSlice, Node, ObjectName, Service},
     policy::{Policy, Weight},
 };
@@ -22,6 +23,8 @@ pub struct Snapshot {
     pub policies: BTreeMap<ObjectName, BTreeMap<Arc<str>, Arc<Policy>>>,
     /// Pods with the annotation `etm.dev/weight`, as far as a policy asks for it.
     pub pod_weights: BTreeMap<ObjectName, Weight>,
+    /// Nodes whose Pods get no connections.
+    pub ejected_nodes: EjectedNodes,
 }
 
 /// One change of the cluster's state.
@@ -43,6 +46,8 @@ pub enum Change {
     RemovePolicy(ObjectName, Arc<str>),
     /// A Pod's annotation `etm.dev/weight` is another, or with none gone.
     SetPodWeight(ObjectName, Option<Weight>),
+    /// Other nodes are out now, or for other reasons: all of them.
+    SetEjectedNodes(EjectedNodes),
 }
 
 /// The Services that a change touches.
@@ -115,6 +120,11 @@ impl Snapshot {
                     None => self.pod_weights.remove(&pod),
                 };
                 return Affected::Services(affected);
+            }
+            Change::SetEjectedNodes(nodes) => {
+                self.ejected_nodes = nodes;
+                // Who is out is no matter of a plan: the tables keep it.
+                return Affected::Services(BTreeSet::new());
             }
         };
         Affected::Services(BTreeSet::from([service]))

@@ -83,17 +83,22 @@ impl GoTools {
 
     /// Puts a link to the folder where tests look for the programs.
     pub(super) fn link(&self, workspace: &Workspace, folder: &Path) -> Result<()> {
-        let link = workspace.target.join(self.name);
-        if fs::read_link(&link).is_ok_and(|there| there == folder) {
-            return Ok(());
-        }
-        // In one step: tests of another terminal may be looking.
-        let draft = link.with_extension("new");
-        let _ = fs::remove_file(&draft);
-        symlink(folder, &draft)
-            .and_then(|()| fs::rename(&draft, &link))
-            .with_context(|| format!("link {}", link.display()))
+        link(workspace, self.name, folder)
     }
+}
+
+/// Puts a link to a folder of programs where tests look for them.
+pub(super) fn link(workspace: &Workspace, name: &str, folder: &Path) -> Result<()> {
+    let link = workspace.target.join(name);
+    if fs::read_link(&link).is_ok_and(|there| there == folder) {
+        return Ok(());
+    }
+    // In one step: tests of another terminal may be looking.
+    let draft = link.with_extension("new");
+    let _ = fs::remove_file(&draft);
+    symlink(folder, &draft)
+        .and_then(|()| fs::rename(&draft, &link))
+        .with_context(|| format!("link {}", link.display()))
 }
 
 /// What is to be built, and how.

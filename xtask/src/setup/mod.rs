@@ -6,6 +6,7 @@ mod go_tools;
 mod helm;
 mod linker;
 mod lint_tools;
+mod monitoring;
 mod mounts;
 mod packages;
 mod toolchain;
@@ -20,6 +21,7 @@ use crate::workspace::Workspace;
 pub(crate) use control_plane::{ASSETS, control_plane};
 pub(crate) use helm::helm;
 pub(crate) use lint_tools::lint_tools;
+pub(crate) use monitoring::monitoring;
 pub(crate) use toolchain::Toolchain;
 
 /// Programs that tests, demo and benches start, each with the package that brings it.
@@ -66,6 +68,7 @@ pub(crate) fn toolchain(workspace: &Workspace) -> Result<Toolchain> {
 pub(crate) fn for_tests(workspace: &Workspace) -> Result<PathBuf> {
     step("test packages", |progress| packages::provide_programs(TEST_PROGRAMS, progress))?;
     helm(workspace)?;
+    monitoring(workspace)?;
     control_plane(workspace)
 }
 

@@ -12,6 +12,8 @@ fn observed(version: &str, conditions: Vec<Condition>) -> ObservedPolicy {
         service: Arc::from("cart"),
         port: None,
         load_balancing: LoadBalancing::default(),
+        monitors: Arc::default(),
+        ejected: Arc::default(),
     };
     let mut observed = ObservedPolicy {
         name,
@@ -49,9 +51,12 @@ fn what_is_as_it_should_be_is_not_written() {
     policies.update(update(observed("1", Vec::new())));
     let write = policies.next(at(100)).expect("a write");
     assert_eq!((write.version.as_str(), write.generation), ("1", Some(1)));
-    assert_eq!((&*write.condition.status, &*write.condition.reason), ("False", "TargetNotFound"));
-    assert_eq!(write.condition.last_transition_time, Time(at(100)));
-    policies.update(update(observed("2", vec![write.condition])));
+    assert_eq!(
+        (&*write.conditions[0].status, &*write.conditions[0].reason),
+        ("False", "TargetNotFound")
+    );
+    assert_eq!(write.conditions[0].last_transition_time, Time(at(100)));
+    policies.update(update(observed("2", write.conditions)));
     assert_eq!(policies.next(at(200)), None);
     assert_eq!(policies.count(), (1, 0));
 }
@@ -60,16 +65,16 @@ fn what_is_as_it_should_be_is_not_written() {
 fn the_time_changes_with_the_status_alone() {
     let mut policies = Policies::default();
     policies.update(update(observed("1", Vec::new())));
-    let mut condition = policies.next(at(100)).expect("a write").condition;
+    let mut condition = policies.next(at(100)).expect("a write").conditions.remove(0);
     condition.message = "said otherwise".to_owned();
     policies.update(update(observed("2", vec![condition.clone()])));
     let write = policies.next(at(200)).expect("a write");
-    assert_eq!(write.condition.last_transition_time, Time(at(100)));
+    assert_eq!(write.conditions[0].last_transition_time, Time(at(100)));
 
     condition.status = "True".to_owned();
     policies.update(update(observed("3", vec![condition])));
     let write = policies.next(at(300)).expect("a write");
-    assert_eq!(write.condition.last_transition_time, Time(at(300)));
+    assert_eq!(write.conditions[0].last_transition_time, Time(at(300)));
 }
 
 #[test]
@@ -96,8 +101,8 @@ fn one_that_cannot_be_honoured_is_told_so_until_it_is_gone() {
     invalid.policy = Err(vec![Problem { reason: "is odd".to_owned(), ..problem() }]);
     policies.update(update(invalid));
     let write = policies.next(at(100)).expect("a write");
-    assert_eq!(write.condition.reason, "Invalid");
-    assert!(write.condition.message.starts_with("is odd"), "{}", write.condition.message);
+    assert_eq!(write.conditions[0].reason, "Invalid");
+    assert!(write.conditions[0].message.starts_with("is odd"), "{}", write.conditions[0].message);
     let name = write.name;
     policies.update(PolicyUpdate { policies: vec![(name, None)], ..PolicyUpdate::default() });
     assert_eq!((policies.next(at(100)), policies.count()), (None, (0, 0)));

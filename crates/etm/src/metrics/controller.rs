@@ -9,6 +9,19 @@ use prometheus_client::{
 use super::collect;
 use crate::state::State;
 
+/// What monitors and nodes say, in numbers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    /// Monitors that are asked, and those of them that say nothing.
+    pub(crate) monitors: (usize, usize),
+    /// Pods that are out.
+    pub(crate) pods: usize,
+    /// Nodes, and those of them that are bad.
+    pub(crate) nodes: (usize, usize),
+    /// Nodes that are out.
+    pub(crate) out: usize,
+}
+
 /// Everything that a controller measures.
 #[derive(Debug)]
 pub(crate) struct ControllerMetrics {
@@ -16,6 +29,9 @@ pub(crate) struct ControllerMetrics {
     leader: Gauge,
     policies: Family<[(&'static str, &'static str); 1], Gauge>,
     writes: Family<[(&'static str, &'static str); 1], Counter>,
+    monitors: Family<[(&'static str, &'static str); 1], Gauge>,
+    ejected: Family<[(&'static str, &'static str); 1], Gauge>,
+    nodes: Family<[(&'static str, &'static str); 1], Gauge>,
 }
 
 impl ControllerMetrics {
@@ -35,8 +51,19 @@ impl ControllerMetrics {
             "Writes of the status of an object, by what became of them",
             writes.clone(),
         );
+        let monitors = Family::default();
+        registry.register(
+            "monitors",
+            "Monitors that this process asks, by whether their answers can be used",
+            monitors.clone(),
+        );
+        let ejected = Family::default();
+        registry.register("ejected", "Pods and nodes that are taken out", ejected.clone());
+        let nodes = Family::default();
+        registry.register("nodes", "Nodes, by whether anything is wrong with them", nodes.clone());
         collect(&mut registry, watches, state);
-        Self { registry: Arc::new(registry), leader, policies, writes }
+        let registry = Arc::new(registry);
+        Self { registry, leader, policies, writes, monitors, ejected, nodes }
     }
 
     /// Takes note of whether this process leads.
@@ -48,6 +75,20 @@ impl ControllerMetrics {
     pub(crate) fn policies(&self, (all, accepted): (usize, usize)) {
         for (label, count) in [("true", accepted), ("false", all - accepted)] {
             self.policies.get_or_create(&[("accepted", label)]).set(count as i64);
+        }
+    }
+
+    /// Takes note of what monitors and nodes say.
+    pub(crate) fn monitors(&self, counts: Counts) {
+        let Counts { monitors: (all, failing), pods, nodes: (nodes, bad), out } = counts;
+        for (family, label, kinds) in [
+            (&self.monitors, "state", [("answering", all - failing), ("failing", failing)]),
+            (&self.ejected, "kind", [("pods", pods), ("nodes", out)]),
+            (&self.nodes, "state", [("well", nodes - bad), ("bad", bad)]),
+        ] {
+            for (kind, count) in kinds {
+                family.get_or_create(&[(label, kind)]).set(count as i64);
+            }
         }
     }
 

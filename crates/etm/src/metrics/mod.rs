@@ -18,7 +18,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-pub(crate) use self::controller::ControllerMetrics;
+pub(crate) use self::controller::{ControllerMetrics, Counts};
 
 use self::{
     collect::{Problems, Watches},

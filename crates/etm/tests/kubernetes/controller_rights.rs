@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::conditions::until_condition;
 use crate::metrics;
 use crate::policies::policy;
-use crate::scene::Scene;
+use crate::scene::{Scene, free};
 use crate::shipped::{self, CONTROLLER, NAMESPACE};
 use etm_testkit::wait::until;
 
@@ -92,8 +92,14 @@ fn each(role: &Value) -> Vec<Value> {
 fn told(rule: &Value) -> String {
     let resource = rule["resources"][0].as_str().expect("a resource");
     match resource {
+        "leases" if rule["verbs"][0] == "list" || rule["verbs"][0] == "watch" => {
+            "watch of leases".to_owned()
+        }
         "leases" => "Lease ".to_owned(),
-        "trafficpolicies/status" => "TrafficPolicy ".to_owned(),
+        "trafficpolicies/status" | "endpointslices" => "TrafficPolicy ".to_owned(),
+        "nodemonitors/status" => "NodeMonitor ".to_owned(),
+        "nodehealths/status" => "NodeHealth ".to_owned(),
+        "nodehealths" if rule["verbs"][0] == "create" => "NodeHealth ".to_owned(),
         watched => format!("watch of {watched}"),
     }
 }
@@ -133,7 +139,10 @@ fn misses(scene: &Scene, missing: &Value, cluster: &[Value], own: &[Value]) {
         until(&of, || scene.cluster.kubectl(&can).is_ok());
     }
     let kubeconfig = scene.cluster.service_account(namespace, &name).expect("a token");
+    // Else it were told as well that alerts are not heard.
+    let alerts = free().to_string();
     let controller = scene.controller_with(&kubeconfig, namespace, scene.admin);
+    let controller = controller.arg("--alerts").arg(alerts);
     // Without one of the lists it is never ready.
     let _controller = controller.launch().expect("a controller");
     let told = told(missing);
@@ -154,7 +163,7 @@ fn none_of_them_is_too_many() {
     let objects = shipped::objects(scene.cluster);
     let cluster = each(shipped::object(&objects, "ClusterRole", CONTROLLER));
     let own = each(shipped::object(&objects, "Role", CONTROLLER));
-    assert_eq!((cluster.len(), own.len()), (5, 3));
+    assert_eq!((cluster.len(), own.len()), (17, 3));
     for missing in cluster.iter().chain(&own) {
         // One that there is something to write for, and a Lease that is not there.
         let lease = scene.path("leases", "etm-controller");
@@ -163,10 +172,27 @@ fn none_of_them_is_too_many() {
         }
         let verb = missing["verbs"][0].as_str().expect("a verb");
         let resource = missing["resources"][0].as_str().expect("a resource").replace('/', "-");
-        scene.create("trafficpolicies", policy(&format!("{verb}-{resource}"), "x", &json!({})));
+        let name = format!("{verb}-{resource}");
+        let mut policy = policy(&name, "x", &json!({}));
+        let matchers = json!([{"name": "alertname", "value": "x"}]);
+        policy["spec"]["monitors"] =
+            json!([{"name": "alerts", "alertmanager": {"matchers": matchers}}]);
+        scene.create("trafficpolicies", policy);
+        let api = scene.cluster.api();
+        let _ = api.delete("/apis/etm.dev/v1alpha1/nodehealths/cluster");
+        let monitor = json!({
+            "apiVersion": "etm.dev/v1alpha1",
+            "kind": "NodeMonitor",
+            "metadata": {"name": name},
+            "spec": {"alertmanager": {"matchers": matchers}},
+        });
+        api.create("/apis/etm.dev/v1alpha1/nodemonitors", &monitor).expect("a monitor");
         let left = |rules: &[Value]| -> Vec<Value> {
             rules.iter().filter(|rule| *rule != missing).cloned().collect()
         };
         misses(&scene, missing, &left(&cluster), &left(&own));
+        // Others hear no alerts, and would tell of these.
+        scene.delete("trafficpolicies", &name);
+        api.delete(&format!("/apis/etm.dev/v1alpha1/nodemonitors/{name}")).expect("no monitor");
     }
 }

@@ -41,6 +41,8 @@ fn it_applies_what_it_prints_and_removes_it() {
     let run = |verb: &str| etm(&[&[verb], &arguments[..]].concat(), Some(cluster.kubeconfig()));
     let objects = [
         "namespace/net",
+        "customresourcedefinition/nodehealths.etm.dev",
+        "customresourcedefinition/nodemonitors.etm.dev",
         KIND,
         "serviceaccount/etm-agent",
         "clusterrole/etm-agent",

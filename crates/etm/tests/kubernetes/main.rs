@@ -14,6 +14,8 @@ mod install;
 mod leader;
 mod managers;
 mod metrics;
+mod monitors;
+mod node_health;
 mod objects;
 mod outage;
 mod policies;

@@ -20,6 +20,20 @@ pub(crate) fn ask(mut stream: TcpStream, path: &str) -> String {
     answer
 }
 
+/// The answer to a body that is posted, head and body.
+pub(crate) fn post_at(address: SocketAddr, path: &str, authorization: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("a server");
+    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close");
+    let length = body.len();
+    let request = format!(
+        "{head}\r\nauthorization: {authorization}\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
 /// A page of the admin server.
 pub(crate) fn page(scene: &Scene, path: &str) -> String {
     page_at(scene.admin, path)

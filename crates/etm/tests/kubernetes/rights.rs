@@ -9,7 +9,8 @@ use crate::shipped::{self, ACCOUNT, NAMESPACE};
 use crate::{metrics, policies};
 use etm_testkit::wait::until;
 
-const WATCHES: [&str; 5] = ["services", "endpointslices", "node", "pods", "trafficpolicies"];
+const WATCHES: [&str; 6] =
+    ["services", "endpointslices", "node", "pods", "trafficpolicies", "nodehealths"];
 
 /// The watch that needs a resource.
 fn watch_of(resource: &str) -> &str {
@@ -58,6 +59,13 @@ fn follows(scene: &Scene) {
     });
     scene.create("pods", pod);
     scene.create("trafficpolicies", policies::policy("calm", "web", &json!({})));
+    let health = json!({
+        "apiVersion": "etm.dev/v1alpha1",
+        "kind": "NodeHealth",
+        "metadata": {"name": "cluster"},
+        "spec": {},
+    });
+    scene.cluster.api().create("/apis/etm.dev/v1alpha1/nodehealths", &health).expect("an object");
     for (watch, before) in WATCHES.iter().zip(before) {
         until(&format!("{watch} heard of it"), || received(scene, watch) > before);
     }
@@ -147,5 +155,5 @@ fn none_of_them_is_too_many() {
             }
         }
     });
-    assert_eq!(rights.iter().map(|(_, _, verbs)| verbs.len()).sum::<usize>(), 10);
+    assert_eq!(rights.iter().map(|(_, _, verbs)| verbs.len()).sum::<usize>(), 12);
 }

@@ -27,6 +27,8 @@ fn hashed(service: &str) -> Change {
         health: None,
         refusal: Default::default(),
         stale: Default::default(),
+        monitors: Default::default(),
+        ejected: Default::default(),
     })
 }
 

@@ -158,6 +158,8 @@ fn any_policy() -> impl Strategy<Value = Policy> {
                 health: health.map(Into::into),
                 refusal,
                 stale,
+                monitors: Arc::default(),
+                ejected: Arc::default(),
             }
         },
     )

@@ -28,6 +28,7 @@ fn same_object(one: &Change, other: &Change) -> bool {
         Change::RemovePolicy(service, name) => {
             ("policy", Some(ObjectName::new(Arc::clone(&service.namespace), Arc::clone(name))))
         }
+        Change::SetEjectedNodes(_) => ("nodes", None),
         Change::SetPodWeight(pod, _) => ("weight", Some(pod.clone())),
     };
     key(one) == key(other)

@@ -22,6 +22,8 @@ pub(crate) fn policy(policy: &str, service: &str, created: i64) -> Policy {
         health: None,
         refusal: Default::default(),
         stale: Default::default(),
+        monitors: Default::default(),
+        ejected: Default::default(),
     };
     made.load_balancing.algorithm = LEAST;
     made

@@ -4,9 +4,11 @@
 
 mod address;
 mod caller;
+mod ejected;
 mod fields;
 mod locality;
 mod metadata;
+mod monitor;
 mod node;
 mod pod;
 mod policy_health;
@@ -24,6 +26,7 @@ mod weight;
 use etm_model::{ObjectName, Problem, Timestamp};
 
 pub use caller::caller;
+pub use ejected::{NODE_HEALTH, node_health, node_monitor};
 pub use node::node;
 pub use pod::{ContainerPort, Pod, pod};
 pub use service::{ServiceObject, service};

@@ -7,8 +7,9 @@ use etm_api as api;
 use etm_model::{Algorithm, HashField, HashFields, LoadBalancing, Policy, Weight};
 
 use super::{
-    Converted, fields,
+    Converted, ejected, fields,
     metadata::Identity,
+    monitor::Check,
     policy_health::{health, refusal, stale},
     report::Report,
 };
@@ -28,6 +29,7 @@ pub fn traffic_policy(object: &api::UncheckedTrafficPolicy) -> Converted<Policy>
     let (created, name) = (identity.created, identity.name.clone());
     let mut report = Report::on(format!("TrafficPolicy {}", identity.name));
     let policy = read(object, &mut report).and_then(|spec| convert(&spec, identity, &mut report));
+    let policy = policy.map(|policy| Policy { ejected: ejected::pods(&object.status), ..policy });
     let problems = report.finish();
     let object = policy.filter(|_| problems.is_empty());
     let stays = object.is_none().then_some(name);
@@ -72,7 +74,20 @@ fn convert(
     };
     let health = spec.health.as_ref().map(|given| Arc::new(health(given, report)));
     let (refusal, stale) = (refusal(spec.refusal), stale(spec.stale_connections));
-    Some(Policy { name, created, service, port, load_balancing, health, refusal, stale })
+    let monitors = Check { report, hint }.monitors(&spec.monitors);
+    let ejected = Arc::default();
+    Some(Policy {
+        name,
+        created,
+        service,
+        port,
+        load_balancing,
+        health,
+        refusal,
+        stale,
+        monitors,
+        ejected,
+    })
 }
 
 fn named(name: &str, field: &str, what: &str, report: &mut Report) -> Option<Arc<str>> {

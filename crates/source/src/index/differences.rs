@@ -1,4 +1,4 @@
-use etm_model::{Change, EndpointSlice, Node, ObjectName, Policy, Service, Weight};
+use etm_model::{Change, EjectedNodes, EndpointSlice, Node, ObjectName, Policy, Service, Weight};
 
 use super::service_of;
 
@@ -38,6 +38,10 @@ impl Differences {
 
     pub(super) fn set_weight(&mut self, pod: ObjectName, weight: Option<Weight>) {
         self.settings.push(Change::SetPodWeight(pod, weight));
+    }
+
+    pub(super) fn set_ejected_nodes(&mut self, nodes: EjectedNodes) {
+        self.settings.push(Change::SetEjectedNodes(nodes));
     }
 
     pub(super) fn into_changes(self) -> Vec<Change> {

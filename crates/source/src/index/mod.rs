@@ -8,7 +8,7 @@ mod selection;
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-use etm_model::{Change, ObjectName, PodChange, Problem};
+use etm_model::{Change, EjectedNodes, ObjectName, PodChange, Problem};
 
 use crate::convert::Pod;
 use crate::manifest::{File, Kind, Object, ObjectKey};
@@ -231,6 +231,10 @@ impl Index {
                 differences.set_policy(policy.clone());
             }
             (Some(Object::TrafficPolicy(before)), _) => differences.remove_policy(before),
+            (_, Some(Object::NodeHealth(nodes))) => differences.set_ejected_nodes(nodes.clone()),
+            (Some(Object::NodeHealth(_)), _) => {
+                differences.set_ejected_nodes(EjectedNodes::new());
+            }
             (_, Some(Object::Node(node))) => self.node.declare(node),
             (Some(Object::Node(node)), None) => self.node.withdraw(&node.name),
             (None, None) => {}

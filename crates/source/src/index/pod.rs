@@ -38,6 +38,7 @@ pub(super) fn pod_of(object: &Object) -> Option<&Arc<Pod>> {
         Object::Service(_)
         | Object::EndpointSlice(_)
         | Object::Node(_)
-        | Object::TrafficPolicy(_) => None,
+        | Object::TrafficPolicy(_)
+        | Object::NodeHealth(_) => None,
     }
 }

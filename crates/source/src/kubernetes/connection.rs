@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use kube::{Api, Client, runtime::watcher};
+use kube::{Api, Client, Resource, core::NamespaceResourceScope, runtime::watcher};
 
 use super::{
     Options,
@@ -40,10 +40,30 @@ impl Connection {
         &mut self,
         config: watcher::Config,
     ) -> Result<Watch<K>, ConfigurationError> {
+        self.watch_by(Api::all, config)
+    }
+
+    /// The same in one namespace.
+    pub(super) fn watch_in<K>(
+        &mut self,
+        namespace: &str,
+        config: watcher::Config,
+    ) -> Result<Watch<K>, ConfigurationError>
+    where
+        K: Kind<Object: Resource<Scope = NamespaceResourceScope>>,
+    {
+        self.watch_by(|client| Api::namespaced(client, namespace), config)
+    }
+
+    fn watch_by<K: Kind>(
+        &mut self,
+        api: impl FnOnce(Client) -> Api<K::Object>,
+        config: watcher::Config,
+    ) -> Result<Watch<K>, ConfigurationError> {
         let statistics = Arc::new(Statistics::new(K::WATCHED));
         self.statistics.push(Arc::clone(&statistics));
         let client = made(self.access.client(Some(Arc::clone(&statistics))))?;
-        Ok(Watch::new(Api::all(client), config, statistics, self.proxy_name.clone()))
+        Ok(Watch::new(api(client), config, statistics, self.proxy_name.clone()))
     }
 
     /// A client for what is no watch.

@@ -1,5 +1,5 @@
-//! The API server, followed: Services, EndpointSlices and TrafficPolicies, this Node, the Pods of
-//! this node, and the weights of Pods where a policy asks for them.
+//! The API server, followed: Services, EndpointSlices, TrafficPolicies and NodeHealth, this Node, the
+//! Pods of this node, and the weights of Pods where a policy asks for them.
 //!
 //! What watches say is reduced and passed on; nothing but names and versions is kept here. While a
 //! list is under way, and while the API server cannot be reached, the last good state counts.
@@ -9,6 +9,8 @@ mod configuration;
 mod connection;
 mod connector;
 mod kind;
+mod node_watch;
+mod nodes;
 mod observed;
 mod policies;
 mod policy_status;
@@ -24,6 +26,8 @@ use etm_model::{Change, Problem};
 use kube::runtime::watcher;
 
 pub use configuration::ConfigurationError;
+pub use node_watch::{NodeUpdate, NodeWatch};
+pub use nodes::{NodeChange, ObservedHealth, ObservedMonitor, ObservedNode};
 pub use observed::ObservedPolicy;
 pub use policy_status::{PolicyUpdate, PolicyWatch};
 pub use statistics::{Statistics, Watched};
@@ -31,12 +35,17 @@ pub use statistics::{Statistics, Watched};
 use self::{
     connection::Connection,
     kind::{Batch, EndpointSlices, Nodes, Pods, Services},
+    nodes::NodeHealths,
     policies::TrafficPolicies,
     servers::Servers,
     watch::Watch,
     weighed::Weighed,
 };
-use crate::{Update, convert::SERVICE_NAME, index::ThisNode};
+use crate::{
+    Update,
+    convert::{NODE_HEALTH, SERVICE_NAME},
+    index::ThisNode,
+};
 
 /// Events that are taken in before the changes that they make are passed on, at most.
 const AT_ONCE: usize = 4096;
@@ -65,6 +74,7 @@ pub struct Kubernetes {
     nodes: Watch<Nodes>,
     pods: Watch<Pods>,
     policies: Watch<TrafficPolicies>,
+    health: Watch<NodeHealths>,
     weighed: Weighed,
     servers: Arc<Servers>,
     statistics: Vec<Arc<Statistics>>,
@@ -97,6 +107,8 @@ impl Kubernetes {
         let nodes = connection.watch(nodes)?;
         let pods = connection.watch(pods)?;
         let policies = connection.watch(watcher::Config::default())?;
+        let one = format!("metadata.name={NODE_HEALTH}");
+        let health = connection.watch(watcher::Config::default().fields(&one))?;
         let Connection { access, servers, mut statistics, .. } = connection;
         let weighed = Weighed::new(access);
         statistics.push(Arc::clone(weighed.statistics()));
@@ -106,6 +118,7 @@ impl Kubernetes {
             nodes,
             pods,
             policies,
+            health,
             weighed,
             servers,
             statistics,
@@ -127,6 +140,7 @@ impl Kubernetes {
                 outcome = self.nodes.next() => self.nodes.take(outcome, &mut self.batch),
                 outcome = self.pods.next() => self.pods.take(outcome, &mut self.batch),
                 outcome = self.policies.next() => self.policies.take(outcome, &mut self.batch),
+                outcome = self.health.next() => self.health.take(outcome, &mut self.batch),
                 outcome = self.weighed.next() => self.weighed.take(outcome, &mut self.batch),
             }
             self.take_waiting();
@@ -167,6 +181,7 @@ impl Kubernetes {
                 self.nodes.take_waiting(batch),
                 self.pods.take_waiting(batch),
                 self.policies.take_waiting(batch),
+                self.health.take_waiting(batch),
                 self.weighed.take_waiting(batch),
             ];
             if !any.contains(&true) {
@@ -193,6 +208,7 @@ impl Kubernetes {
                 && self.nodes.table.is_complete()
                 // Without them members would be chosen otherwise for a moment.
                 && self.policies.is_settled()
+                && self.health.is_settled()
                 && self.weighed.is_settled();
         }
         let problems = self.problems();
@@ -211,6 +227,7 @@ impl Kubernetes {
     fn problems(&self) -> Vec<Problem> {
         let watches = self.services.problems().chain(self.slices.problems());
         let watches = watches.chain(self.nodes.problems()).chain(self.pods.problems());
+        let watches = watches.chain(self.health.problems());
         let watches = watches.chain(self.policies.problems()).chain(self.weighed.problems());
         let mut problems: Vec<_> = watches.chain(self.unwritten.clone()).collect();
         problems.sort();

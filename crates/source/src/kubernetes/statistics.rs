@@ -23,6 +23,14 @@ pub enum Watched {
     Pods,
     /// Traffic policies.
     TrafficPolicies,
+    /// Which nodes work.
+    NodeHealths,
+    /// All Nodes, for the controller.
+    Nodes,
+    /// The Leases of all nodes.
+    NodeLeases,
+    /// Monitors of nodes.
+    NodeMonitors,
     /// Pods' weights, in the namespaces in which a policy asks for them.
     PodWeights,
 }
@@ -35,6 +43,10 @@ impl fmt::Display for Watched {
             Self::Node => "node",
             Self::Pods => "pods",
             Self::TrafficPolicies => "trafficpolicies",
+            Self::NodeHealths => "nodehealths",
+            Self::Nodes => "nodes",
+            Self::NodeLeases => "leases",
+            Self::NodeMonitors => "nodemonitors",
             Self::PodWeights => "podweights",
         })
     }

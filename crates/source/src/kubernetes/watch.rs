@@ -108,6 +108,11 @@ impl<K: Kind> Watch<K> {
         self.table.is_complete() || self.refused
     }
 
+    /// Full lists that were begun: what happened between two of them may have gone unheard.
+    pub(super) fn lists(&self) -> u64 {
+        self.statistics.lists()
+    }
+
     /// What is wrong with the watch.
     pub(super) fn failing(&self) -> Option<Problem> {
         self.failing.clone()

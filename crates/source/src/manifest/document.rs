@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use etm_api::UncheckedTrafficPolicy;
+use etm_api::{UncheckedNodeHealth, UncheckedTrafficPolicy};
 use k8s_openapi::api::{core::v1, discovery::v1 as discovery};
 use serde::{
     Deserialize, Deserializer,
@@ -129,6 +129,10 @@ fn object<'de, A: MapAccess<'de>>(
         ("etm.dev/v1alpha1", "TrafficPolicy") => {
             let policy = UncheckedTrafficPolicy::deserialize(fields)?;
             convert::traffic_policy(&policy).map(Object::TrafficPolicy)
+        }
+        ("etm.dev/v1alpha1", "NodeHealth") => {
+            let health = UncheckedNodeHealth::deserialize(fields)?;
+            convert::node_health(&health).map(Object::NodeHealth)
         }
         ("v1", "Node") => convert::node(&v1::Node::deserialize(fields)?).map(Object::Node),
         _ => {

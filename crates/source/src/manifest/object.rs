@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use etm_model::{EndpointSlice, Node, ObjectName, Policy, Problem, Timestamp};
+use etm_model::{EjectedNodes, EndpointSlice, Node, ObjectName, Policy, Problem, Timestamp};
 
-use crate::convert::{Pod, ServiceObject};
+use crate::convert::{self, Pod, ServiceObject};
 
 /// The kinds of objects that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,13 +12,14 @@ pub(crate) enum Kind {
     Pod,
     Node,
     TrafficPolicy,
+    NodeHealth,
 }
 
 /// Which object it is, in a whole directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ObjectKey {
     pub(crate) kind: Kind,
-    /// The namespace of a Node is empty.
+    /// The namespace of what has none is empty.
     pub(crate) name: ObjectName,
 }
 
@@ -30,6 +31,7 @@ pub(crate) enum Object {
     Pod(Arc<Pod>),
     Node(Node),
     TrafficPolicy(Policy),
+    NodeHealth(EjectedNodes),
 }
 
 /// An object as one place in a file declares it.
@@ -50,6 +52,7 @@ impl Object {
             Self::Pod(pod) => (Kind::Pod, pod.name.clone()),
             Self::Node(node) => (Kind::Node, ObjectName::new("", Arc::clone(&node.name))),
             Self::TrafficPolicy(policy) => (Kind::TrafficPolicy, policy.name.clone()),
+            Self::NodeHealth(_) => (Kind::NodeHealth, ObjectName::new("", convert::NODE_HEALTH)),
         };
         ObjectKey { kind, name }
     }
@@ -58,7 +61,7 @@ impl Object {
 impl std::fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.kind {
-            Kind::Node => write!(f, "Node {}", self.name.name),
+            kind @ (Kind::Node | Kind::NodeHealth) => write!(f, "{kind:?} {}", self.name.name),
             kind => write!(f, "{kind:?} {}", self.name),
         }
     }

@@ -29,7 +29,7 @@ use crate::program::Program;
 pub use api::Api;
 pub(crate) use api::{client, code};
 pub use builder::ControlPlaneBuilder;
-pub(crate) use programs::program;
+pub(crate) use programs::{linked, program};
 
 use component::Component;
 use credentials::Authority;

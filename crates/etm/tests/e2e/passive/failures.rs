@@ -64,9 +64,8 @@ fn one_that_resets_what_it_accepted_is_out() {
     let mut backends = scene.web(&["a", "b", "c", "d"]);
     let pod = backends.pop().expect("a Pod").refuse();
     let place = pod.place();
-    let listener = place
-        .in_network(|| TcpListener::bind(("0.0.0.0", POD_PORT)))
-        .expect("a listener");
+    let listener =
+        place.in_network(|| TcpListener::bind(("0.0.0.0", POD_PORT))).expect("a listener");
     thread::spawn(move || {
         for socket in listener.incoming().flatten() {
             // Closed with bytes that nobody has read, which the kernel answers with a reset.
@@ -85,10 +84,13 @@ fn one_that_resets_what_it_accepted_is_out() {
 fn one_that_works_again_is_back_after_its_probation() {
     let scene = Scene::new();
     let mut backends = scene.web(&["a", "b"]);
-    set_policy(&scene, &json!({"health": {
-        "ejectionTime": "1s",
-        "probation": {"interval": "100ms", "successes": 2},
-    }}));
+    set_policy(
+        &scene,
+        &json!({"health": {
+            "ejectionTime": "1s",
+            "probation": {"interval": "100ms", "successes": 2},
+        }}),
+    );
     let agent = scene.start();
     let pod = backends.pop().expect("a Pod").refuse();
     let (callers, target) = (callers(&scene), (VIP4, PORT).into());

@@ -74,6 +74,7 @@ fn told(batch: &Batch) -> Vec<String> {
         Change::RemoveSlice(service, slice) => format!("remove {slice} of {service}"),
         Change::SetPolicy(policy) => format!("set {} for {}", policy.name, policy.service),
         Change::RemovePolicy(service, policy) => format!("remove {policy} for {service}"),
+        Change::SetEjectedNodes(nodes) => format!("eject {:?}", nodes.keys()),
         Change::SetPodWeight(pod, weight) => format!("weigh {pod} {:?}", weight.map(Weight::get)),
     };
     batch.changes.iter().map(words).collect()

@@ -1,0 +1,271 @@
+//! `etm controller`: asks monitors, looks after nodes, and writes the status of etm's kinds, if it is
+//! the one that does.
+
+mod alerts;
+mod watchman;
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use etm_controller::{
+    Election, Leadership, NAME, NodeWrite, Outcome, Policies, StatusWrite, write, write_nodes,
+};
+use etm_model::Problem;
+use etm_source::kubernetes::{NodeUpdate, NodeWatch, Options, PolicyUpdate, PolicyWatch};
+use k8s_openapi::jiff::Timestamp;
+use kube::Client;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Instant, sleep_until},
+};
+use tracing::{debug, info};
+
+use alerts::Alerts;
+use watchman::Watchman;
+
+use crate::{
+    admin, agent::node, cli::ControllerArgs, logging, metrics::ControllerMetrics,
+    problems::Problems, state::State,
+};
+
+/// How long nothing is written after a write failed: what is wrong is mostly so for all of them.
+const RETRY: Duration = Duration::from_secs(5);
+
+pub(crate) fn run(arguments: ControllerArgs) -> anyhow::Result<()> {
+    logging::init();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(controller(arguments))
+}
+
+async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let options = options(&arguments);
+    let mut source = PolicyWatch::open(&options).await?;
+    let mut node_source = NodeWatch::open(&options).await?;
+    let client = source.client();
+    let mut listener = Alerts::open(&arguments.monitors).await?;
+    let watchman = Watchman::new(client.clone(), &arguments.monitors)?;
+    let namespace = arguments.namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+    let state = Arc::new(State::default());
+    let watches = [source.statistics(), node_source.statistics()].concat();
+    let metrics = ControllerMetrics::new(&watches, Arc::clone(&state));
+    if let Some(address) = arguments.admin {
+        admin::serve(address, metrics.registry(), Arc::clone(&state)).await?;
+    }
+    let identity = identity()?;
+    let election = Election::start(client.clone(), &namespace, NAME, identity.clone());
+    let mut leadership = election.leadership();
+    let mut controller =
+        Controller::new(client, leadership.clone(), state, metrics, identity, watchman);
+    loop {
+        listener.set_leading(controller.led);
+        let (due, resume) = (controller.due(), controller.resume);
+        let wake = controller.watchman.wake();
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            () = leadership.changed() => {}
+            // Before each write, so that what is written is about what is known.
+            update = source.next() => controller.update(update),
+            update = node_source.next() => controller.update_nodes(update),
+            notification = listener.next() => controller.watchman.hear(&notification),
+            () = controller.watchman.answered() => {}
+            () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
+                controller.watchman.expire();
+            }
+            () = sleep_until(resume), if due.is_some() => {
+                if let Some(due) = due {
+                    controller.write(&due).await;
+                }
+            }
+        }
+        controller.lead();
+        controller.judge();
+        controller.ready(source.is_complete() && node_source.is_complete(), &namespace);
+        controller.report();
+    }
+    info!("stopping; the status of policies and nodes stays as it is");
+    drop(controller);
+    election.end().await;
+    Ok(())
+}
+
+/// Something that this process has to write.
+enum Due {
+    Policy(StatusWrite),
+    Nodes(NodeWrite),
+}
+
+struct Controller {
+    client: Client,
+    leadership: Leadership,
+    policies: Policies,
+    watchman: Watchman,
+    problems: Problems,
+    policy_problems: Vec<Problem>,
+    node_problems: Vec<Problem>,
+    state: Arc<State>,
+    metrics: ControllerMetrics,
+    identity: String,
+    /// Whether this process writes, and knows what the one before it has written.
+    led: bool,
+    /// When the next write may be sent.
+    resume: Instant,
+}
+
+impl Controller {
+    fn new(
+        client: Client,
+        leadership: Leadership,
+        state: Arc<State>,
+        metrics: ControllerMetrics,
+        identity: String,
+        watchman: Watchman,
+    ) -> Self {
+        Self {
+            client,
+            leadership,
+            policies: Policies::default(),
+            watchman,
+            problems: Problems::new(Arc::clone(&state)),
+            policy_problems: Vec::new(),
+            node_problems: Vec::new(),
+            state,
+            metrics,
+            identity,
+            led: false,
+            resume: Instant::now(),
+        }
+    }
+
+    fn update(&mut self, mut update: PolicyUpdate) {
+        self.policy_problems = std::mem::take(&mut update.problems);
+        let changed: Vec<_> = update.policies.iter().map(|(name, _)| name.clone()).collect();
+        self.policies.update(update);
+        self.metrics.policies(self.policies.count());
+        if self.led {
+            for name in changed {
+                self.watchman.follow(&name, &mut self.policies);
+            }
+        }
+    }
+
+    fn update_nodes(&mut self, mut update: NodeUpdate) {
+        self.node_problems = std::mem::take(&mut update.problems);
+        self.watchman.update(update, self.led);
+    }
+
+    fn ready(&mut self, complete: bool, namespace: &str) {
+        if !complete || self.state.is_ready() {
+            return;
+        }
+        self.state.set_ready(true);
+        let (all, accepted) = self.policies.count();
+        let nodes = self.watchman.nodes.signs().len();
+        println!(
+            "ready: {all} policies, of which {accepted} are accepted; {nodes} nodes; Lease \
+             {namespace}/{NAME}"
+        );
+    }
+
+    /// Takes over from the one that wrote before, or lets go.
+    fn lead(&mut self) {
+        let leads = self.leadership.until().is_some();
+        if leads == self.led {
+            return;
+        }
+        self.led = leads;
+        self.metrics.leads(leads);
+        self.watchman.take_over(leads, &mut self.policies);
+        // That of one that could not be renewed is still in its own name.
+        let other = self.leadership.holder().filter(|holder| *holder != self.identity);
+        match (leads, other) {
+            (true, _) => info!("leads: writes the status of policies and nodes"),
+            (false, Some(holder)) => info!("no longer leads: {holder} does"),
+            (false, None) => info!("no longer leads"),
+        }
+    }
+
+    /// Brings what is to be written up to what is known.
+    fn judge(&mut self) {
+        if self.led {
+            self.watchman.ask();
+            self.watchman.judge(&mut self.policies);
+        }
+        self.metrics.monitors(self.watchman.counts());
+    }
+
+    /// What this process has to write, if it is the one that does.
+    fn due(&self) -> Option<Due> {
+        self.leadership.until().filter(|_| self.led && self.state.is_ready())?;
+        let time = Timestamp::now();
+        let nodes = || self.watchman.due(time).map(Due::Nodes);
+        // Nodes first: each is about many Pods.
+        nodes().or_else(|| self.policies.next(time).map(Due::Policy))
+    }
+
+    async fn write(&mut self, due: &Due) {
+        // Time may have passed since: whoever was stopped for a while leads no more.
+        let Some(until) = self.leadership.until() else { return };
+        let outcome = match due {
+            Due::Policy(due) => {
+                let outcome = write(&self.client, due, until).await;
+                debug!(policy = %due.name, ?outcome, "status");
+                self.policies.note(due, &outcome);
+                outcome
+            }
+            Due::Nodes(due) => {
+                let outcome = write_nodes(&self.client, due, until).await;
+                debug!(?due, ?outcome, "status");
+                self.watchman.nodes.note(due, &outcome);
+                outcome
+            }
+        };
+        self.metrics.wrote(match outcome {
+            Outcome::Written => "written",
+            Outcome::Overtaken => "overtaken",
+            Outcome::Refused(_) => "refused",
+            Outcome::Failed(_) => "failed",
+        });
+        if matches!(outcome, Outcome::Failed(_)) {
+            self.resume = Instant::now() + RETRY;
+        }
+    }
+
+    fn report(&mut self) {
+        let lease: Option<Problem> = self.leadership.problem();
+        let watches = self.policy_problems.iter().chain(&self.node_problems).cloned();
+        self.problems.set_source(watches.collect());
+        let others = self.policies.problems().chain(lease);
+        let others: Vec<_> = others.chain(self.watchman.problems()).collect();
+        self.problems.report(others.into_iter());
+    }
+}
+
+fn options(arguments: &ControllerArgs) -> Options {
+    let server = &arguments.server;
+    let source = etm_source::Options {
+        proxy_name: arguments.proxy_name.clone(),
+        ..etm_source::Options::default()
+    };
+    Options {
+        source,
+        kubeconfig: server.kubeconfig.clone(),
+        context: server.context.clone(),
+        api_servers: server.api_server.clone(),
+        state: None,
+        user_agent: format!("{NAME}/{}", env!("CARGO_PKG_VERSION")),
+    }
+}
+
+/// The host's name, which is the Pod's, and what tells this process from those before it.
+fn identity() -> anyhow::Result<String> {
+    let host = node::host_name().context("this host has no name: give it one")?;
+    Ok(format!("{host}_{:016x}", RandomState::new().hash_one(0)))
+}
