@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::{
+    ejection::Ejected,
     health::HealthPolicy,
     object::{ObjectName, Protocol},
     policy::{Affinity, Algorithm, Weight},
@@ -106,6 +107,8 @@ pub struct PlannedFrontend {
     /// By what its members are judged; none where none of them is to be ejected. Frontends of one
     /// policy, and all those without any, share one.
     pub health: Option<Arc<HealthPolicy>>,
+    /// Which members monitors have taken out.
+    pub ejected: Arc<[Ejected]>,
     /// What becomes of sockets that still point at a member that is gone or ejected.
     pub stale: Stale,
 }

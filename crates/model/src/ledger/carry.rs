@@ -50,6 +50,7 @@ impl Ledger {
             balancing,
             // No map holds these; they are for who judges backends, not for maps.
             health: None,
+            ejected: Arc::default(),
             stale: Stale::Keep,
         })
     }

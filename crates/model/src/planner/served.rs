@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::{balance, options::Options, place::Place, policy, pool::Pools};
 use crate::{
+    ejection::Ejected,
     health::HealthPolicy,
     object::{ObjectName, Service, ServicePort, TrafficPolicy},
     plan::{Balancing, FrontendKey, PlannedFrontend, Pool, ServicePortName},
@@ -21,6 +22,7 @@ pub(super) struct Served {
     balancing: Option<Arc<Balancing>>,
     refusal: Refusal,
     health: Option<Arc<HealthPolicy>>,
+    ejected: Arc<[Ejected]>,
     stale: Stale,
 }
 
@@ -38,6 +40,7 @@ impl Served {
             balancing: balance::balancing(service, policy),
             refusal: policy.map_or(options.refusal, |policy| policy.refusal),
             health: health(service, policy),
+            ejected: policy.map(|policy| Arc::clone(&policy.ejected)).unwrap_or_default(),
             stale: stale.of(port.protocol),
         }
     }
@@ -56,6 +59,7 @@ impl Served {
             balancing: None,
             refusal: policy.map_or(options.refusal, |policy| policy.refusal),
             health: None,
+            ejected: Arc::default(),
             stale: Stale::Keep,
         }
     }
@@ -78,6 +82,7 @@ impl Served {
             elsewhere: place.policy == TrafficPolicy::Local && pools.elsewhere,
             balancing: self.balancing_of(pool),
             health: self.health.clone(),
+            ejected: Arc::clone(&self.ejected),
             stale: self.stale,
             pool: Arc::clone(pool),
         })

@@ -6,7 +6,8 @@ use std::{
 };
 
 use etm_model::{
-    BackendKey, Delta, FrontendKey, HealthPolicy, Listener, Plan, Pool, ServicePortName,
+    BackendKey, Delta, Ejected, FrontendKey, HealthPolicy, Listener, ObjectName, Plan, Pool,
+    Protocol, ServicePortName,
 };
 
 /// Service ports by their frontends, and the other way round.
@@ -22,6 +23,8 @@ pub(super) struct Planned {
     pub(super) pools: Vec<Pool>,
     /// By what the members are judged; none where none of them is to be ejected.
     pub(super) policy: Option<Arc<HealthPolicy>>,
+    /// Which of them monitors have taken out.
+    pub(super) ejected: Arc<[Ejected]>,
 }
 
 impl Index {
@@ -72,14 +75,26 @@ impl Index {
     /// What is planned for a Service port; none where it has no frontend.
     pub(super) fn planned(&self, name: &ServicePortName, plan: &Plan) -> Option<Planned> {
         let keys = self.frontends.get(name)?;
-        let mut found = Planned { pools: Vec::new(), policy: None };
+        let mut found = Planned { pools: Vec::new(), policy: None, ejected: Arc::default() };
         for frontend in keys.iter().filter_map(|key| plan.frontends.get(key)) {
             if !found.pools.iter().any(|pool| Arc::ptr_eq(pool, &frontend.pool)) {
                 found.pools.push(Arc::clone(&frontend.pool));
             }
             found.policy = frontend.health.clone();
+            found.ejected = Arc::clone(&frontend.ejected);
         }
         Some(found)
+    }
+
+    /// The ports of a Service.
+    pub(super) fn ports_of<'a>(
+        &'a self,
+        service: &'a ObjectName,
+    ) -> impl Iterator<Item = &'a Arc<ServicePortName>> {
+        let first =
+            ServicePortName { service: service.clone(), port: "".into(), protocol: Protocol::Tcp };
+        let from = self.frontends.range(first..).map(|(name, _)| name);
+        from.take_while(|name| name.service == *service)
     }
 
     /// The Service ports that have a backend among their members.

@@ -5,6 +5,7 @@
 //! follows the trouble, not the cluster.
 
 mod index;
+mod outside;
 mod records;
 mod samples;
 
@@ -15,12 +16,15 @@ use etm_dataplane::{Dataplane, monotonic};
 use etm_health::{
     FailureKind, Failures, LIMIT, Probed, Prober, Record, ServiceHealth, Signal, Tracker, endpoints,
 };
-use etm_model::{BackendKey, Delta, HealthPolicy, Ledger, Planner, ProbePort, ServicePortName};
+use etm_model::{
+    BackendKey, Delta, EjectedNodes, HealthPolicy, Ledger, Planner, ProbePort, ServicePortName,
+};
 use tokio::sync::mpsc::Receiver;
 use tracing::{info, warn};
 
 use self::{
     index::{Index, Planned},
+    outside::{faults, monitored, on_nodes, touches},
     records::Records,
     samples::Samples,
 };
@@ -40,6 +44,8 @@ pub(super) struct Verdicts {
     told: BTreeSet<Arc<ServicePortName>>,
     /// Backends that something was said against.
     suspects: BTreeSet<BackendKey>,
+    /// Nodes that do not work, as they were told.
+    nodes: EjectedNodes,
     sampled: Duration,
 }
 
@@ -63,6 +69,7 @@ impl Verdicts {
             prober,
             told: BTreeSet::new(),
             suspects: BTreeSet::new(),
+            nodes: EjectedNodes::new(),
             sampled: monotonic(),
         };
         (verdicts, probed)
@@ -72,6 +79,7 @@ impl Verdicts {
     pub(super) fn follow_all(&mut self, mut scene: Scene<'_>) {
         let changed = self.index.replace(scene.planner.plan());
         self.judge(changed, &mut scene);
+        self.look_at_nodes(&mut scene);
         self.adopt(&mut scene);
         self.settle(&mut scene);
     }
@@ -79,7 +87,8 @@ impl Verdicts {
     /// Takes in what changed of the Plan and was just written.
     pub(super) fn follow(&mut self, delta: &Delta, mut scene: Scene<'_>) {
         let changed = self.index.change(delta, scene.planner.plan());
-        if !changed.is_empty() {
+        let nodes = self.look_at_nodes(&mut scene);
+        if nodes || !changed.is_empty() {
             self.judge(changed, &mut scene);
             self.settle(&mut scene);
         }
@@ -158,7 +167,9 @@ impl Verdicts {
             };
             let members = planned.pools.iter().flat_map(|pool| pool.iter());
             let mut suspects = members.map(|member| member.backend);
-            let other = planned.policy.as_ref().is_some_and(|policy| *policy != self.default);
+            let other = planned.policy.as_ref().is_some_and(|policy| *policy != self.default)
+                || !planned.ejected.is_empty()
+                || on_nodes_of(&name, &self.nodes, scene);
             if other
                 || self.told.contains(&name)
                 || suspects.any(|key| self.suspects.contains(&key))
@@ -168,6 +179,24 @@ impl Verdicts {
                 self.judge_by_default(&name, &planned, scene);
             }
         }
+    }
+
+    /// Takes in which nodes do not work, where that has changed.
+    fn look_at_nodes(&mut self, scene: &mut Scene<'_>) -> bool {
+        let snapshot = scene.planner.snapshot();
+        if self.nodes == snapshot.ejected_nodes {
+            return false;
+        }
+        self.nodes.clone_from(&snapshot.ejected_nodes);
+        for name in on_nodes(&self.nodes, snapshot, &self.index) {
+            if !self.told.contains(&name)
+                && let Some(planned) = self.index.planned(&name, scene.planner.plan())
+            {
+                self.introduce(&name, planned, scene);
+            }
+        }
+        self.tracker.set_nodes(monotonic(), faults(&self.nodes));
+        true
     }
 
     fn forget(&mut self, name: &Arc<ServicePortName>) {
@@ -232,7 +261,7 @@ impl Verdicts {
             endpoints: port
                 .map(|port| endpoints(slices.map(AsRef::as_ref), port, asked).collect())
                 .unwrap_or_default(),
-            monitored: Vec::new(),
+            monitored: monitored(&planned.ejected, &name.service),
         };
         self.prober.set(name, health.targets());
         self.tracker.set_service(monotonic(), name, &health);
@@ -291,6 +320,13 @@ impl Verdicts {
             }
         }
     }
+}
+
+/// Whether a Service has an endpoint on one of these nodes.
+fn on_nodes_of(name: &ServicePortName, nodes: &EjectedNodes, scene: &Scene<'_>) -> bool {
+    let slices = scene.planner.snapshot().slices.get(&name.service);
+    !nodes.is_empty()
+        && slices.into_iter().flat_map(|slices| slices.values()).any(|slice| touches(slice, nodes))
 }
 
 fn kind(failure: u32) -> FailureKind {

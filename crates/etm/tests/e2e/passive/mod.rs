@@ -3,6 +3,7 @@
 mod failures;
 mod innocent;
 mod limits;
+mod outside;
 
 use std::net::SocketAddr;
 
