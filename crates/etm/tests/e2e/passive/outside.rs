@@ -18,7 +18,9 @@ fn a_pod_that_a_monitor_has_taken_out_gets_no_connections() {
             "metadata": {"name": "web", "namespace": "default"},
             "spec": {
                 "targetRef": {"name": "web"},
-                "monitors": [{"name": "errors", "prometheus": {"query": "up", "threshold": "0"}}],
+                "monitors": [{"name": "errors", "prometheus": {
+                    "query": "errors", "operator": "GreaterThan", "threshold": "0",
+                }}],
             },
             "status": {"ejected": ejected},
         })
