@@ -14,7 +14,7 @@ use crate::{
     frontends, maps, mptcp,
     random::random,
     report::{count, refuse},
-    settings,
+    settings, shun,
     tables::{Anyway, Maps},
 };
 
@@ -48,7 +48,7 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
         ejection::begin_probation(id);
     }
     if pod.shunned != 0 {
-        id = ejection::instead_of_shunned(caller, &frontend, id) as u32;
+        id = shun::instead_of_shunned(caller, &frontend, id) as u32;
         let Some(other) = maps::BACKENDS.get(id) else { return ALLOW };
         pod = other;
     }

@@ -1,103 +1,23 @@
-//! Backends are taken out of service and let back, in place.
-//!
-//! The state of a backend changes by compare-and-swap of the word that has its incarnation too, so
-//! that a record that was given to another Pod meanwhile is left alone. Whoever makes the change
-//! writes what belongs to it; the counts of failures are estimates where several CPUs count at
-//! once.
+//! Backends are taken out of service and let back, in place. The counts of failures are estimates
+//! where several CPUs count at once.
 
-use core::{intrinsics, ptr};
+use core::intrinsics;
 
-use aya_ebpf::helpers::bpf_ktime_get_ns;
 use etm_abi::{
-    BACKEND_AVAILABLE, BACKEND_EJECTED, Backend, Ejection, FRONTEND_BALANCED, Failure, Flow,
-    Happened, HealthPolicy, ShunnedKey, state_of, with_state,
+    BACKEND_AVAILABLE, BACKEND_EJECTED, Backend, Ejection, Failure, Flow, Happened, HealthPolicy,
+    state_of,
 };
-use etm_decide::{
-    health::{Consequence, FIRM, Row, WEAK, consequence, ejection, pause},
-    pick_other_than,
-};
+use etm_decide::health::{Consequence, FIRM, Row, WEAK, consequence, ejection, pause};
 
 use crate::{
-    context::{Caller, Family},
-    frontends::Frontend,
     maps,
-    random::random,
-    tables::Maps,
+    record::{
+        FETCHED, caller, change, failures, give_back, is_of, now, others, policy, record, resets,
+        set_caller, set_failures, set_others, set_resets, set_successes, set_times, set_until,
+        set_watched, successes, take, times, until, watched, word,
+    },
+    shun::shun,
 };
-
-/// Of additions whose result is used: relaxed ones are compiled to an instruction that gives none.
-const FETCHED: intrinsics::AtomicOrdering = intrinsics::AtomicOrdering::SeqCst;
-
-#[inline(always)]
-fn now() -> u64 {
-    // SAFETY: the helper takes nothing.
-    unsafe { bpf_ktime_get_ns() }
-}
-
-#[inline(always)]
-fn record(id: u32) -> Option<*mut Backend> {
-    maps::BACKENDS.get_ptr_mut(id)
-}
-
-/// The word of a record with its state. Volatile, since others write it.
-#[inline(always)]
-fn word(pod: *mut Backend) -> u64 {
-    // SAFETY: the aligned word of an element of BACKENDS that begins with the port.
-    unsafe { ptr::read_volatile((&raw const (*pod).port).cast::<u64>()) }
-}
-
-/// Changes the state, unless anything about the record has changed meanwhile.
-#[inline(always)]
-fn change(pod: *mut Backend, seen: u64, state: u8) -> bool {
-    use intrinsics::AtomicOrdering::SeqCst;
-    // SAFETY: as in `word`.
-    let found = unsafe {
-        intrinsics::atomic_cxchg::<u64, { SeqCst }, { SeqCst }>(
-            (&raw mut (*pod).port).cast::<u64>(),
-            seen,
-            with_state(seen, state),
-        )
-        .0
-    };
-    found == seen
-}
-
-macro_rules! access {
-    ($get:ident, $set:ident, $field:ident, $type:ty) => {
-        #[inline(always)]
-        fn $get(pod: *mut Backend) -> $type {
-            // SAFETY: a field of an element of BACKENDS; volatile, since others write it.
-            unsafe { ptr::read_volatile(&raw const (*pod).$field) }
-        }
-
-        #[inline(always)]
-        fn $set(pod: *mut Backend, value: $type) {
-            // SAFETY: as above.
-            unsafe { ptr::write_volatile(&raw mut (*pod).$field, value) };
-        }
-    };
-}
-access!(failures, set_failures, failures, u32);
-access!(caller, set_caller, caller, u32);
-access!(others, set_others, others, u32);
-access!(times, set_times, times, u16);
-access!(successes, set_successes, successes, u16);
-access!(until, set_until, until, u64);
-access!(resets, set_resets, resets, u32);
-
-/// Whether the record is still of the Pod that a flow was given.
-#[inline(always)]
-fn is_of(pod: *mut Backend, flow: *mut Flow) -> bool {
-    // SAFETY: elements of maps.
-    unsafe { (*pod).address == (*flow).peer && (*pod).port == (*flow).peer_port }
-}
-
-#[inline(always)]
-fn policy(pod: *mut Backend) -> Option<HealthPolicy> {
-    // SAFETY: an element of BACKENDS; the agent may be writing it.
-    let index = unsafe { ptr::read_volatile(&raw const (*pod).policy) };
-    maps::HEALTH.get(index as u32).copied()
-}
 
 /// Whether a connection whose SYN was repeated so often counts as failed.
 #[inline(always)]
@@ -110,8 +30,6 @@ pub fn is_late(id: u32, repeated: u32) -> bool {
 
 /// Connections that are looked at closely after one that ended badly.
 const WATCHED: u8 = 32;
-
-access!(watched, set_watched, watched, u8);
 
 /// Whether the next connection is to be looked at closely.
 #[inline(always)]
@@ -214,7 +132,13 @@ pub fn failed(id: u32, flow: *mut Flow, netns: u64, failure: Failure) {
         }
         BACKEND_AVAILABLE => match consequence(&policy, row) {
             Consequence::None => {}
-            Consequence::Shun => shun(id, pod, seen, &policy, netns, failure),
+            Consequence::Shun => {
+                let incarnation = (seen >> 32) as u32;
+                let Some(until) = shun(id, pod, incarnation, &policy, netns) else { return };
+                let (what, failure) = (Happened::Shunned, failure as u32);
+                tell(id, pod, seen, &Ended { what, failure, netns, until });
+                set_failures(pod, 0);
+            }
             Consequence::Eject => eject(id, pod, seen, &policy, netns, failure),
         },
         _ => {}
@@ -274,53 +198,6 @@ fn eject(
     tell(id, pod, seen, &Ended { what: Happened::Ejected, failure, netns, until });
 }
 
-/// Keeps one caller away.
-#[inline(always)]
-fn shun(
-    id: u32,
-    pod: *mut Backend,
-    seen: u64,
-    policy: &HealthPolicy,
-    netns: u64,
-    failure: Failure,
-) {
-    let key = ShunnedKey { netns, backend: id, incarnation: (seen >> 32) as u32 };
-    let until = now().wrapping_add(ejection(policy, 1));
-    if maps::SHUNNED.insert(key, until, 0).is_err() {
-        return;
-    }
-    // SAFETY: a field of an element of BACKENDS; only ever set here.
-    unsafe { ptr::write_volatile(&raw mut (*pod).shunned, 1) };
-    let what = Happened::Shunned;
-    tell(id, pod, seen, &Ended { what, failure: failure as u32, netns, until });
-    set_failures(pod, 0);
-}
-
-/// Takes one out of its Service's share, where there is one.
-#[inline(always)]
-fn take(pod: *mut Backend) -> bool {
-    let left = add(pod, u64::MAX) as i64;
-    if left > 0 {
-        return true;
-    }
-    give_back(pod);
-    false
-}
-
-#[inline(always)]
-fn give_back(pod: *mut Backend) {
-    add(pod, 1);
-}
-
-#[inline(always)]
-fn add(pod: *mut Backend, difference: u64) -> u64 {
-    // SAFETY: a field of an element of BACKENDS; the agent may be writing it.
-    let index = unsafe { ptr::read_volatile(&raw const (*pod).budget) };
-    let Some(budget) = maps::BUDGETS.get_ptr_mut(index) else { return 0 };
-    // SAFETY: an element of the array, aligned to 8 bytes.
-    unsafe { intrinsics::atomic_xadd::<u64, u64, FETCHED>(budget, difference) }
-}
-
 #[inline(always)]
 fn tell(id: u32, pod: *mut Backend, seen: u64, ended: &Ended) {
     let Some(mut entry) = maps::EJECTIONS.reserve(0) else { return };
@@ -368,34 +245,4 @@ pub fn begin_probation(id: u32) {
     if found == due && !is_on_probation(pod) {
         set_successes(pod, 1);
     }
-}
-
-/// The backend that a caller is sent to in place of one with which it alone had failures: another
-/// one that takes connections, if a few draws find one, else the same, since then the fault is
-/// with the caller.
-#[cold]
-#[inline(never)]
-pub fn instead_of_shunned<F: Family>(caller: &Caller<F>, frontend: &Frontend, id: u32) -> u64 {
-    let netns = caller.netns();
-    let now = now();
-    if !is_shunned(netns, id, now) {
-        return id as u64;
-    }
-    let target = frontend.target;
-    // Where callers stay with a Pod they also stay with the one that takes its place.
-    let balanced = target.flags() & FRONTEND_BALANCED != 0;
-    let seed = if balanced { netns as u32 ^ id } else { random() };
-    pick_other_than(&Maps, target, id, seed, |other| !is_shunned(netns, other, now)).unwrap_or(id)
-        as u64
-}
-
-#[inline(always)]
-fn is_shunned(netns: u64, id: u32, now: u64) -> bool {
-    let Some(pod) = maps::BACKENDS.get(id) else { return false };
-    if pod.shunned == 0 {
-        return false;
-    }
-    let key = ShunnedKey { netns, backend: id, incarnation: pod.incarnation };
-    // SAFETY: the value is copied at once.
-    unsafe { maps::SHUNNED.get(key) }.is_some_and(|until| *until > now)
 }

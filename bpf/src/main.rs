@@ -24,8 +24,10 @@ mod maps;
 mod mptcp;
 mod outcomes;
 mod random;
+mod record;
 mod report;
 mod settings;
+mod shun;
 mod tables;
 mod udp;
 
