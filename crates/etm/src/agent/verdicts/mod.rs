@@ -5,6 +5,7 @@
 //! follows the trouble, not the cluster.
 
 mod index;
+mod reasons;
 mod records;
 mod samples;
 
@@ -21,6 +22,7 @@ use tracing::{info, warn};
 
 use self::{
     index::{Index, Planned},
+    reasons::Reasons,
     records::Records,
     samples::Samples,
 };
@@ -34,6 +36,7 @@ pub(super) struct Verdicts {
     default: Arc<HealthPolicy>,
     index: Index,
     records: Records,
+    reasons: Reasons,
     samples: Samples,
     prober: Prober,
     /// Service ports that the tracker knows.
@@ -59,6 +62,7 @@ impl Verdicts {
             default: Arc::default(),
             index: Index::default(),
             records: Records::default(),
+            reasons: Reasons::default(),
             samples: Samples::default(),
             prober,
             told: BTreeSet::new(),
@@ -72,6 +76,7 @@ impl Verdicts {
     pub(super) fn follow_all(&mut self, mut scene: Scene<'_>) {
         let changed = self.index.replace(scene.planner.plan());
         self.judge(changed, &mut scene);
+        self.reasons.clear(scene.dataplane);
         self.adopt(&mut scene);
         self.settle(&mut scene);
     }
@@ -290,6 +295,8 @@ impl Verdicts {
                 Records::write(id, record, scene.dataplane);
             }
         }
+        let judged = self.tracker.judged();
+        self.reasons.tell(&self.tracker, judged, scene.ledger, scene.dataplane);
     }
 }
 

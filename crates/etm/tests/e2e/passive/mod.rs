@@ -3,6 +3,7 @@
 mod failures;
 mod innocent;
 mod limits;
+mod shown;
 
 use std::net::SocketAddr;
 
