@@ -26,8 +26,11 @@ pub(super) const SCENE: Scene = Scene {
 
 const POLICY: &str = "ejection.yaml";
 const FAILING: &str = "cart-2";
-/// The default of `consecutiveFailures`, and for each of two callers what was under way.
-const LIMIT: usize = 5 + 2;
+/// Failures in a row that eject: more than the default, lest one of two callers has all of them, and
+/// the Pod is kept from that one alone.
+const FAILURES: usize = 10;
+/// And for each caller what was under way.
+const LIMIT: usize = FAILURES + 2;
 
 fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
     let service = stage.service("cart", Protocol::Tcp)?;
@@ -86,6 +89,7 @@ fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
 fn policy() -> Value {
     let mut policy: Value = TrafficPolicy::new("cart", json!({})).namespace("shop").into();
     policy["spec"]["health"] = json!({
+        "passive": {"consecutiveFailures": FAILURES},
         "ejectionTime": "1s",
         "probation": {"interval": "100ms", "successes": 3},
     });
