@@ -16,7 +16,7 @@ use crate::{
         set_caller, set_failures, set_others, set_resets, set_successes, set_times, set_until,
         set_watched, successes, take, times, until, watched, word,
     },
-    shun::shun,
+    shun::{is_shunned, shun},
 };
 
 /// Whether a connection whose SYN was repeated so often counts as failed.
@@ -133,11 +133,14 @@ pub fn failed(id: u32, flow: *mut Flow, netns: u64, failure: Failure) {
         BACKEND_AVAILABLE => match consequence(&policy, row) {
             Consequence::None => {}
             Consequence::Shun => {
+                // Once is enough. The row stays, so that the next caller's failure ejects.
+                if is_shunned(netns, id, now()) {
+                    return;
+                }
                 let incarnation = (seen >> 32) as u32;
                 let Some(until) = shun(id, pod, incarnation, &policy, netns) else { return };
                 let (what, failure) = (Happened::Shunned, failure as u32);
                 tell(id, pod, seen, &Ended { what, failure, netns, until });
-                set_failures(pod, 0);
             }
             Consequence::Eject => eject(id, pod, seen, &policy, netns, failure),
         },

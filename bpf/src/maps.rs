@@ -7,7 +7,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use etm_abi::{
-    Affinity, AffinityKey, Backend, BackendName, CALLER_PLACES, CachedCaller, Caller, Counter,
+    Affinity, AffinityKey, Backend, BackendName, BackendReason, CALLER_PLACES, CachedCaller, Caller, Counter,
     Ejection, Event, FLOW_SLOTS, Flow, HEALTH_POLICIES, HealthPolicy, MAX_SOURCES, Meta, Outcomes,
     ServiceCell4, ServiceCell6, ServiceName, ShunnedKey, SourceKey, UdpFlow, UdpFlowKey,
     UdpReverse, UdpReverseKey,
@@ -113,6 +113,10 @@ pub static SERVICE_NAMES: HashMap<u32, ServiceName, 65_536, NO_PREALLOC> = HashM
 /// Read only by user space, like `SERVICE_NAMES`.
 #[btf_map]
 pub static BACKEND_NAMES: HashMap<u32, BackendName, 131_072, NO_PREALLOC> = HashMap::new();
+
+/// Read only by user space, like `SERVICE_NAMES`.
+#[btf_map]
+pub static REASONS: HashMap<u32, BackendReason, 131_072, NO_PREALLOC> = HashMap::new();
 
 /// Read only by user space, like `SERVICE_NAMES`.
 #[btf_map]

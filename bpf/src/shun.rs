@@ -50,8 +50,9 @@ pub fn instead_of_shunned<F: Family>(caller: &Caller<F>, frontend: &Frontend, id
         as u64
 }
 
+/// Whether a caller is kept from a backend.
 #[inline(always)]
-fn is_shunned(netns: u64, id: u32, now: u64) -> bool {
+pub fn is_shunned(netns: u64, id: u32, now: u64) -> bool {
     let Some(pod) = maps::BACKENDS.get(id) else { return false };
     if pod.shunned == 0 {
         return false;

@@ -1,4 +1,4 @@
-//! `HEALTH`, `BUDGETS`, `OUTCOMES` and `SHUNNED`: what becomes of connections, and what
+//! `HEALTH`, `BUDGETS`, `OUTCOMES`, `SHUNNED` and `REASONS`: what becomes of connections, and what
 //! follows from it.
 
 use crate::pod;
@@ -69,6 +69,20 @@ pub struct ShunnedKey {
     pub incarnation: u32,
 }
 pod!(ShunnedKey, 16, 8);
+
+/// Longest reason kept, in bytes.
+pub const REASON_LEN: usize = 120;
+
+/// Value of `REASONS`, by backend id: what speaks against a backend. One that is healthy has none.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackendReason {
+    /// Since when, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub since: u64,
+    /// UTF-8, zero-padded, cut at the end where it is longer.
+    pub text: [u8; REASON_LEN],
+}
+pod!(BackendReason, 128, 8);
 
 /// What a failure was.
 #[repr(u32)]

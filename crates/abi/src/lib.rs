@@ -45,8 +45,8 @@ pub use frontend::{
     FRONTEND_SOURCES, Frontend, MAX_MEMBERS, Owner, SERVICE_NAME_LEN, ServiceName, Target,
 };
 pub use health::{
-    Ejection, Failure, HEALTH_POLICIES, HEALTH_POLICY_NONE, Happened, HealthPolicy, MAX_TIMES,
-    Outcomes, ShunnedKey,
+    BackendReason, Ejection, Failure, HEALTH_POLICIES, HEALTH_POLICY_NONE, Happened, HealthPolicy,
+    MAX_TIMES, Outcomes, REASON_LEN, ShunnedKey,
 };
 pub use meta::Meta;
 

@@ -137,7 +137,7 @@ fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
 fn sized_by(map: &str) -> Option<&'static str> {
     match map {
         "SERVICES4" | "SERVICES6" | "SERVICE_NAMES" => Some("--max-frontends"),
-        "BACKENDS" | "BACKEND_NAMES" => Some("--max-backends"),
+        "BACKENDS" | "BACKEND_NAMES" | "REASONS" => Some("--max-backends"),
         "SLOTS" => Some("--max-slots"),
         _ => None,
     }

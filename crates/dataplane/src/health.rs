@@ -1,6 +1,7 @@
 //! What the kernel knows of its backends' health, and what it is told of it.
 
 use std::{
+    collections::BTreeMap,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -9,7 +10,11 @@ use etm_abi::{BACKEND_EJECTED, Backend, HealthPolicy, Outcomes, state_of, with_s
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::{dataplane::Dataplane, error::MapError, maps::Ejections};
+use crate::{
+    dataplane::Dataplane,
+    error::MapError,
+    maps::{Ejections, Reason},
+};
 
 /// Words of a record of `BACKENDS`: see [`Backend`].
 const STATE: usize = 2;
@@ -87,6 +92,24 @@ impl Dataplane {
     #[must_use]
     pub fn outcomes(&self, id: u32) -> Option<Outcomes> {
         self.maps.outcomes.get(id)
+    }
+
+    /// Writes what speaks against a backend, or with none that nothing does.
+    ///
+    /// # Errors
+    ///
+    /// Where the map is full or cannot be written.
+    pub fn set_reason(&mut self, id: u32, reason: Option<&Reason>) -> Result<(), MapError> {
+        self.maps.reasons.set(id, reason)
+    }
+
+    /// What speaks against each backend, by its id.
+    ///
+    /// # Errors
+    ///
+    /// Where the map cannot be read.
+    pub fn reasons(&self) -> Result<BTreeMap<u32, Reason>, MapError> {
+        self.maps.reasons.all()
     }
 
     /// The stream of ejections and returns.

@@ -31,6 +31,6 @@ pub use flows::Flows;
 pub use health::monotonic;
 pub use kernel::{cgroup2_root, netns_cookie};
 pub use live::Live;
-pub use maps::{Counters, Ejections, Events};
+pub use maps::{Counters, Ejections, Events, Reason};
 pub use stats::{MapUsage, ProgramUsage, RunTimeStats};
 pub use view::View;

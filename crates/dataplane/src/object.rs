@@ -93,6 +93,7 @@ impl Programs {
             .map_max_entries("SERVICE_NAMES", config.limits.names())
             .map_max_entries("BACKENDS", config.limits.backends)
             .map_max_entries("BACKEND_NAMES", config.limits.backends)
+            .map_max_entries("REASONS", config.limits.backends)
             .map_max_entries("CONNECTIONS", config.limits.backends)
             .map_max_entries("OUTCOMES", config.limits.backends)
             .map_max_entries("BUDGETS", config.limits.names())

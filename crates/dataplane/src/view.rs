@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use etm_abi::{ABI_VERSION, Counter, Frontend};
+use etm_abi::{ABI_VERSION, Counter, Frontend, Outcomes};
 use etm_model::{Caller, Contents, FrontendKey, IpNet};
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     error::{MapError, OpenError},
     flows::Flows,
     live::Live,
-    maps::Maps,
+    maps::{Maps, Reason},
     pin::{serving, version},
     stats::{MapUsage, ProgramUsage, map_usage, program_usage},
     sys,
@@ -140,6 +140,21 @@ impl View {
     #[must_use]
     pub fn connections(&self, backend: u32) -> Option<i64> {
         self.maps.connections.get(backend).map(u64::cast_signed)
+    }
+
+    /// What became of the connections to a backend, by its id; none where there is no such id.
+    #[must_use]
+    pub fn outcomes(&self, backend: u32) -> Option<Outcomes> {
+        self.maps.outcomes.get(backend)
+    }
+
+    /// What speaks against each backend, as the agent last said, by its id.
+    ///
+    /// # Errors
+    ///
+    /// Where the map cannot be read.
+    pub fn reasons(&self) -> Result<BTreeMap<u32, Reason>, MapError> {
+        self.maps.reasons.all()
     }
 
     /// What connected sockets were told.

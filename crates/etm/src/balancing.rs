@@ -1,10 +1,10 @@
 //! How a table's members are chosen, in the words of the verbs that show it.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use etm_abi::{
     self as abi, ALGORITHM_CONSISTENT_HASH, ALGORITHM_LEAST_CONNECTIONS, BACKEND_AVAILABLE,
-    BACKEND_FREE, Backend,
+    BACKEND_EJECTED, BACKEND_FREE, Backend,
 };
 use etm_model::HashField;
 use serde::Serialize;
@@ -68,24 +68,45 @@ impl fmt::Display for Balancing {
     }
 }
 
-/// Whether new connections may be sent to a backend, in a word.
-pub(crate) const fn state(backend: &Backend) -> &'static str {
+/// Whether new connections may be sent to a backend at a time of [`etm_dataplane::monotonic`], in a
+/// word.
+pub(crate) fn state(backend: &Backend, now: Duration) -> &'static str {
+    let over = backend.until != 0 && Duration::from_nanos(backend.until) <= now;
     match backend.state {
-        BACKEND_AVAILABLE => "available",
         BACKEND_FREE => "absent",
+        BACKEND_AVAILABLE => "available",
+        // One that gets a connection now and then has got the first.
+        BACKEND_EJECTED if over || backend.successes != 0 => "probation",
+        BACKEND_EJECTED => "ejected",
         _ => "out",
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use etm_abi::{ALGORITHM_RANDOM, HASH_CALLER_POD, HASH_SERVICE_PORT};
+    use etm_abi::{ALGORITHM_RANDOM, BACKEND_OUT, HASH_CALLER_POD, HASH_SERVICE_PORT};
 
     use super::*;
 
     fn shown(algorithm: u8, fields: u8, weighted: u8, affinity: u32) -> String {
         let header = abi::Balancing { algorithm, fields, weighted, affinity, ..Default::default() };
         Balancing::of(Some(&header)).to_string()
+    }
+
+    #[test]
+    fn each_state_has_its_word() {
+        let now = Duration::from_secs(9);
+        let until = |seconds: u64| seconds * 1_000_000_000;
+        let ejected = Backend { state: BACKEND_EJECTED, until: until(10), ..Default::default() };
+        assert_eq!(state(&ejected, now), "ejected");
+        assert_eq!(state(&Backend { until: 0, ..ejected }, now), "ejected");
+        assert_eq!(state(&Backend { until: until(8), ..ejected }, now), "probation");
+        assert_eq!(state(&Backend { successes: 1, ..ejected }, now), "probation");
+        let of = |state: u8| super::state(&Backend { state, ..Default::default() }, now);
+        assert_eq!(
+            [BACKEND_FREE, BACKEND_AVAILABLE, BACKEND_OUT].map(of),
+            ["absent", "available", "out"]
+        );
     }
 
     #[test]

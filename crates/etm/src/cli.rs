@@ -262,6 +262,8 @@ pub(crate) enum Resource {
     Services,
     /// Backends of Services.
     Backends,
+    /// Backends that something speaks against, and what became of their connections.
+    Ejections,
     /// Pods of this node by their cgroups, and the node itself.
     Callers,
     /// How many calls ended in which way.

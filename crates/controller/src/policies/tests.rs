@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use etm_model::{Change, LoadBalancing, Policy, Problem};
+use etm_model::{Change, LoadBalancing, Policy, Problem, Refusal, StaleConnections};
 
 use super::*;
 
@@ -12,6 +12,9 @@ fn observed(version: &str, conditions: Vec<Condition>) -> ObservedPolicy {
         service: Arc::from("cart"),
         port: None,
         load_balancing: LoadBalancing::default(),
+        health: None,
+        refusal: Refusal::default(),
+        stale: StaleConnections::default(),
         monitors: Arc::default(),
         ejected: Arc::default(),
     };

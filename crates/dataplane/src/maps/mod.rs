@@ -9,6 +9,7 @@ mod frontends;
 mod mapped;
 mod names;
 mod raw;
+mod reasons;
 mod sources;
 
 use std::path::Path;
@@ -24,12 +25,14 @@ pub(crate) use frontends::Frontends;
 pub(crate) use mapped::Mapped;
 pub(crate) use names::{BackendNames, ServiceNames};
 pub(crate) use raw::Raw;
+pub use reasons::Reason;
+pub(crate) use reasons::Reasons;
 pub(crate) use sources::Sources;
 
 use crate::error::MapError;
 
 /// Names of every map of the kernel object that is pinned.
-pub(crate) const NAMES: [&str; 27] = [
+pub(crate) const NAMES: [&str; 28] = [
     "SERVICES4",
     "SERVICES6",
     "CALLERS",
@@ -56,6 +59,7 @@ pub(crate) const NAMES: [&str; 27] = [
     "EVENTS",
     "SERVICE_NAMES",
     "BACKEND_NAMES",
+    "REASONS",
     "META",
 ];
 
@@ -72,6 +76,7 @@ pub(crate) struct Maps {
     pub(crate) affinities: Affinities,
     pub(crate) service_names: ServiceNames,
     pub(crate) backend_names: BackendNames,
+    pub(crate) reasons: Reasons,
     pub(crate) sources: Sources,
     pub(crate) callers: Callers,
     pub(crate) counters: Counters,
@@ -92,6 +97,7 @@ impl Maps {
             affinities: Affinities::open(directory)?,
             service_names: ServiceNames::open(directory)?,
             backend_names: BackendNames::open(directory)?,
+            reasons: Reasons::open(directory)?,
             sources: Sources::open(directory)?,
             callers: Callers::open(directory)?,
             counters: Counters::open(directory)?,

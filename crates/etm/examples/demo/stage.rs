@@ -1,6 +1,7 @@
 //! The stage: a node with the manifests' Pods on it, a caller, and an agent, all of it scratch.
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     process::Command,
@@ -25,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// what is used.
 pub(crate) struct Stage {
     pub(crate) agent: Option<Agent>,
-    _servers: Vec<Server>,
+    servers: BTreeMap<String, Server>,
     pods: Vec<(Pod, Member)>,
     /// The Pod that calls.
     pub(crate) client: Pod,
@@ -51,18 +52,17 @@ impl Stage {
         let node = Node::new()?;
         let client = node.pod("client")?;
         let bystander = node.pod("bystander")?;
-        let (mut pods, mut servers) = (Vec::new(), Vec::new());
+        let (mut pods, mut servers) = (Vec::new(), BTreeMap::new());
         for (name, member) in cast.members() {
             interrupt::check()?;
             let pod = node.pod(&name)?;
             move_to(&pod, &member)?;
-            let ports = (Vec::from_iter(member.tcp.clone()), Vec::from_iter(member.udp.clone()));
-            servers.push(pod.serve(&ports.0, &ports.1)?);
+            servers.insert(name, serve(&pod, &member)?);
             pods.push((pod, member));
         }
         let mut stage = Self {
             agent: None,
-            _servers: servers,
+            servers,
             pods,
             client,
             bystander,
@@ -105,6 +105,25 @@ impl Stage {
     /// A caller in the client.
     pub(crate) fn caller(&self, protocol: etm_testkit::Protocol) -> Caller {
         Caller::new(&self.caller_place(), protocol)
+    }
+
+    /// A caller in a second Pod, covered by the agent as well.
+    pub(crate) fn second_caller(&self, protocol: etm_testkit::Protocol) -> Caller {
+        Caller::new(&self.bystander.place().within(&self.cgroup), protocol)
+    }
+
+    /// Ends a Pod's server: from now on the Pod refuses.
+    pub(crate) fn stop_server(&mut self, pod: &str) -> anyhow::Result<()> {
+        let server = self.servers.remove(pod);
+        server.map(drop).with_context(|| format!("Pod {pod} does not serve"))
+    }
+
+    /// Starts it again.
+    pub(crate) fn start_server(&mut self, name: &str) -> anyhow::Result<()> {
+        let found = self.pods.iter().find(|(pod, _)| pod.name() == name);
+        let (pod, member) = found.with_context(|| format!("there is no Pod {name}"))?;
+        self.servers.insert(name.to_owned(), serve(pod, member)?);
+        Ok(())
     }
 
     /// Where clients reach a Service over IPv4.
@@ -152,6 +171,12 @@ pub(crate) fn wait_for<T>(
         }
     }
     bail!("waited {} s for {what}", PATIENCE.as_secs())
+}
+
+/// Serves the ports that a Pod's manifests say.
+fn serve(pod: &Pod, member: &Member) -> anyhow::Result<Server> {
+    let ports = (Vec::from_iter(member.tcp.clone()), Vec::from_iter(member.udp.clone()));
+    Ok(pod.serve(&ports.0, &ports.1)?)
 }
 
 /// Gives a Pod the addresses that its manifest says instead of the next free ones.

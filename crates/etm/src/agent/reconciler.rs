@@ -5,7 +5,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use etm_abi::{Ejection, Event};
+use etm_abi::{Ejection, Event, Happened};
 use etm_dataplane::{Dataplane, monotonic};
 use etm_health::Probed;
 use etm_model::{
@@ -214,6 +214,7 @@ impl Reconciler {
     pub(super) fn due(&mut self) {
         let (verdicts, scene) = self.scene();
         verdicts.due(scene);
+        self.metrics.backends(&self.verdicts.counts());
         if self.retry.is_some_and(|at| at > self.now()) {
             return;
         }
@@ -255,6 +256,8 @@ impl Reconciler {
 
     /// Takes in what the kernel's programs did with a backend.
     pub(super) fn judged(&mut self, ejection: &Ejection) {
+        let what = Happened::ALL.into_iter().find(|what| *what as u32 == ejection.what);
+        what.inspect(|what| self.metrics.happened(*what));
         let (verdicts, scene) = self.scene();
         verdicts.hear(ejection, scene);
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use etm_abi::{Candidate, FRONTEND_BALANCED, Frontend};
-use etm_dataplane::{Live, MapError, View};
+use etm_dataplane::{Live, MapError, View, monotonic};
 use etm_decide::{Offer, Tables as _};
 use etm_model::{TableBalance, from_abi};
 
@@ -38,10 +38,11 @@ impl<'a> Members<'a> {
         let candidates = balance.map(|balance| balance.candidates.to_vec()).unwrap_or_default();
         let weighted = header.is_some_and(|header| header.weighted != 0);
         let weight = |at: usize| Some(candidates.get(at).filter(|_| weighted)?.weight());
+        let now = monotonic();
         let rows = ids.iter().enumerate().map(|(at, id)| {
             Ok(Member {
                 backend: backend(view, live, *id)?,
-                state: state(&live.backend(*id).unwrap_or_default()),
+                state: state(&live.backend(*id).unwrap_or_default(), now),
                 weight: weight(at),
                 connections: None,
                 share: None,

@@ -1,6 +1,7 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use etm_abi::Backend;
+use etm_dataplane::monotonic;
 use etm_model::{Contents, from_abi};
 use serde::Serialize;
 
@@ -50,6 +51,7 @@ pub(super) fn rows(
     filter: &str,
 ) -> Vec<BackendRow> {
     let mut rows: BTreeMap<_, BackendRow> = BTreeMap::new();
+    let now = monotonic();
     for frontend in contents.frontends.values() {
         let service = service_name(contents, frontend.service);
         let table = contents.tables.get(&(frontend.table, frontend.members));
@@ -65,7 +67,7 @@ pub(super) fn rows(
                 service: service.clone(),
                 address,
                 pod: contents.backend_names.get(id).cloned().unwrap_or_default(),
-                state: state(&backend),
+                state: state(&backend, now),
                 weight: None,
                 connections: None,
             });
@@ -78,6 +80,6 @@ pub(super) fn rows(
     rows.into_values().collect()
 }
 
-fn address(backend: &Backend) -> SocketAddr {
+pub(super) fn address(backend: &Backend) -> SocketAddr {
     SocketAddr::new(from_abi(&backend.address), u16::from_be(backend.port))
 }

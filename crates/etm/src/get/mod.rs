@@ -3,6 +3,7 @@
 mod backends;
 mod callers;
 mod counters;
+mod ejections;
 mod services;
 
 pub(crate) use counters::describe;
@@ -30,6 +31,11 @@ pub(crate) fn run(arguments: &GetArgs) -> anyhow::Result<()> {
             let live = view.live();
             let connections = |id| live.connections(id);
             print(&backends::rows(&view.contents()?, connections, filter), arguments.output)
+        }
+        Resource::Ejections => {
+            let outcomes = |id| view.outcomes(id).unwrap_or_default();
+            let rows = ejections::rows(&view.contents()?, &view.reasons()?, outcomes, filter);
+            print(&rows, arguments.output)
         }
         Resource::Callers => {
             let root = cgroup2_root().ok();

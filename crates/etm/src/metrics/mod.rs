@@ -2,15 +2,19 @@
 
 mod collect;
 mod controller;
+mod ejections;
 mod refusals;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::Arc,
     time::{Instant, SystemTime},
 };
 
+use etm_abi::Happened;
 use etm_dataplane::Counters;
+use etm_health::State as Health;
 use etm_source::{Arrival, kubernetes::Statistics};
 use prometheus_client::{
     encoding::text::encode,
@@ -22,6 +26,7 @@ pub(crate) use self::controller::{ControllerMetrics, Counts};
 
 use self::{
     collect::{Problems, Watches},
+    ejections::Ejections,
     refusals::{Kernel, Refusals},
 };
 use crate::state::State;
@@ -42,6 +47,7 @@ pub(crate) struct Metrics {
     change: Histogram,
     skewed: Counter,
     callers: Family<[(&'static str, &'static str); 1], Gauge>,
+    ejections: Ejections,
     kernel: Kernel,
 }
 
@@ -77,10 +83,12 @@ impl Metrics {
             "Pods' cgroups on this node, by whether the Pod of each is known",
             callers.clone(),
         );
+        let ejections = Ejections::register(&mut registry);
         let kernel = Kernel::default();
         registry.register_collector(Box::new(Refusals::new(Arc::clone(&kernel))));
         collect(&mut registry, watches, state);
-        Self { registry: Arc::new(registry), programming, change, skewed, callers, kernel }
+        let registry = Arc::new(registry);
+        Self { registry, programming, change, skewed, callers, ejections, kernel }
     }
 
     /// Shows what the kernel counts from now on; only the first one given is shown.
@@ -108,6 +116,16 @@ impl Metrics {
         for (known, count) in [("true", all - unknown), ("false", unknown)] {
             self.callers.get_or_create(&[("known", known)]).set(count as i64);
         }
+    }
+
+    /// Takes note of what the kernel did with a backend.
+    pub(crate) fn happened(&self, what: Happened) {
+        self.ejections.happened(what);
+    }
+
+    /// Takes note of how many backends there are of each state but the healthy one.
+    pub(crate) fn backends(&self, counts: &BTreeMap<Health, usize>) {
+        self.ejections.count(counts);
     }
 
     /// All of it, to be shown.
@@ -172,6 +190,23 @@ mod tests {
         metrics.callers((5, 2));
         rendered(&metrics, r#"etm_callers{known="true"} 3"#);
         rendered(&metrics, r#"etm_callers{known="false"} 2"#);
+    }
+
+    #[test]
+    fn backends_are_counted_by_state_and_what_was_done_with_them() {
+        let metrics = Metrics::new(&[], Arc::default());
+        rendered(&metrics, r#"etm_ejections_total{what="returned"} 0"#);
+        rendered(&metrics, r#"etm_backends{state="ejected"} 0"#);
+        metrics.happened(Happened::Ejected);
+        metrics.happened(Happened::EjectedAgain);
+        metrics.backends(&BTreeMap::from([(Health::Ejected, 2), (Health::Suspect, 1)]));
+        rendered(&metrics, r#"etm_ejections_total{what="ejected"} 1"#);
+        rendered(&metrics, r#"etm_ejections_total{what="again"} 1"#);
+        rendered(&metrics, r#"etm_backends{state="ejected"} 2"#);
+        metrics.backends(&BTreeMap::from([(Health::Probation, 1)]));
+        rendered(&metrics, r#"etm_backends{state="ejected"} 0"#);
+        rendered(&metrics, r#"etm_backends{state="suspect"} 0"#);
+        rendered(&metrics, r#"etm_backends{state="probation"} 1"#);
     }
 
     #[test]

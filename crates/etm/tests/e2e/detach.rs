@@ -35,7 +35,7 @@ fn everything_is_gone_afterwards() {
     assert!(detached.status.success(), "{}", said(&detached));
     let line = String::from_utf8_lossy(&detached.stdout).into_owned();
     let expected =
-        format!("detached 9 hooks and removed 1 set(s) of maps from {}\n", pin.display());
+        format!("detached 10 hooks and removed 1 set(s) of maps from {}\n", pin.display());
     assert_eq!(line, expected);
     assert!(!pin.exists());
     assert_eq!(call().errno, UNHANDLED);
@@ -51,7 +51,7 @@ fn everything_is_gone_afterwards() {
     }
 
     let agent = scene.start();
-    assert!(agent.ready_line().ends_with("0 kept, 0 replaced, 9 attached"));
+    assert!(agent.ready_line().ends_with("0 kept, 0 replaced, 10 attached"));
     assert_served(&call(), &client);
 }
 
@@ -90,7 +90,7 @@ fn as_a_pod_it_stays_and_may_be_started_again() {
     let scene = Scene::new();
     let _pods = scene.web(&["web-0"]);
     scene.start().stop().expect("an end");
-    for first in ["detached 9 hooks", "nothing is pinned in"] {
+    for first in ["detached 10 hooks", "nothing is pinned in"] {
         let mut child = Command::new(ETM)
             .args(["detach", "--stay", "--pin"])
             .arg(scene.pin())

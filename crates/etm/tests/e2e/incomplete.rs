@@ -17,7 +17,7 @@ const BROKEN: &str = "kind: [\n";
 
 /// What a start says that found everything in the maps, whatever it knows of it.
 const ADOPTED: &str = "maps: 5 adopted, 0 added, 0 changed, 0 removed, 0 repaired; \
-                       programs: 9 kept, 0 replaced, 0 attached";
+                       programs: 10 kept, 0 replaced, 0 attached";
 
 /// Where `web` and `other` have been served by an agent that was then killed, with callers of both
 /// that must not fail.

@@ -11,7 +11,7 @@ use crate::scene::{PORT, Scene, UNHANDLED, VIP4, VIP6, VIPS, assert_served};
 
 /// What a start says that found everything right.
 const ADOPTED: &str = "maps: 4 adopted, 0 added, 0 changed, 0 removed, 0 repaired; \
-                       programs: 9 kept, 0 replaced, 0 attached";
+                       programs: 10 kept, 0 replaced, 0 attached";
 
 /// Connections of several kinds in loops, to fail at the first gap.
 pub(crate) fn loads(scene: &Scene, client: &Pod) -> Vec<Load> {
@@ -40,7 +40,7 @@ fn no_connection_fails_while_the_agent_stops_dies_and_returns() {
     let agent = scene.start();
     let first = agent.ready_line();
     assert!(first.starts_with("ready: 4 frontends and 8 backends in "), "{first}");
-    assert!(first.contains("4 added") && first.ends_with("9 attached"), "{first}");
+    assert!(first.contains("4 added") && first.ends_with("10 attached"), "{first}");
     let loads = loads(&scene, &client);
     all_go_on(&loads);
     let (status, log) = agent.stop().expect("an end");
@@ -116,7 +116,7 @@ fn an_agent_for_another_cgroup_moves_over() {
     let other = Cgroup::new().expect("a cgroup");
     let agent = scene.agent_without_cgroup().cgroup(&other).start().expect("an agent");
     let line = agent.ready_line();
-    assert!(line.ends_with("programs: 0 kept, 0 replaced, 9 attached"), "{line}");
+    assert!(line.ends_with("programs: 0 kept, 0 replaced, 10 attached"), "{line}");
     for ip in VIPS {
         let target = SocketAddr::new(ip, PORT);
         let caller = |cgroup| {

@@ -33,7 +33,7 @@ pub(crate) const PORT: u16 = 80;
 pub(crate) const POD_PORT: u16 = 8080;
 
 /// A state of a backend's record that is neither free nor available.
-pub(crate) const OUT: u8 = 2;
+pub(crate) const OUT: u8 = etm_abi::BACKEND_OUT;
 
 pub(crate) struct Scene {
     pub(crate) node: Node,

@@ -22,7 +22,7 @@ fn refused(scene: &Scene, fields: &Value) -> Option<String> {
 
 /// Refuses a `health`, and says all of this.
 #[track_caller]
-fn tells(scene: &Scene, health: Value, told: &[&str]) {
+fn tells(scene: &Scene, health: &Value, told: &[&str]) {
     let fields = json!({"health": health});
     let error = refused(scene, &fields).unwrap_or_else(|| panic!("{fields} is taken"));
     assert!(told.iter().all(|part| error.contains(part)), "{fields}: {error}");
@@ -58,7 +58,7 @@ fn the_api_server_refuses_nonsense_about_health() {
         (json!({"probation": {"successes": 0}}), &["probation.successes", "equal to 1"]),
         (json!({"pasive": {}}), &["unknown field \"spec.health.pasive\""]),
     ] {
-        tells(&scene, health, told);
+        tells(&scene, &health, told);
     }
     for (field, value) in [("refusal", json!("Never")), ("staleConnections", json!({"tcp": "No"}))]
     {
@@ -90,7 +90,7 @@ fn the_api_server_refuses_probes_that_ask_nothing_or_too_much() {
         (json!({"tcp": {}, "healthyThreshold": 0}), &["healthyThreshold", "equal to 1"]),
         (json!({"tcp": {}, "unhealthyThreshold": 101}), &["unhealthyThreshold", "equal to 100"]),
     ] {
-        tells(&scene, json!({"probe": probe}), told);
+        tells(&scene, &json!({"probe": probe}), told);
     }
 }
 

@@ -162,6 +162,7 @@ impl Tracker {
             self.timers.remove(&(due, key));
         }
         self.touched.remove(&key);
+        self.judged.insert(key);
         self.policies.remove(&key);
         self.leave_node(backend.node, key);
         // What was told of it is not true of whoever comes next.

@@ -52,6 +52,8 @@ pub struct Tracker {
     timers: BTreeSet<(Duration, BackendKey)>,
     /// Whose records may be other than the kernel's.
     touched: BTreeSet<BackendKey>,
+    /// Of whom something else may be told than before.
+    judged: BTreeSet<BackendKey>,
     /// Whose members are to be chosen anew.
     unsettled: BTreeSet<u32>,
     /// Whose budgets may be others.
@@ -136,6 +138,12 @@ impl Tracker {
         changes
     }
 
+    /// Backends whose verdicts may be others since this was last asked, those that are gone among
+    /// them; to be asked after [`Tracker::changes`].
+    pub fn judged(&mut self) -> BTreeSet<BackendKey> {
+        std::mem::take(&mut self.judged)
+    }
+
     /// When [`Tracker::changes`] is to be asked again, if nothing is told before.
     #[must_use]
     pub fn next(&self) -> Option<Duration> {
@@ -184,6 +192,7 @@ impl Tracker {
 
     /// To be called after each change of a backend: notes what depends on it.
     fn touch(&mut self, key: BackendKey) {
+        self.judged.insert(key);
         let Some(backend) = self.backends.get_mut(&key) else { return };
         let wish = backend.wish();
         let pools = &backend.pools;

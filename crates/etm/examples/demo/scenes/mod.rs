@@ -4,6 +4,7 @@ mod cluster;
 mod cost;
 mod datagrams;
 mod direct;
+mod ejection;
 mod families;
 mod membership;
 mod refusal;
@@ -35,6 +36,7 @@ pub(crate) const ALL: &[Scene] = &[
     spread::SCENE,
     membership::SCENE,
     refusal::SCENE,
+    ejection::SCENE,
     families::SCENE,
     datagrams::SCENE,
     stickiness::SCENE,

@@ -98,8 +98,8 @@ impl Index {
     }
 
     /// The Service ports that have a backend among their members.
-    pub(super) fn with_member<'a>(
-        &'a self,
+    pub(super) fn with_member(
+        &self,
         backend: &BackendKey,
         plan: &Plan,
     ) -> Vec<Arc<ServicePortName>> {

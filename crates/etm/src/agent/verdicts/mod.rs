@@ -6,6 +6,7 @@
 
 mod index;
 mod outside;
+mod reasons;
 mod records;
 mod samples;
 
@@ -25,6 +26,7 @@ use tracing::{info, warn};
 use self::{
     index::{Index, Planned},
     outside::{faults, monitored, on_nodes, touches},
+    reasons::Reasons,
     records::Records,
     samples::Samples,
 };
@@ -38,6 +40,7 @@ pub(super) struct Verdicts {
     default: Arc<HealthPolicy>,
     index: Index,
     records: Records,
+    reasons: Reasons,
     samples: Samples,
     prober: Prober,
     /// Service ports that the tracker knows.
@@ -65,6 +68,7 @@ impl Verdicts {
             default: Arc::default(),
             index: Index::default(),
             records: Records::default(),
+            reasons: Reasons::default(),
             samples: Samples::default(),
             prober,
             told: BTreeSet::new(),
@@ -80,6 +84,7 @@ impl Verdicts {
         let changed = self.index.replace(scene.planner.plan());
         self.judge(changed, &mut scene);
         self.look_at_nodes(&mut scene);
+        self.reasons.clear(scene.dataplane);
         self.adopt(&mut scene);
         self.settle(&mut scene);
     }
@@ -319,6 +324,8 @@ impl Verdicts {
                 Records::write(id, record, scene.dataplane);
             }
         }
+        let judged = self.tracker.judged();
+        self.reasons.tell(&self.tracker, judged, scene.ledger, scene.dataplane);
     }
 }
 

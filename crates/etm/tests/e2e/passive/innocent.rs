@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use etm_abi::BACKEND_AVAILABLE;
+use etm_abi::{BACKEND_AVAILABLE, BACKEND_EJECTED};
 use etm_testkit::Protocol;
 
 use super::{LIMIT, callers, record, refused};
@@ -19,8 +19,9 @@ fn a_caller_that_fails_alone_takes_it_from_nobody_else() {
     assert_eq!(refused(&scene, &one, target, 100), LIMIT);
     let after = record(&scene, &pod);
     assert_eq!((after.state, after.shunned), (BACKEND_AVAILABLE, 1));
-    // The other one finds out for itself.
-    assert_eq!(refused(&scene, &two, target, 100), LIMIT);
+    // The first failure of another one makes it a failure of several.
+    assert_eq!(refused(&scene, &two, target, 100), 1);
+    assert_eq!(record(&scene, &pod).state, BACKEND_EJECTED);
 }
 
 #[test]
