@@ -32,8 +32,8 @@ pub(crate) struct Plan {
     pub(crate) most: Option<u64>,
     /// How long it waits for a connection and its answer.
     pub(crate) patience: Duration,
-    /// Of a hundred connections, how many it gives up at random: at once, when it is established, or
-    /// before the answer is read.
+    /// Of a hundred connections, how many it gives up at random: at once, when it is established,
+    /// or before the answer is read.
     pub(crate) aborted: u64,
 }
 

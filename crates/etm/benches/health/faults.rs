@@ -61,8 +61,8 @@ fn lose(servers: &[Server], how: &str) -> anyhow::Result<()> {
     let chain = |hook: &str, side: &str| {
         format!("chain {hook} {{ type filter hook {hook} priority 0; tcp {side} {TARGET} {how}; }}")
     };
-    let chains = [chain("input", "dport"), chain("output", "sport")].join(" ");
-    change(servers, &format!("table inet loss {{ {chains} }}"))
+    let chains = [chain("input", "dport"), chain("output", "sport")].join("; ");
+    change(servers, &format!("table inet loss {{ {chains}; }}"))
 }
 
 /// In all of their networks at once.

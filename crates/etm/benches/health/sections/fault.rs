@@ -161,8 +161,8 @@ impl Round {
 
     fn words(&self) -> String {
         format!(
-            "{} of {} failed, ejected after {:.3} s, last failing began {:.3} ms later, back {:.3} s \
-             after the fault",
+            "{} of {} failed, ejected after {:.3} s, the last that failed began {:.3} ms later, \
+             back {:.3} s after the end of the fault",
             self.report.failures.len(),
             self.report.connections,
             self.ejected_after(),
