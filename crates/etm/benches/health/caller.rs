@@ -26,8 +26,8 @@ use tokio::{
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Plan {
     pub(crate) target: SocketAddr,
-    /// New connections a second.
-    pub(crate) rate: f64,
+    /// New connections a second; without, one after the other.
+    pub(crate) rate: Option<f64>,
     /// Most connections; none for as many as come.
     pub(crate) most: Option<u64>,
     /// How long it waits for a connection and its answer.
@@ -90,7 +90,12 @@ async fn keep_calling(plan: &Plan, report: &Rc<RefCell<Report>>) {
     let (start, random) = (monotonic(), RandomState::new());
     let mut begun = 0;
     while plan.most.is_none_or(|most| begun < most) {
-        let due = ((monotonic() - start).as_secs_f64() * plan.rate) as u64;
+        let Some(rate) = plan.rate else {
+            call(plan.clone(), Abort::Never, Rc::clone(report)).await;
+            begun += 1;
+            continue;
+        };
+        let due = ((monotonic() - start).as_secs_f64() * rate) as u64;
         let due = plan.most.map_or(due, |most| due.min(most));
         for number in begun..due {
             let abort = abort(random.hash_one(number), plan.aborted);

@@ -71,7 +71,7 @@ impl Section {
 fn plan(stage: &Stage) -> Plan {
     Plan {
         target: stage.cluster().target(),
-        rate: RATE / CALLING as f64,
+        rate: Some(RATE / CALLING as f64),
         most: None,
         patience: PATIENCE,
         aborted: 0,

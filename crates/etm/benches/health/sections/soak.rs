@@ -39,7 +39,7 @@ pub(super) fn measure(
     let covered = Covered::start(stage, &Value::Null)?;
     let mut watch = Watch::begin(&covered, &stage.addresses(), EJECTION)?;
     let plan = Plan {
-        rate: RATE / CALLING as f64,
+        rate: Some(RATE / CALLING as f64),
         most: Some(connections / CALLING as u64),
         patience: PATIENCE,
         aborted: ABORTED,
