@@ -20,6 +20,13 @@ use crate::{
 /// Connections of a round, one after the other, each with a byte there and one back.
 const CONNECTIONS: u64 = 3_000;
 
+/// What one connection costs a program.
+struct Cost {
+    runs: f64,
+    /// Nanoseconds of all of them.
+    time: f64,
+}
+
 pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> anyhow::Result<()> {
     let covered = Covered::start(stage, &Value::Null)?;
     let bare = Cgroup::new()?;
@@ -27,32 +34,47 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
     let _counting = RunTimeStats::enable()?;
     let through = Plan { most: Some(CONNECTIONS), rate: None, ..plan(stage) };
     let direct = Plan { target: stage.servers[0].pod.at(TARGET)[0], ..through.clone() };
-    let (mut with, mut without) = (Vec::new(), Vec::new());
-    let (mut runs, mut empty_runs) = (Vec::new(), Vec::new());
+    let (inside, outside) = (stage.callers[0].place(), stage.callers[0].place().within(&bare));
+    let seen = || outcome(&covered);
+    let mut costs: [Vec<Cost>; 3] = Default::default();
     for _ in 0..rounds {
-        let before = empty.outcome()?;
-        let place = stage.callers[0].place().within(&bare);
-        wait(vec![Calling::start(&place, &direct)?])?;
-        let after = empty.outcome()?;
-        without.push(each(before, after));
-        empty_runs.push(runs_each(before, after));
-
-        let before = outcome(&covered)?;
-        let first = stage.callers[0].place();
-        wait(vec![covered.call_from(&first, &through)?])?;
-        // Those that the server closes last end a moment later.
-        sleep(Duration::from_millis(20));
-        let after = outcome(&covered)?;
-        with.push(each(before, after));
-        runs.push(runs_each(before, after));
+        costs[0].push(each(|| Ok(empty.outcome()?), || Calling::start(&outside, &direct))?);
+        costs[1].push(each(seen, || covered.call_from(&inside, &direct))?);
+        costs[2].push(each(seen, || covered.call_from(&inside, &through))?);
     }
-    results.tell("tcp_outcome, empty program, each connection", median(without.clone()), "ns");
-    results.tell("runs of the empty program, each connection", median(empty_runs), "");
-    results.tell("runs of tcp_outcome, each healthy connection", median(runs), "");
-    let above = median(with.iter().zip(&without).map(|(with, without)| with - without));
-    let what = "tcp_outcome above empty, each healthy connection";
-    results.judge(what, above, "ns", Budget::AtMost(150.0));
+    let [empty, beside, healthy] = &costs;
+    let runs = |costs: &[Cost]| median(costs.iter().map(|cost| cost.runs));
+    results.tell("empty program: runs for a connection", runs(empty), "");
+    results.tell("tcp_outcome: runs for a healthy connection", runs(healthy), "");
+    let time = median(empty.iter().map(|cost| cost.time));
+    results.tell("empty program: time for a connection", time, "ns");
+    let what = "tcp_outcome above empty, a connection to no Service";
+    results.tell(what, above(beside, empty), "ns");
+    let what = "tcp_outcome above empty, a healthy connection";
+    results.judge(what, above(healthy, empty), "ns", Budget::AtMost(150.0));
     Ok(())
+}
+
+/// Median over the rounds.
+fn above(costs: &[Cost], empty: &[Cost]) -> f64 {
+    median(costs.iter().zip(empty).map(|(cost, empty)| cost.time - empty.time))
+}
+
+/// Has a process make its connections, and gives what each cost the program.
+fn each(
+    seen: impl Fn() -> anyhow::Result<Runs>,
+    call: impl FnOnce() -> anyhow::Result<Calling>,
+) -> anyhow::Result<Cost> {
+    let before = seen()?;
+    wait(vec![call()?])?;
+    // What the server closes last ends a moment later.
+    sleep(Duration::from_millis(20));
+    let after = seen()?;
+    let of_each = |before: u64, after: u64| (after - before) as f64 / CONNECTIONS as f64;
+    Ok(Cost {
+        runs: of_each(before.runs, after.runs),
+        time: of_each(before.run_time_ns, after.run_time_ns),
+    })
 }
 
 /// Runs of the program so far.
@@ -61,13 +83,4 @@ fn outcome(covered: &Covered) -> anyhow::Result<Runs> {
     let usage = usage.iter().find(|usage| usage.hook == Hook::TcpOutcome);
     let usage = usage.context("no program sees how connections end")?;
     Ok(Runs { runs: usage.runs, run_time_ns: usage.run_time_ns })
-}
-
-/// Nanoseconds of all runs for one connection.
-fn each(before: Runs, after: Runs) -> f64 {
-    (after.run_time_ns - before.run_time_ns) as f64 / CONNECTIONS as f64
-}
-
-fn runs_each(before: Runs, after: Runs) -> f64 {
-    (after.runs - before.runs) as f64 / CONNECTIONS as f64
 }
