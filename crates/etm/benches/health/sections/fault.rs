@@ -51,7 +51,7 @@ pub(super) fn measure(
     };
     let rounds = (0..rounds).map(|_| run(stage, fault, faulty));
     let rounds = rounds.collect::<anyhow::Result<Vec<_>>>()?;
-    for round in &rounds {
+    for round in rounds.iter().filter(|round| round.guilty > 0) {
         eprintln!("{name}: {}", round.words());
     }
     let connections: u64 = rounds.iter().map(|round| round.report.connections).sum();
