@@ -166,6 +166,9 @@ pub fn ended(flow: *mut Flow, state: u32, netns: impl FnOnce() -> u64) {
     let phase = phase(flow);
     if phase >= FLOW_UNDER_WAY && state == CLOSE {
         ended_closed(flow, phase, netns());
+    } else if phase == FLOW_ESTABLISHED {
+        // The change of state that follows finds no record any more.
+        ejection::ended_well(backend(flow), flow);
     }
 }
 

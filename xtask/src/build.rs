@@ -12,8 +12,8 @@ use crate::setup;
 use crate::workspace::Workspace;
 
 /// Every bench with budgets, and its package.
-const BENCHES: [(&str, &str); 3] =
-    [("datapath", "etm"), ("control", "etm"), ("hashing", "etm-model")];
+const BENCHES: [(&str, &str); 4] =
+    [("datapath", "etm"), ("control", "etm"), ("health", "etm"), ("hashing", "etm-model")];
 
 /// `build [--release]`: the kernel object first, because `etm` embeds it.
 pub(crate) fn build(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {

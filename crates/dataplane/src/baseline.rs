@@ -16,8 +16,8 @@ const CONNECT: &str = "baseline4";
 const RELEASE: &str = "baseline_release";
 const OUTCOME: &str = "baseline_outcome";
 
-/// Empty programs at `connect4`, `sock_release` and `sock_ops` of a cgroup, beside whatever is there; gone when
-/// this is dropped.
+/// Empty programs at `connect4`, `sock_release` and `sock_ops` of a cgroup, beside whatever is
+/// there; gone when this is dropped.
 #[derive(Debug)]
 pub struct Baseline(Ebpf);
 

@@ -63,6 +63,10 @@ fn maps(text: &mut String, cluster: &Cluster) {
         }
     }
     for (name, elements) in [("service-ips", services), ("no-endpoint-services", none)] {
+        if elements.is_empty() {
+            // As it is without any: nft reads no empty list.
+            continue;
+        }
         let _ = writeln!(
             text,
             "  map {name} {{\n    type ipv4_addr . inet_proto . inet_service : verdict;\n    \

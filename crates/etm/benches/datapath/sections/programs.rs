@@ -112,10 +112,6 @@ pub(super) fn run(
                 before.2,
                 Runs { runs: before.2.runs + after.0.runs - before.0.runs, ..after.2 },
             ));
-            eprintln!(
-                "{} runs",
-                (after.2.runs - before.2.runs) as f64 / (after.0.runs - before.0.runs) as f64
-            );
         }
     }
     Ok(costs)

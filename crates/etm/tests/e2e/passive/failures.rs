@@ -63,21 +63,58 @@ fn one_that_resets_what_it_accepted_is_out() {
     let scene = Scene::new();
     let mut backends = scene.web(&["a", "b", "c", "d"]);
     let pod = backends.pop().expect("a Pod").refuse();
-    let place = pod.place();
-    let listener =
-        place.in_network(|| TcpListener::bind(("0.0.0.0", POD_PORT))).expect("a listener");
-    thread::spawn(move || {
-        for socket in listener.incoming().flatten() {
-            // Closed with bytes that nobody has read, which the kernel answers with a reset.
-            let _ = (&socket).read_exact(&mut [0]);
-        }
-    });
+    reset_all(&pod);
     let _agent = scene.start();
     let calls = calls(&scene, &callers(&scene), (VIP4, PORT).into(), 120);
     let reset = calls.iter().filter(|call: &&Call| call.errno == RESET).count();
     // The first one is seen when its socket is closed, and has the next ones looked at closely.
     assert!((LIMIT + 1..=LIMIT + 3).contains(&reset), "{reset}");
     assert_eq!(record(&scene, &pod).state, BACKEND_EJECTED);
+}
+
+/// Accepts every connection of the Pod and resets it, until one comes in without a byte.
+fn reset_all(pod: &Pod) -> thread::JoinHandle<()> {
+    let place = pod.place();
+    let listener =
+        place.in_network(|| TcpListener::bind(("0.0.0.0", POD_PORT))).expect("a listener");
+    thread::spawn(move || {
+        for socket in listener.incoming().flatten() {
+            // Closed with bytes that nobody has read, which the kernel answers with a reset.
+            if (&socket).read_exact(&mut [0]).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+#[test]
+fn one_that_resets_no_more_is_back_also_where_callers_close_first() {
+    let scene = Scene::new();
+    let mut backends = scene.web(&["a", "b"]);
+    set_policy(
+        &scene,
+        &json!({"health": {
+            "ejectionTime": "1s",
+            "probation": {"interval": "100ms", "successes": 2},
+        }}),
+    );
+    let pod = backends.pop().expect("a Pod").refuse();
+    let resetting = reset_all(&pod);
+    let _agent = scene.start();
+    let (callers, target) = (callers(&scene), (VIP4, PORT).into());
+    until("it is out", || {
+        refused(&scene, &callers, target, 1);
+        record(&scene, &pod).state == BACKEND_EJECTED
+    });
+    pod.place()
+        .in_network(|| std::net::TcpStream::connect((pod.ipv4(), POD_PORT)).map(drop))
+        .expect("a last connection");
+    resetting.join().expect("it ends");
+    let _server = pod.serve(&[POD_PORT], &[]).expect("a server");
+    until("it is back", || {
+        refused(&scene, &callers, target, 1);
+        record(&scene, &pod).state == BACKEND_AVAILABLE
+    });
 }
 
 #[test]
