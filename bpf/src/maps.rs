@@ -7,10 +7,10 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use etm_abi::{
-    Affinity, AffinityKey, Backend, BackendName, BackendReason, CALLER_PLACES, CachedCaller, Caller, Counter,
-    Ejection, Event, FLOW_SLOTS, Flow, HEALTH_POLICIES, HealthPolicy, MAX_SOURCES, Meta, Outcomes,
-    ServiceCell4, ServiceCell6, ServiceName, ShunnedKey, SourceKey, UdpFlow, UdpFlowKey,
-    UdpReverse, UdpReverseKey,
+    Affinity, AffinityKey, Backend, BackendName, BackendReason, CALLER_PLACES, CachedCaller,
+    Caller, Counter, Ejection, Event, FLOW_SLOTS, Flow, HEALTH_POLICIES, HealthPolicy, MAX_SOURCES,
+    Meta, Outcomes, ServiceCell4, ServiceCell6, ServiceName, ShunnedKey, SourceKey, UdpFlow,
+    UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 use etm_decide::Line;
 
