@@ -10,9 +10,9 @@ use std::thread::spawn;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use tempfile::TempDir;
 
 use crate::control_plane::linked;
+use crate::folder::Folder;
 use crate::place::Place;
 use crate::program::Program;
 use crate::{Cgroup, Error, page};
@@ -103,12 +103,12 @@ struct Server {
     arguments: Vec<String>,
     running: Option<Program>,
     cgroup: Cgroup,
-    folder: TempDir,
+    folder: Folder,
 }
 
 impl Server {
     fn new(name: &'static str, address: SocketAddr) -> Result<Self, Error> {
-        let folder = tempfile::tempdir().map_err(Error::io("make a folder"))?;
+        let folder = Folder::new()?;
         let cgroup = Cgroup::new()?;
         Ok(Self { name, address, arguments: Vec::new(), running: None, cgroup, folder })
     }
