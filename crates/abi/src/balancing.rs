@@ -79,7 +79,7 @@ pub struct Balancing {
     pub salt: u64,
     /// First word of the shortlist, an index into `SLOTS` in words.
     pub shortlist: u32,
-    /// How often 2 is multiplied for the members that a group has room for.
+    /// Binary logarithm of the members that a group has room for.
     pub group_bits: u8,
     /// Zero.
     pub pad: [u8; 3],

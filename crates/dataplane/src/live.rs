@@ -78,10 +78,6 @@ impl Tables for Live<'_> {
         Some(line)
     }
 
-    fn word(&self, index: u32) -> Option<u64> {
-        self.maps.slots.get(index)
-    }
-
     fn available(&self, backend: u32) -> Option<Backend> {
         self.maps.backends.get(backend).filter(|backend| takes(backend, self.now()))
     }

@@ -1,6 +1,6 @@
 //! What lies in `SLOTS` around a table whose members are not chosen evenly at random.
 
-use std::{collections::BTreeMap, iter, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use etm_abi::{
     self as abi, BALANCING_WORDS, Balancing, Candidate, Frontend, LINE_SLOTS, LINE_WORDS,
@@ -77,15 +77,11 @@ pub(crate) fn candidates_word(members: u32) -> u32 {
 
 /// The words of candidates, whole lines of them: the last one until the end.
 pub(crate) fn candidate_words(candidates: &[Candidate]) -> Arc<[u64]> {
-    let last = candidates.last().copied().into_iter();
-    let length = candidates.len().next_multiple_of(LINE_WORDS as usize);
-    candidates
-        .iter()
-        .copied()
-        .chain(last.flat_map(iter::repeat))
-        .take(length)
-        .map(|one| one.0)
-        .collect()
+    let mut words: Vec<_> = candidates.iter().map(|one| one.0).collect();
+    if let Some(last) = words.last().copied() {
+        words.resize(words.len().next_multiple_of(LINE_WORDS as usize), last);
+    }
+    words.into()
 }
 
 /// The header that a table must have, wherever its shortlist lies.

@@ -11,7 +11,8 @@ use ipnet::IpNet;
 use thiserror::Error;
 
 use crate::{
-    balance::TableBalance,
+    balance::{TableBalance, candidate_words, candidates_word},
+    hashing,
     object::Family,
     plan::FrontendKey,
     step::{Contents, Limits, Step},
@@ -175,11 +176,6 @@ impl Tables for Maps {
         Some(array::from_fn(|at| u64::from(slot(2 * at)) | u64::from(slot(2 * at + 1)) << 32))
     }
 
-    fn word(&self, index: u32) -> Option<u64> {
-        let pair = |at| self.slots.get(index as usize * 2 + at).copied().map(u64::from);
-        Some(pair(0)? | pair(1)? << 32)
-    }
-
     fn available(&self, backend: u32) -> Option<abi::Backend> {
         let record = self.backends.get(backend as usize);
         record.filter(|record| record.state == abi::BACKEND_AVAILABLE).copied()
@@ -191,5 +187,48 @@ impl Tables for Maps {
 
     fn search<P: FnMut(u32) -> Option<u32>>(&self, count: u32, probe: P) -> Option<u32> {
         (0..count).find_map(probe)
+    }
+}
+
+/// One table whose members are chosen by hash, as it lies in `SLOTS`.
+#[derive(Clone, Debug)]
+pub struct HashedTable {
+    /// What comes before it, and its words: header, ids, candidates, shortlist.
+    pub words: Vec<u64>,
+    /// Where a frontend finds it.
+    pub target: abi::Target,
+    /// Its header.
+    pub balancing: abi::Balancing,
+    /// How many of its words are the shortlist.
+    pub shortlist: usize,
+}
+
+impl HashedTable {
+    /// The table of these members, so many lines behind the beginning; `id` gives the ids of their
+    /// backends. What is in no use has all bits set.
+    #[must_use]
+    pub fn new(candidates: &[abi::Candidate], lines: u32, id: impl Fn(u32) -> u64) -> Self {
+        let members = candidates.len() as u32;
+        let head = lines * abi::LINE_WORDS;
+        let mut words = vec![u64::MAX; head as usize];
+        let (shortlist_bits, shortlist) = match hashing::shortlist(candidates) {
+            Some(hashing::Shortlist { bits, words }) => (bits, words),
+            None => (0, [].into()),
+        };
+        let behind = head + candidates_word(members);
+        let balancing = abi::Balancing {
+            shortlist_bits,
+            group_bits: hashing::group_bits(candidates.len(), shortlist_bits),
+            weighted: hashing::weighted(candidates).into(),
+            shortlist: behind + members.next_multiple_of(abi::LINE_WORDS),
+            ..abi::Balancing::default()
+        };
+        words.extend(balancing.words());
+        words.extend((0..members).step_by(2).map(|pair| id(pair) | id(pair + 1) << 32));
+        words.resize(behind as usize, u64::MAX);
+        words.extend(&*candidate_words(candidates));
+        words.extend(&*shortlist);
+        let target = abi::Target::new((head + abi::BALANCING_WORDS) * 2, members, 0);
+        Self { words, target, balancing, shortlist: shortlist.len() }
     }
 }

@@ -59,8 +59,8 @@ pub fn shortlist_bits(candidates: &[Candidate]) -> u8 {
     [0, 2, 4].into_iter().find(fits).unwrap_or(8)
 }
 
-/// How often 2 is multiplied for the members that a group has room for, where a shortlist has so
-/// many bits an entry: neighbours, so that they are in one cache line.
+/// Binary logarithm of the members that a group has room for, where a shortlist has so many bits an
+/// entry: neighbours, so that they are in one cache line.
 #[must_use]
 pub fn group_bits(members: usize, shortlist_bits: u8) -> u8 {
     let least = members.div_ceil(1 << shortlist_bits).max(SMALL_GROUP as usize);

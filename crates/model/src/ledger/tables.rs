@@ -97,6 +97,9 @@ impl Tables {
         let candidates = candidates(wanted.pool);
         let bits = header(balancing, &candidates).shortlist_bits;
         let shortlist = self.shortlists.missing(&candidates, bits);
+        if shortlist == 0 {
+            return None;
+        }
         // Both at once: one must not count on the room of the other.
         self.free.reserve(first, table);
         let fits = self.free.first_fit(shortlist, alignment(true)).is_some();
@@ -197,8 +200,8 @@ impl Tables {
         read: Option<&TableBalance>,
     ) -> bool {
         let Ok(members) = u32::try_from(backends.len()) else { return false };
-        let lead = lead(read.is_some());
         let balanced = read.is_some();
+        let lead = lead(balanced);
         if first < lead
             || !(first - lead).is_multiple_of(alignment(balanced))
             || !self.free.reserve(first - lead, size(members, balanced))
@@ -216,7 +219,7 @@ impl Tables {
                 &mut self.free,
             )
         {
-            self.free.release(first - lead, size(members, true));
+            self.free.release(first - lead, size(members, balanced));
             return false;
         }
         let balance = balance.map(Box::new);

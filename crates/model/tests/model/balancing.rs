@@ -97,6 +97,15 @@ fn what_is_compared_at_once_is_in_one_line() {
 }
 
 #[test]
+fn a_table_may_fill_all_slots() {
+    let room = Limits { slots: 2 * LINE_SLOTS, ..ROOM };
+    let mut kernel = Kernel::new(room);
+    let planner = planned(&mut kernel, cart(3));
+    kernel.holds(planner.plan());
+    assert_eq!(kernel.ledger.usage().slots, room.slots);
+}
+
+#[test]
 fn a_table_that_is_not_balanced_has_nothing_but_its_ids() {
     let mut kernel = Kernel::new(ROOM);
     let mut planner = planned(&mut kernel, cart(3));

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use etm_abi::{BALANCING_WORDS, Balancing, Candidate, LINE_WORDS, POSITIONS, Target};
+use etm_abi::{Balancing, Candidate, POSITIONS, Target};
 use etm_decide::{Line, Tables, balance};
-use etm_model::hashing::{group_bits, owners, shortlist, shortlist_bits, weighted};
+use etm_model::{hashing::owners, testing::HashedTable};
 use proptest::{collection::btree_set, prelude::*};
 
 use crate::hashing::{candidates, equal, mixed};
@@ -24,27 +24,8 @@ fn id(member: usize) -> u32 {
 
 impl Memory {
     fn new(candidates: &[Candidate], out: impl IntoIterator<Item = usize>) -> Self {
-        const BEFORE: u32 = 7 * LINE_WORDS;
-        let members = u32::try_from(candidates.len()).unwrap();
-        let behind = BEFORE + Balancing::candidates_line(members) * LINE_WORDS;
-        let shortlist_bits = shortlist_bits(candidates);
-        let balancing = Balancing {
-            shortlist_bits,
-            group_bits: group_bits(candidates.len(), shortlist_bits),
-            weighted: weighted(candidates).into(),
-            shortlist: behind + members.next_multiple_of(LINE_WORDS),
-            ..Balancing::default()
-        };
-        let mut words = vec![u64::MAX; BEFORE as usize];
-        words.extend(balancing.words());
-        for pair in (0..candidates.len()).step_by(2) {
-            words.push(u64::from(id(pair)) | u64::from(id(pair + 1)) << 32);
-        }
-        words.resize(behind as usize, u64::MAX);
-        words.extend(candidates.iter().map(|one| one.0));
-        words.resize(balancing.shortlist as usize, candidates.last().unwrap().0);
-        words.extend(shortlist(candidates).iter().flat_map(|one| one.words.iter()));
-        let target = Target::new((BEFORE + BALANCING_WORDS) * 2, members, 0);
+        let id_of = |member: u32| u64::from(id(member as usize));
+        let HashedTable { words, target, balancing, .. } = HashedTable::new(candidates, 7, id_of);
         Self { words, target, balancing, out: out.into_iter().map(id).collect() }
     }
 

@@ -1,12 +1,10 @@
 //! What etm does: see `etm_decide::balance` and `etm_model::hashing`.
 
-use etm_abi::{
-    BALANCING_WORDS, Balancing, Candidate, LINE_WORDS, POSITION_BITS, POSITIONS, Target,
-};
+use etm_abi::{Balancing, Candidate, LINE_WORDS, POSITION_BITS, POSITIONS, Target};
 use etm_decide::{Line, Tables, balance};
-use etm_model::hashing::{self, Shortlist};
+use etm_model::testing::HashedTable;
 
-use super::{Table, index};
+use super::Table;
 use crate::backends::Backend;
 
 /// `SLOTS` with one table in it: header, ids, candidates, shortlist.
@@ -21,29 +19,10 @@ struct Ours {
 pub(super) fn build(backends: &[Backend]) -> Box<dyn Table> {
     let candidates: Vec<_> =
         backends.iter().map(|backend| Candidate::new(backend.id, backend.weight)).collect();
-    let members = u32::from(index(backends.len()));
-    let behind = Balancing::candidates_line(members) * LINE_WORDS;
-    let (shortlist_bits, shortlist) = match hashing::shortlist(&candidates) {
-        Some(Shortlist { bits, words }) => (bits, words),
-        None => (0, [].into()),
-    };
-    let balancing = Balancing {
-        shortlist_bits,
-        group_bits: hashing::group_bits(candidates.len(), shortlist_bits),
-        weighted: u8::from(hashing::weighted(&candidates)),
-        shortlist: behind + members.next_multiple_of(LINE_WORDS),
-        ..Balancing::default()
-    };
-    let mut words = balancing.words().to_vec();
-    let pairs = 0..members.div_ceil(2);
-    words.extend(pairs.map(|pair| u64::from(2 * pair) | u64::from(2 * pair + 1) << 32));
-    words.resize(behind as usize, 0);
-    words.extend(candidates.iter().map(|candidate| candidate.0));
-    words.resize(balancing.shortlist as usize, candidates.last().map_or(0, |one| one.0));
-    words.extend(shortlist.iter());
+    let HashedTable { words, target, balancing, shortlist } =
+        HashedTable::new(&candidates, 0, u64::from);
     let lines = words.as_chunks().0.to_vec();
-    let target = Target::new(2 * BALANCING_WORDS, members, 0);
-    Box::new(Ours { lines, target, balancing, bytes: shortlist.len() * 8 })
+    Box::new(Ours { lines, target, balancing, bytes: shortlist * 8 })
 }
 
 impl Ours {
