@@ -136,9 +136,12 @@ fn is_permission(error: &(dyn std::error::Error + 'static)) -> bool {
 /// The flag that sets the size of a map.
 fn sized_by(map: &str) -> Option<&'static str> {
     match map {
-        "SERVICES4" | "SERVICES6" | "SERVICE_NAMES" => Some("--max-frontends"),
-        "BACKENDS" | "BACKEND_NAMES" | "REASONS" => Some("--max-backends"),
+        "SERVICES4" | "SERVICES6" | "SERVICE_NAMES" | "BUDGETS" => Some("--max-frontends"),
+        "BACKENDS" | "BACKEND_NAMES" | "REASONS" | "CONNECTIONS" | "OUTCOMES" => {
+            Some("--max-backends")
+        }
         "SLOTS" => Some("--max-slots"),
+        "AFFINITY" => Some("--max-clients"),
         _ => None,
     }
 }

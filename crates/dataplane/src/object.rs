@@ -65,9 +65,11 @@ impl Programs {
     ) -> Result<Self, OpenError> {
         // What a kernel's verifier thinks of a walk through its structs has changed over the years.
         let asking = Settings { cgroup_path: 0, ..*settings };
-        Self::verified(maps, config, settings).or_else(|error| match settings.cgroup_path {
-            0 => Err(error),
-            _ => Self::verified(maps, config, &asking),
+        Self::verified(maps, config, settings).or_else(|error| {
+            match (&error, settings.cgroup_path) {
+                (OpenError::Program { .. }, 1..) => Self::verified(maps, config, &asking),
+                _ => Err(error),
+            }
         })
     }
 

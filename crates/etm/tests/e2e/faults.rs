@@ -108,9 +108,11 @@ fn no_privileges() {
 
 #[test]
 fn maps_larger_than_the_kernel_makes() {
-    let more = vec![format!("--max-frontends={}", u32::MAX)];
-    let attempt = Attempt { more, ..Attempt::new() };
-    attempt.is_told(&["no room for map SERVICE", "lower --max-frontends"]);
+    for flag in ["--max-frontends", "--max-backends", "--max-slots", "--max-clients"] {
+        let more = vec![format!("{flag}={}", u32::MAX)];
+        let attempt = Attempt { more, ..Attempt::new() };
+        attempt.is_told(&["no room for map ", &format!("lower {flag}")]);
+    }
 }
 
 #[test]
