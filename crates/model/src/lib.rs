@@ -23,6 +23,7 @@ mod pod;
 mod policy;
 mod problem;
 mod refusal;
+mod route;
 mod snapshot;
 mod step;
 pub mod testing;
@@ -47,12 +48,17 @@ pub use object::{
 };
 pub use plan::{
     BackendKey, Balancing, Delta, FrontendKey, HealthCheck, Listener, Member, Plan,
-    PlannedFrontend, Pool, ServicePortName,
+    PlannedFrontend, PlannedRoute, Pool, RouteClass, RoutePart, ServicePortName,
 };
 pub use planner::{Options, Planner, UnknownPort, compile};
 pub use pod::{Pod, PodChange, QosClass};
 pub use policy::{Affinity, Algorithm, HashField, HashFields, LoadBalancing, Policy, Weight};
 pub use problem::{Problem, with_causes};
 pub use refusal::{Refusal, Stale, StaleConnections};
+pub use route::{
+    Action, CALLER_NODE_NUMBER, CallerNumber, CallerPod, CallerSelector, CallerShare, Destination,
+    DestinationRef, LabelSelector, Labels, Operator, ReferenceGrant, Requirement, Route, RouteKind,
+    RouteOwner, RoutePort, Rule,
+};
 pub use snapshot::{Affected, Change, Snapshot};
 pub use step::{Contents, Limits, Step};

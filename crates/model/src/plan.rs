@@ -17,6 +17,7 @@ use crate::{
     policy::{Affinity, Algorithm, Weight},
     problem::Problem,
     refusal::Stale,
+    route::CallerNumber,
 };
 
 /// What a frontend listens for on its address.
@@ -111,6 +112,50 @@ pub struct PlannedFrontend {
     pub ejected: Arc<[Ejected]>,
     /// What becomes of sockets that still point at a member that is gone or ejected.
     pub stale: Stale,
+    /// What callers get instead of `pool` and `balancing`; none where that is the same for all.
+    pub route: Option<Arc<PlannedRoute>>,
+}
+
+/// What a frontend's callers get, where that depends on who calls or is divided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedRoute {
+    /// What there is to get, at most [`PlannedRoute::CLASSES`], all different. The first one is that
+    /// of callers who are not in `callers`, whoever they are.
+    pub classes: Vec<RouteClass>,
+    /// Callers that get another one than the first: its index.
+    pub callers: BTreeMap<CallerNumber, u8>,
+}
+
+impl PlannedRoute {
+    /// Classes that a route may have.
+    pub const CLASSES: usize = 256;
+    /// Parts that a class may have.
+    pub const PARTS: usize = 16;
+}
+
+/// What some callers get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteClass {
+    /// They are refused since a rule says so.
+    Denied,
+    /// For each connection one of these is drawn by weight; none of them refuses. At most
+    /// [`PlannedRoute::PARTS`], none with weight 0.
+    Forward(Vec<RoutePart>),
+}
+
+/// One of those that are drawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutePart {
+    /// Its share among the others: 1 to 1,000,000.
+    pub weight: u32,
+    /// Its members; empty refuses.
+    pub pool: Pool,
+    /// How one of them is chosen; none is evenly at random.
+    pub balancing: Option<Arc<Balancing>>,
+    /// As [`PlannedFrontend::anyway`].
+    pub anyway: bool,
+    /// As [`PlannedFrontend::elsewhere`].
+    pub elsewhere: bool,
 }
 
 /// How a frontend chooses where it is not evenly at random.

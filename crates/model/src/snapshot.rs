@@ -7,6 +7,7 @@ use crate::{
     ejection::EjectedNodes,
     object::{EndpointSlice, Node, ObjectName, Service},
     policy::{Policy, Weight},
+    route::{CallerNumber, CallerPod, Labels, ReferenceGrant, Route, RouteOwner},
 };
 
 /// The state of the cluster as one node needs it.
@@ -25,6 +26,16 @@ pub struct Snapshot {
     pub pod_weights: BTreeMap<ObjectName, Weight>,
     /// Nodes whose Pods get no connections.
     pub ejected_nodes: EjectedNodes,
+    /// What each object says of who calls what.
+    pub routes: BTreeMap<RouteOwner, Arc<[Route]>>,
+    /// `ReferenceGrant` objects.
+    pub grants: BTreeMap<ObjectName, Arc<ReferenceGrant>>,
+    /// The Pods of this node that call.
+    pub callers: BTreeMap<CallerNumber, Arc<CallerPod>>,
+    /// Labels of namespaces, as far as a route asks for them.
+    pub namespaces: BTreeMap<Arc<str>, Labels>,
+    /// Labels of Pods, as far as a route asks for them.
+    pub pod_labels: BTreeMap<ObjectName, Arc<Labels>>,
 }
 
 /// One change of the cluster's state.
@@ -48,6 +59,18 @@ pub enum Change {
     SetPodWeight(ObjectName, Option<Weight>),
     /// Other nodes are out now, or for other reasons: all of them.
     SetEjectedNodes(EjectedNodes),
+    /// What an object says of who calls what is this now, all of it; nothing where it is gone.
+    SetRoutes(RouteOwner, Vec<Route>),
+    /// A `ReferenceGrant` was made or changed.
+    SetGrant(ReferenceGrant),
+    /// A `ReferenceGrant` is gone.
+    RemoveGrant(ObjectName),
+    /// A Pod of this node has this number now, or is another; with none it is gone.
+    SetCaller(CallerNumber, Option<CallerPod>),
+    /// A namespace has these labels now, or is gone.
+    SetNamespace(Arc<str>, Option<Labels>),
+    /// A Pod has these labels now, or is gone.
+    SetPodLabels(ObjectName, Option<Labels>),
 }
 
 /// The Services that a change touches.
@@ -126,6 +149,47 @@ impl Snapshot {
                 // Who is out is no matter of a plan: the tables keep it.
                 return Affected::Services(BTreeSet::new());
             }
+            Change::SetRoutes(owner, routes) => {
+                let mut affected: BTreeSet<_> =
+                    routes.iter().map(|route| route.target.clone()).collect();
+                let before = if routes.is_empty() {
+                    self.routes.remove(&owner)
+                } else {
+                    self.routes.insert(owner, routes.into())
+                };
+                let before = before.iter().flat_map(|routes| routes.iter());
+                affected.extend(before.map(|route| route.target.clone()));
+                return Affected::Services(affected);
+            }
+            Change::SetGrant(grant) => {
+                self.grants.insert(grant.name.clone(), Arc::new(grant));
+                return Affected::Services(self.routed());
+            }
+            Change::RemoveGrant(name) => {
+                self.grants.remove(&name);
+                return Affected::Services(self.routed());
+            }
+            Change::SetCaller(number, caller) => {
+                match caller {
+                    Some(caller) => self.callers.insert(number, Arc::new(caller)),
+                    None => self.callers.remove(&number),
+                };
+                return Affected::Services(self.routed());
+            }
+            Change::SetNamespace(name, labels) => {
+                match labels {
+                    Some(labels) => self.namespaces.insert(name, labels),
+                    None => self.namespaces.remove(&name),
+                };
+                return Affected::Services(self.routed());
+            }
+            Change::SetPodLabels(pod, labels) => {
+                match labels {
+                    Some(labels) => self.pod_labels.insert(pod, Arc::new(labels)),
+                    None => self.pod_labels.remove(&pod),
+                };
+                return Affected::Services(self.routed());
+            }
         };
         Affected::Services(BTreeSet::from([service]))
     }
@@ -139,6 +203,12 @@ impl Snapshot {
         let mut affected = self.targets(&service.namespace, weighs);
         affected.insert(service);
         affected
+    }
+
+    /// The Services that an object says something of.
+    fn routed(&self) -> BTreeSet<ObjectName> {
+        let routes = self.routes.values().flat_map(|routes| routes.iter());
+        routes.map(|route| route.target.clone()).collect()
     }
 
     /// The Services of a namespace whose members' weights depend on their Pods' annotations.

@@ -52,6 +52,7 @@ impl Ledger {
             health: None,
             ejected: Arc::default(),
             stale: Stale::Keep,
+            route: None,
         })
     }
 }

@@ -84,6 +84,7 @@ impl Served {
             health: self.health.clone(),
             ejected: Arc::clone(&self.ejected),
             stale: self.stale,
+            route: None,
             pool: Arc::clone(pool),
         })
     }

@@ -30,6 +30,12 @@ fn same_object(one: &Change, other: &Change) -> bool {
         }
         Change::SetEjectedNodes(_) => ("nodes", None),
         Change::SetPodWeight(pod, _) => ("weight", Some(pod.clone())),
+        Change::SetRoutes(owner, _) => (owner.kind.name(), Some(owner.name.clone())),
+        Change::SetGrant(grant) => ("grant", Some(grant.name.clone())),
+        Change::RemoveGrant(name) => ("grant", Some(name.clone())),
+        Change::SetCaller(number, _) => ("caller", Some(ObjectName::new("", number.to_string()))),
+        Change::SetNamespace(name, _) => ("namespace", Some(ObjectName::new("", &**name))),
+        Change::SetPodLabels(pod, _) => ("labels", Some(pod.clone())),
     };
     key(one) == key(other)
 }

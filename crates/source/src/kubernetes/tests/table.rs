@@ -75,6 +75,14 @@ fn told(batch: &Batch) -> Vec<String> {
         Change::SetPolicy(policy) => format!("set {} for {}", policy.name, policy.service),
         Change::RemovePolicy(service, policy) => format!("remove {policy} for {service}"),
         Change::SetEjectedNodes(nodes) => format!("eject {:?}", nodes.keys()),
+        Change::SetRoutes(owner, routes) => {
+            format!("{} {}: {} routes", owner.kind.name(), owner.name, routes.len())
+        }
+        Change::SetGrant(grant) => format!("grant {}", grant.name),
+        Change::RemoveGrant(name) => format!("-grant {name}"),
+        Change::SetCaller(number, _) => format!("caller {number}"),
+        Change::SetNamespace(name, _) => format!("namespace {name}"),
+        Change::SetPodLabels(pod, _) => format!("labels of {pod}"),
         Change::SetPodWeight(pod, weight) => format!("weigh {pod} {:?}", weight.map(Weight::get)),
     };
     batch.changes.iter().map(words).collect()
