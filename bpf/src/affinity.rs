@@ -1,7 +1,7 @@
 //! Clients that stay with a member: `sessionAffinity: ClientIP`.
 
 use aya_ebpf::helpers::bpf_ktime_get_ns;
-use etm_abi::{Address, Affinity, AffinityKey, Counter, Target};
+use etm_abi::{Address, Affinity, AffinityKey, Class, Counter};
 use etm_decide::affinity::{is_expired, stays};
 
 use crate::{maps, report::count, tables::Maps};
@@ -25,13 +25,13 @@ impl Client {
     /// The member that the client stays with, if it connected at most `seconds` ago and the member
     /// is still usable.
     #[inline(always)]
-    pub fn kept(&self, target: Target, seconds: u32) -> Option<u32> {
+    pub fn kept(&self, class: Class, seconds: u32) -> Option<u32> {
         // SAFETY: the value is copied at once; a replaced one is as good as the one before it.
         let affinity = *unsafe { maps::AFFINITY.get(self.key) }?;
         if is_expired(&affinity, self.now, seconds) {
             return None;
         }
-        let (backend, renew) = stays(&Maps, self.generation, target, &affinity, self.now)?;
+        let (backend, renew) = stays(&Maps, self.generation, class, &affinity, self.now)?;
         if renew {
             self.keep(backend);
         }

@@ -16,6 +16,7 @@ use crate::{
     frontends::Frontend,
     random::random,
     report::count,
+    route,
     tables::Maps,
 };
 
@@ -81,10 +82,10 @@ fn kept<F: Family>(
     address: &Address,
     seconds: u32,
 ) -> u64 {
-    let Some((generation, target)) = frontend.present() else { return NONE };
+    let Some((generation, class)) = route::present(caller, frontend) else { return NONE };
     let Some(client) = client_address(caller, address) else { return NONE };
     let client = Client::new(frontend.service(), generation, client);
-    client.kept(target, seconds).map_or(NONE, u64::from)
+    client.kept(class, seconds).map_or(NONE, u64::from)
 }
 
 /// The member that has a position, however many have to be compared.

@@ -1,7 +1,8 @@
 //! `connect()` and `getpeername()`.
 
 use etm_abi::{
-    Address, BACKEND_AVAILABLE, Counter, FRONTEND_ANYWAY, FRONTEND_BALANCED, PROTOCOL_TCP, Target,
+    Address, BACKEND_AVAILABLE, Counter, FRONTEND_ANYWAY, FRONTEND_BALANCED, FRONTEND_ROUTED,
+    PROTOCOL_TCP, Target,
 };
 use etm_decide::pick;
 
@@ -14,7 +15,7 @@ use crate::{
     frontends, maps, mptcp,
     random::random,
     report::{count, refuse},
-    settings, shun,
+    route, settings, shun,
     tables::{Anyway, Maps},
 };
 
@@ -23,7 +24,7 @@ use crate::{
 pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
     let Some(protocol) = caller.protocol() else { return ALLOW };
     let (address, port) = (caller.address(), caller.port());
-    let Some(frontend) = frontends::find(&address, port, protocol) else {
+    let Some(mut frontend) = frontends::find(&address, port, protocol) else {
         return unknown_port(caller, &address, protocol, Counter::ConnectUnknownPort);
     };
     if frontend.target.flags() & CONDITIONS != 0 {
@@ -34,6 +35,9 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
                 return refuse(caller, &frontend, protocol, Counter::ConnectSource);
             }
         }
+    }
+    if frontend.target.flags() & FRONTEND_ROUTED != 0 && !route::follow(caller, &mut frontend) {
+        return refuse(caller, &frontend, protocol, Counter::ConnectDenied);
     }
     let member = if frontend.target.flags() & FRONTEND_BALANCED == 0 {
         pick(&Maps, frontend.target, random()).map(|(id, pod)| Member { id, pod, counted: false })

@@ -84,6 +84,8 @@ pub struct Known {
     pub pod: u64,
     /// Its namespace as a number.
     pub namespace: u64,
+    /// Its number in routes; 0 where it has none.
+    pub number: u32,
 }
 
 impl Known {
@@ -147,7 +149,7 @@ fn cached(cgroup: u64) -> Option<Known> {
             return found.then_some(known);
         }
     }
-    let mut known = Known { ipv4: 0, ipv6: [0; 4], pod: 0, namespace: 0 };
+    let mut known = Known { ipv4: 0, ipv6: [0; 4], pod: 0, namespace: 0, number: 0 };
     look_up(place, cgroup, current, &mut known).then_some(known)
 }
 
@@ -161,6 +163,7 @@ fn read(place: *const CachedCaller) -> Known {
             ipv6: [word(0), word(1), word(2), word(3)],
             pod: ptr::read_volatile(&raw const (*place).pod),
             namespace: ptr::read_volatile(&raw const (*place).namespace),
+            number: ptr::read_volatile(&raw const (*place).number),
         }
     }
 }
@@ -182,6 +185,7 @@ fn look_up(place: *mut CachedCaller, cgroup: u64, epoch: u64, known: &mut Known)
         known.ipv6 = caller.ipv6;
         known.pod = caller.pod;
         known.namespace = caller.namespace;
+        known.number = caller.number;
     }
     // SAFETY: `place` is an element of CALLER_CACHE; volatile, since other CPUs write it.
     let owner = unsafe { ptr::read_volatile(&raw const (*place).cgroup) };
@@ -194,6 +198,7 @@ fn look_up(place: *mut CachedCaller, cgroup: u64, epoch: u64, known: &mut Known)
         ptr::write_volatile(&raw mut (*place).found, caller.is_some() as u32);
         ptr::write_volatile(&raw mut (*place).pod, known.pod);
         ptr::write_volatile(&raw mut (*place).namespace, known.namespace);
+        ptr::write_volatile(&raw mut (*place).number, known.number);
         ptr::write_volatile(&raw mut (*place).ipv4, known.ipv4);
         ptr::write_volatile(&raw mut (*place).ipv6[0], known.ipv6[0]);
         ptr::write_volatile(&raw mut (*place).ipv6[1], known.ipv6[1]);

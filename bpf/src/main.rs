@@ -26,6 +26,7 @@ mod outcomes;
 mod random;
 mod record;
 mod report;
+mod route;
 mod settings;
 mod shun;
 mod tables;

@@ -39,6 +39,10 @@ pub static CALLER_EPOCH: Array<u64, 1, MMAPABLE> = Array::new();
 #[btf_map]
 pub static SOURCES: LpmTrie<SourceKey, u32, { MAX_SOURCES as usize }> = LpmTrie::new();
 
+/// What callers get of frontends of which that depends on who calls, or is divided.
+#[btf_map]
+pub static ROUTES: Array<Line, 16_384, MMAPABLE> = Array::new();
+
 /// Sixteen 32-bit slots an element.
 #[btf_map]
 pub static SLOTS: Array<Line, 65_536, MMAPABLE> = Array::new();

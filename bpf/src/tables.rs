@@ -3,10 +3,10 @@
 use core::{arch::asm, ffi::c_void};
 
 use aya_ebpf::helpers::bpf_loop;
-use etm_abi::{BACKEND_AVAILABLE, BACKEND_FREE, Backend, LINE_SLOTS};
+use etm_abi::{BACKEND_AVAILABLE, BACKEND_FREE, Backend, Class, LINE_SLOTS, LINE_WORDS};
 use etm_decide::{Line, Tables, UNROLLED_STEPS, connections};
 
-use crate::{ejection, maps, settings};
+use crate::{ejection, maps, route, settings};
 
 /// `SLOTS` and `BACKENDS`.
 pub struct Maps;
@@ -25,6 +25,18 @@ impl Tables for Maps {
         let line: *const Line = maps::SLOTS.get(index / LINE_SLOTS)?;
         // SAFETY: one of the 16 slots of a line, which holds integers.
         Some(unsafe { *line.cast::<u32>().add((index % LINE_SLOTS) as usize) })
+    }
+
+    #[inline(always)]
+    fn route_word(&self, index: u32) -> Option<u64> {
+        let line: *const Line = maps::ROUTES.get(index / LINE_WORDS)?;
+        // SAFETY: one of the 8 words of a line.
+        Some(unsafe { *line.cast::<u64>().add((index % LINE_WORDS) as usize) })
+    }
+
+    #[inline(always)]
+    fn has_member(&self, class: Class, backend: u32) -> bool {
+        route::has_member(class, backend)
     }
 
     /// The difference where it is below zero, else zero, added to `b`.

@@ -1,8 +1,8 @@
 //! `sendmsg()` and `recvmsg()` of UDP sockets that are not connected.
 
 use etm_abi::{
-    Address, Backend, Counter, FRONTEND_ANYWAY, FRONTEND_BALANCED, PROTOCOL_UDP, Target, UdpFlow,
-    UdpFlowKey, UdpReverse, UdpReverseKey,
+    Address, Backend, Class, Counter, FRONTEND_ANYWAY, FRONTEND_BALANCED, PROTOCOL_UDP, Target,
+    UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 use etm_decide::{keep, pick};
 
@@ -14,6 +14,7 @@ use crate::{
     flows, frontends, maps,
     random::random,
     report::{count, refuse},
+    route,
     tables::Maps,
 };
 
@@ -21,7 +22,7 @@ use crate::{
 #[inline(always)]
 pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
     let (address, port) = (caller.address(), caller.port());
-    let Some(frontend) = frontends::find(&address, port, PROTOCOL_UDP) else {
+    let Some(mut frontend) = frontends::find(&address, port, PROTOCOL_UDP) else {
         return unknown_port(caller, &address, PROTOCOL_UDP, Counter::SendUnknownPort);
     };
     if frontend.target.flags() & CONDITIONS != 0 {
@@ -34,10 +35,15 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
         }
     }
     let key = UdpFlowKey { cookie: caller.cookie(), address, port, pad: [0; 3] };
-    let Some((generation, target)) = frontend.present() else { return ALLOW };
-    let (pod, counter) = match kept(&key, generation, target) {
+    let Some((generation, class)) = route::present(caller, &frontend) else { return ALLOW };
+    let (pod, counter) = match kept(&key, generation, class) {
         Some(pod) => (pod, Counter::SendKept),
         None => {
+            let Some(target) = route::choose(class) else {
+                return refuse(caller, &frontend, PROTOCOL_UDP, Counter::SendDenied);
+            };
+            // From here on what was present when the generation was.
+            frontend.target = target;
             let chosen = if target.flags() & FRONTEND_BALANCED == 0 {
                 pick(&Maps, target, random())
             } else {
@@ -69,10 +75,10 @@ fn anyway(target: Target) -> Option<(u32, &'static Backend)> {
 
 /// The backend that the socket was given before, if it is still usable for this frontend.
 #[inline(never)]
-fn kept(key: &UdpFlowKey, generation: u32, target: Target) -> Option<&'static Backend> {
+fn kept(key: &UdpFlowKey, generation: u32, class: Class) -> Option<&'static Backend> {
     // SAFETY: the value is copied at once; a replaced one is as good as the one before it.
     let flow = *unsafe { maps::UDP_FLOWS.get(key) }?;
-    let (current, pod) = keep(&Maps, generation, target, flow)?;
+    let (current, pod) = keep(&Maps, generation, class, flow)?;
     if current.generation != flow.generation {
         remember(key, current);
     }

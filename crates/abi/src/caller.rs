@@ -19,8 +19,8 @@ pub const CALLER_NAME_LEN: usize = 128;
 pub struct Caller {
     /// Its IPv4 address in network byte order; 0 where it has none, or none that is known yet.
     pub ipv4: u32,
-    /// Zero.
-    pub pad: u32,
+    /// Its number in routes; 0 where it has none.
+    pub number: u32,
     /// Its IPv6 address; zero as above.
     pub ipv6: Address,
     /// `namespace/pod` or the node's name as a number, for consistent hashing; 0 where it is not
@@ -61,8 +61,10 @@ pub struct CachedCaller {
     pub ipv4: u32,
     /// 1 where there is a caller.
     pub found: u32,
+    /// See [`Caller::number`].
+    pub number: u32,
     /// Zero.
-    pub reserved: u64,
+    pub reserved: u32,
 }
 pod!(CachedCaller, 64, 64);
 

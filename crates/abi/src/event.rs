@@ -44,11 +44,15 @@ pub enum Counter {
     FlowLost = 17,
     /// An event found the ring buffer full.
     EventLost = 18,
+    /// `connect()` refused: a rule of a route denies it.
+    ConnectDenied = 19,
+    /// Datagram refused: a rule of a route denies it.
+    SendDenied = 20,
 }
 
 impl Counter {
     /// Number of counters.
-    pub const COUNT: u32 = 19;
+    pub const COUNT: u32 = 21;
 
     /// Every counter, by index.
     pub const ALL: [Self; Self::COUNT as usize] = [
@@ -71,6 +75,8 @@ impl Counter {
         Self::FlowMoved,
         Self::FlowLost,
         Self::EventLost,
+        Self::ConnectDenied,
+        Self::SendDenied,
     ];
 
     /// What a refusal for want of a usable member counts as, by why the table has none: given

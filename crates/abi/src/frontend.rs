@@ -15,6 +15,9 @@ pub const FRONTEND_ANYWAY: u16 = 8;
 /// Set where a table has no members since a traffic policy `Local` keeps it to this node and every
 /// endpoint is elsewhere: why it refuses.
 pub const FRONTEND_ELSEWHERE: u16 = 16;
+/// Set where what callers get depends on who calls, or is divided: the frontend leads to a route, see
+/// [`crate::Class`].
+pub const FRONTEND_ROUTED: u16 = 32;
 /// Every flag that a [`Frontend`] may have.
 pub const FRONTEND_FLAGS: u16 = 0x7fff;
 
@@ -47,14 +50,22 @@ impl Target {
         )
     }
 
-    /// First slot of the table, an index into `SLOTS` in slots of 32 bits.
+    /// Whether it is one.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_some(self) -> bool {
+        self.0 & Self::THERE != 0
+    }
+
+    /// First slot of the table, an index into `SLOTS` in slots of 32 bits; with [`FRONTEND_ROUTED`]
+    /// the first line of the route, an index into `ROUTES`.
     #[inline(always)]
     #[must_use]
     pub const fn table(self) -> u32 {
         self.0 as u32
     }
 
-    /// Slots of the table; 0 refuses.
+    /// Slots of the table; 0 refuses. With [`FRONTEND_ROUTED`] the lines of callers' classes.
     #[inline(always)]
     #[must_use]
     pub const fn members(self) -> u32 {
@@ -90,9 +101,9 @@ pod!(Owner, 16, 8);
 pub struct Frontend {
     /// Key into `SERVICE_NAMES`.
     pub service: u32,
-    /// First slot of the table, an index into `SLOTS` in slots of 32 bits.
+    /// See [`Target::table`].
     pub table: u32,
-    /// Slots of the table, of which [`MAX_MEMBERS`] count; 0 refuses.
+    /// See [`Target::members`]; [`MAX_MEMBERS`] of them count.
     pub members: u32,
     /// `FRONTEND_*` bits.
     pub flags: u16,

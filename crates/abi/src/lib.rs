@@ -16,6 +16,7 @@ mod flow;
 mod frontend;
 mod health;
 mod meta;
+mod route;
 
 pub use affinity::{Affinity, AffinityKey};
 pub use backend::{
@@ -42,16 +43,18 @@ pub use flow::{
 };
 pub use frontend::{
     FRONTEND_ANYWAY, FRONTEND_BALANCED, FRONTEND_ELSEWHERE, FRONTEND_FLAGS, FRONTEND_NODE_ONLY,
-    FRONTEND_SOURCES, Frontend, MAX_MEMBERS, Owner, SERVICE_NAME_LEN, ServiceName, Target,
+    FRONTEND_ROUTED, FRONTEND_SOURCES, Frontend, MAX_MEMBERS, Owner, SERVICE_NAME_LEN, ServiceName,
+    Target,
 };
 pub use health::{
     BackendReason, Ejection, Failure, HEALTH_POLICIES, HEALTH_POLICY_NONE, Happened, HealthPolicy,
     MAX_TIMES, Outcomes, REASON_LEN, ShunnedKey,
 };
 pub use meta::Meta;
+pub use route::{Class, LINE_CALLERS, MAX_CLASSES, MAX_PARTS, PART_WORDS, RouteHeader};
 
 /// Version of the layouts in this crate; pinned maps of another version are never written to.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 
 /// `IPPROTO_TCP`. MPTCP sockets (`IPPROTO_MPTCP`, 262) are looked up as TCP.
 pub const PROTOCOL_TCP: u8 = 6;

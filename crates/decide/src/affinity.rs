@@ -1,6 +1,6 @@
 //! Clients that stay with a member: `sessionAffinity: ClientIP`.
 
-use etm_abi::{Affinity, Target, UdpFlow};
+use etm_abi::{Affinity, Class, UdpFlow};
 
 use crate::{Tables, keep};
 
@@ -24,18 +24,18 @@ pub const fn is_expired(affinity: &Affinity, now: u64, seconds: u32) -> bool {
 }
 
 /// The member that a client stays with, if it is still a usable one, and whether that is to be
-/// written down anew. `generation` must have been read before `target`, as for [`keep`].
+/// written down anew. `generation` must have been read before `class`, as for [`keep`].
 #[inline(always)]
 #[must_use]
 pub fn stays<T: Tables>(
     tables: &T,
     generation: u32,
-    target: Target,
+    class: Class,
     affinity: &Affinity,
     now: u64,
 ) -> Option<(u32, bool)> {
     let flow = UdpFlow { backend: affinity.backend, generation: affinity.generation };
-    let (flow, _) = keep(tables, generation, target, flow)?;
+    let (flow, _) = keep(tables, generation, class, flow)?;
     let renew = age(affinity, now) >= REFRESH || flow.generation != affinity.generation;
     Some((flow.backend, renew))
 }

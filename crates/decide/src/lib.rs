@@ -8,7 +8,7 @@
 
 use core::borrow::Borrow;
 
-use etm_abi::{LINE_SLOTS, LINE_WORDS};
+use etm_abi::{Class, LINE_SLOTS, LINE_WORDS};
 
 pub mod affinity;
 pub mod balance;
@@ -19,6 +19,7 @@ mod lookup;
 mod pick;
 mod random;
 mod rendezvous;
+pub mod route;
 
 pub use flow::keep;
 pub use hash::{Call, position};
@@ -75,6 +76,24 @@ pub trait Tables {
         let line = self.line(index / LINE_SLOTS)?;
         let pair = line.borrow()[(index % LINE_SLOTS / 2) as usize];
         Some((pair >> ((index & 1) * 32)) as u32)
+    }
+
+    /// A word of `ROUTES`; none where the index is outside the array, or there are no routes.
+    #[inline(always)]
+    fn route_word(&self, index: u32) -> Option<u64> {
+        let _ = index;
+        None
+    }
+
+    /// Whether a backend is a member of what a class leads to, of any part of it.
+    ///
+    /// A method of the tables, since the kernel's verifier is to look at it only once.
+    #[inline(always)]
+    fn has_member(&self, class: Class, backend: u32) -> bool
+    where
+        Self: Sized,
+    {
+        route::has_member(self, class, backend)
     }
 
     /// The lesser of two numbers below 2^63.

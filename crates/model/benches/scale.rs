@@ -22,7 +22,7 @@ const ENDPOINTS: u32 = 10;
 /// Their Pods are spread over so many nodes, in three zones.
 const NODES: u32 = 5_000;
 const ROUNDS: usize = 5;
-const LIMITS: Limits = Limits { frontends: 65_536, backends: 262_144, slots: 524_288 };
+const LIMITS: Limits = Limits { frontends: 65_536, backends: 262_144, slots: 524_288, routes: 256 };
 
 fn main() {
     let before = resident();

@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use etm_abi::{
-    self as abi, BALANCING_WORDS, Balancing, Candidate, Frontend, LINE_SLOTS, LINE_WORDS,
-};
+use etm_abi::{self as abi, BALANCING_WORDS, Balancing, Candidate, LINE_SLOTS, LINE_WORDS, Target};
 
 use crate::{
     hashing,
@@ -24,39 +22,40 @@ pub struct TableBalance {
 }
 
 impl TableBalance {
-    /// Reads what the tables of those frontends have that say so, by table, each once: a shortlist
-    /// has thousands of words, and a Service several frontends.
-    pub fn of_all<'a>(
-        frontends: impl IntoIterator<Item = &'a Frontend>,
+    /// Reads what those tables have that say so, by table, each once: a shortlist has thousands of
+    /// words, and a Service several frontends.
+    pub fn of_all(
+        targets: impl IntoIterator<Item = Target>,
         word: impl Fn(u32) -> Option<u64>,
     ) -> BTreeMap<u32, Self> {
         let mut read = BTreeMap::new();
-        for frontend in frontends {
-            if frontend.flags & abi::FRONTEND_BALANCED != 0
-                && !read.contains_key(&frontend.table)
-                && let Some(balance) = Self::read(frontend, &word)
+        for target in targets {
+            if target.flags() & abi::FRONTEND_BALANCED != 0
+                && !read.contains_key(&target.table())
+                && let Some(balance) = Self::read(target, &word)
             {
-                read.insert(frontend.table, balance);
+                read.insert(target.table(), balance);
             }
         }
         read
     }
 
-    /// Reads what a frontend's table has besides the ids; none where it does not begin at a line,
+    /// Reads what a table has besides the ids; none where it does not begin at a line,
     /// some of it is outside of the array, or what follows the candidates is not the last of them.
-    pub fn read(frontend: &Frontend, word: impl Fn(u32) -> Option<u64>) -> Option<Self> {
-        let start = frontend.table.checked_sub(2 * BALANCING_WORDS)?;
-        if !start.is_multiple_of(LINE_SLOTS) || frontend.members > abi::MAX_MEMBERS {
+    pub fn read(target: Target, word: impl Fn(u32) -> Option<u64>) -> Option<Self> {
+        let (table, members) = (target.table(), target.members());
+        let start = table.checked_sub(2 * BALANCING_WORDS)?;
+        if !start.is_multiple_of(LINE_SLOTS) {
             return None;
         }
         let head = start / 2;
         let header =
             Balancing::of([word(head)?, word(head + 1)?, word(head + 2)?, word(head + 3)?]);
-        let behind = head.checked_add(candidates_word(frontend.members))?;
-        let all = 0..frontend.members.next_multiple_of(LINE_WORDS);
+        let behind = head.checked_add(candidates_word(members))?;
+        let all = 0..members.next_multiple_of(LINE_WORDS);
         let all = all.map(|at| word(behind.checked_add(at)?).map(Candidate));
         let mut candidates = all.collect::<Option<Vec<_>>>()?;
-        let rest = candidates.split_off(frontend.members as usize);
+        let rest = candidates.split_off(members as usize);
         if rest.iter().any(|one| Some(one) != candidates.last()) {
             return None;
         }

@@ -5,6 +5,8 @@ use std::{
 
 use serde::Serialize;
 
+use crate::route::CallerNumber;
+
 /// Who calls, as the kernel's maps have it: a Pod of this node, or the node itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct Caller {
@@ -16,4 +18,6 @@ pub struct Caller {
     pub ipv4: Option<Ipv4Addr>,
     /// Its IPv6 address, once it has one.
     pub ipv6: Option<Ipv6Addr>,
+    /// Its number in routes; 0 where it has none.
+    pub number: CallerNumber,
 }

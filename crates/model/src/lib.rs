@@ -24,6 +24,7 @@ mod policy;
 mod problem;
 mod refusal;
 mod route;
+mod route_table;
 mod snapshot;
 mod step;
 pub mod testing;
@@ -60,5 +61,6 @@ pub use route::{
     DestinationRef, LabelSelector, Labels, Operator, ReferenceGrant, Requirement, Route, RouteKind,
     RouteOwner, RoutePort, Rule,
 };
+pub use route_table::{RouteShares, RouteTable, led_to};
 pub use snapshot::{Affected, Change, Snapshot};
 pub use step::{Contents, Limits, Step};

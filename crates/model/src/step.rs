@@ -8,19 +8,22 @@ use std::{
 use etm_abi as abi;
 use ipnet::IpNet;
 
-use crate::{balance::TableBalance, plan::FrontendKey};
+use crate::{balance::TableBalance, plan::FrontendKey, route_table::RouteTable};
 
 /// What the kernel's maps hold, as read back.
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
     /// Frontends.
     pub frontends: BTreeMap<FrontendKey, abi::Frontend>,
-    /// The slots of each frontend's table by `(table, members)`; tables outside of the array
-    /// are missing.
+    /// The slots of each frontend's table, and of each that its route leads to, by
+    /// `(table, members)`; tables outside of the array are missing.
     pub tables: BTreeMap<(u32, u32), Vec<u32>>,
     /// What those tables have besides the ids whose frontends have `FRONTEND_BALANCED`, by table;
     /// where it is outside of the array it is missing.
     pub balances: BTreeMap<u32, TableBalance>,
+    /// Routes by first line, of those frontends that have `FRONTEND_ROUTED`; one that is not whole is
+    /// missing.
+    pub routes: BTreeMap<u32, RouteTable>,
     /// Backends that are not free, by id.
     pub backends: BTreeMap<u32, abi::Backend>,
     /// Text of `BACKEND_NAMES`, by backend id.
@@ -40,6 +43,8 @@ pub struct Limits {
     pub backends: u32,
     /// Slots.
     pub slots: u32,
+    /// Lines of routes.
+    pub routes: u32,
 }
 
 impl Limits {
@@ -85,6 +90,13 @@ pub enum Step {
     },
     /// Write consecutive words of `SLOTS`.
     SetWords {
+        /// The first one.
+        first: u32,
+        /// The words.
+        words: Arc<[u64]>,
+    },
+    /// Write consecutive words of `ROUTES`.
+    SetRoute {
         /// The first one.
         first: u32,
         /// The words.

@@ -15,6 +15,7 @@ use crate::{
     hashing,
     object::Family,
     plan::FrontendKey,
+    route_table::{RouteTable, led_to},
     step::{Contents, Limits, Step},
 };
 
@@ -26,6 +27,8 @@ pub struct Maps {
     pub frontends: BTreeMap<FrontendKey, abi::Frontend>,
     /// `SLOTS`.
     pub slots: Vec<u32>,
+    /// Words of `ROUTES`.
+    pub routes: Vec<u64>,
     /// `BACKENDS`.
     pub backends: Vec<abi::Backend>,
     /// `BACKEND_NAMES`, without those that are empty.
@@ -61,6 +64,7 @@ impl Maps {
             limits,
             frontends: BTreeMap::new(),
             slots: vec![0; limits.slots as usize],
+            routes: vec![0; (limits.routes * abi::LINE_WORDS) as usize],
             backends: vec![abi::Backend::default(); limits.backends as usize],
             backend_names: BTreeMap::new(),
             service_names: BTreeMap::new(),
@@ -108,6 +112,11 @@ impl Maps {
                     pair.copy_from_slice(&[*word as u32, (*word >> 32) as u32]);
                 }
             }
+            Step::SetRoute { first, words } => {
+                let from = *first as usize;
+                let routes = self.routes.get_mut(from..from + words.len());
+                routes.ok_or(Refused::OutOfRange(*first))?.copy_from_slice(words);
+            }
             Step::AddSource { frontend, source } => {
                 self.sources.entry(*frontend).or_default().insert(*source);
             }
@@ -140,24 +149,34 @@ impl Maps {
 
     /// The slots of a table; none where it reaches outside of the array.
     #[must_use]
-    pub fn table(&self, frontend: &abi::Frontend) -> Option<&[u32]> {
-        let first = frontend.table as usize;
-        self.slots.get(first..first.checked_add(frontend.members as usize)?)
+    pub fn table(&self, target: abi::Target) -> Option<&[u32]> {
+        let first = target.table() as usize;
+        self.slots.get(first..first.checked_add(target.members() as usize)?)
+    }
+
+    /// The route of a frontend that has one; none where it is not whole.
+    #[must_use]
+    pub fn route(&self, frontend: &abi::Frontend) -> Option<RouteTable> {
+        RouteTable::of(frontend, |at| self.routes.get(at as usize).copied())
     }
 
     /// Reads everything back.
     #[must_use]
     pub fn contents(&self) -> Contents {
-        let tables = self.frontends.values().filter_map(|frontend| {
-            let slots = self.table(frontend)?;
-            Some(((frontend.table, frontend.members), slots.to_vec()))
+        let routes =
+            RouteTable::of_all(self.frontends.values(), |at| self.routes.get(at as usize).copied());
+        let targets = led_to(self.frontends.values(), &routes);
+        let tables = targets.iter().filter_map(|target| {
+            let slots = self.table(*target)?;
+            Some(((target.table(), target.members()), slots.to_vec()))
         });
         let backends = (0..).zip(self.backends.iter().copied());
         let word = |at: u32| Tables::word(self, at);
         Contents {
             frontends: self.frontends.clone(),
             tables: tables.collect(),
-            balances: TableBalance::of_all(self.frontends.values(), word),
+            balances: TableBalance::of_all(targets.iter().copied(), word),
+            routes,
             backends: backends.filter(|(_, record)| record.state != abi::BACKEND_FREE).collect(),
             backend_names: self.backend_names.clone(),
             service_names: self.service_names.clone(),
@@ -174,6 +193,10 @@ impl Tables for Maps {
         let slots = self.slots.chunks(abi::LINE_SLOTS as usize).nth(index as usize)?;
         let slot = |at: usize| slots.get(at).copied().unwrap_or_default();
         Some(array::from_fn(|at| u64::from(slot(2 * at)) | u64::from(slot(2 * at + 1)) << 32))
+    }
+
+    fn route_word(&self, index: u32) -> Option<u64> {
+        self.routes.get(index as usize).copied()
     }
 
     fn available(&self, backend: u32) -> Option<abi::Backend> {

@@ -1,6 +1,6 @@
 //! A socket keeps its backend while that is usable and a member.
 
-use etm_abi::UdpFlow;
+use etm_abi::{Class, UdpFlow};
 use etm_decide::keep;
 use proptest::{collection::vec, prelude::*};
 
@@ -19,7 +19,7 @@ proptest! {
         let (memory, target) = Memory::new(2, &members, available.iter().copied());
         // Of an earlier table: membership is not known.
         let flow = UdpFlow { backend, generation: GENERATION - 1 };
-        let kept = keep(&memory, GENERATION, target, flow);
+        let kept = keep(&memory, GENERATION, Class::of(target), flow);
         let may = members.contains(&backend) && available.contains(&backend);
         let expected = UdpFlow { backend, generation: GENERATION };
         prop_assert_eq!(kept, may.then_some((expected, backend)));
@@ -34,7 +34,7 @@ proptest! {
         let backend = *at.get(&members);
         let (memory, target) = Memory::new(2, &members, usable.then_some(backend));
         let flow = UdpFlow { backend, generation: GENERATION };
-        prop_assert_eq!(keep(&memory, GENERATION, target, flow), usable.then_some((flow, backend)));
+        prop_assert_eq!(keep(&memory, GENERATION, Class::of(target), flow), usable.then_some((flow, backend)));
         prop_assert_eq!(memory.steps.get(), 0);
     }
 }

@@ -1,12 +1,11 @@
 //! From the kernel's maps, as read back, to a ledger of them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use etm_abi as abi;
 
 use super::{Ledger, place::Entry, record, sources::Sources};
 use crate::{
-    balance::TableBalance,
     plan::{FrontendKey, Listener},
     step::{Contents, Limits},
 };
@@ -21,7 +20,7 @@ impl Ledger {
     #[must_use]
     pub fn adopt(contents: Contents, limits: Limits, first_generation: u32) -> Self {
         let mut ledger = Self::new(limits, first_generation);
-        let mut names = contents.backend_names;
+        let mut names = contents.backend_names.clone();
         for (id, backend) in &contents.backends {
             let name = names.remove(id).filter(|name| !name.is_empty());
             ledger.backends.adopt(*id, record::key(backend), name);
@@ -29,43 +28,106 @@ impl Ledger {
         for (id, name) in names.into_iter().filter(|(_, name)| !name.is_empty()) {
             ledger.backends.adopt(id, None, Some(name));
         }
-        for (id, name) in contents.service_names {
-            ledger.services.adopt(id, &name);
+        for (id, name) in &contents.service_names {
+            ledger.services.adopt(*id, name);
         }
-        ledger.sources = Sources::adopt(contents.sources);
-        for (key, frontend) in contents.frontends {
-            let balance = contents.balances.get(&frontend.table);
-            let broken = !ledger.adopt_frontend(key, &frontend, &contents.tables, balance);
+        ledger.sources = Sources::adopt(contents.sources.clone());
+        for (key, frontend) in &contents.frontends {
+            let broken = !ledger.adopt_frontend(*key, frontend, &contents);
             ledger.generation = ledger.generation.max(frontend.generation.wrapping_add(1));
-            *ledger.frontends_of(key) += 1;
-            ledger.frontends.insert(key, Entry { record: frontend, broken });
+            *ledger.frontends_of(*key) += 1;
+            ledger.frontends.insert(*key, Entry { record: *frontend, broken });
         }
         ledger
     }
 
-    /// Counts in what a frontend leads to; `false`, and nothing counted, where that is not a
-    /// complete table.
+    /// Counts in what a frontend leads to; `false`, and nothing counted, where that is not complete.
     fn adopt_frontend(
         &mut self,
         key: FrontendKey,
         frontend: &abi::Frontend,
-        tables: &BTreeMap<(u32, u32), Vec<u32>>,
-        balance: Option<&TableBalance>,
+        contents: &Contents,
     ) -> bool {
-        let abi::Frontend { service, table: first, members, flags, .. } = *frontend;
-        let balanced = flags & abi::FRONTEND_BALANCED != 0;
-        let balance = balance.filter(|_| balanced);
-        if balanced && (balance.is_none() || members == 0) {
-            return false;
-        }
+        let service = frontend.service;
         if !self.services.is_named(service) {
             return false;
         }
-        if members == 0 {
-            if first != 0 {
-                return false;
+        let adopted = if frontend.flags & abi::FRONTEND_ROUTED != 0 {
+            self.adopt_route(key, frontend, contents)
+        } else {
+            self.adopt_table(key, service, frontend.target(), contents)
+        };
+        if adopted {
+            self.services.hold(service, &mut self.retired);
+        }
+        adopted
+    }
+
+    /// Counts in one more frontend that leads to a route.
+    fn adopt_route(
+        &mut self,
+        key: FrontendKey,
+        frontend: &abi::Frontend,
+        contents: &Contents,
+    ) -> bool {
+        let abi::Frontend { service, table: first, members: lines, .. } = *frontend;
+        if let Some(route) = self.routes.get(first) {
+            let table = route.table.clone();
+            let same = table.lines() == lines
+                && table.targets().all(|target| self.leads_on(key, service, target));
+            if same {
+                self.routes.hold(first);
             }
-        } else if let Some(table) = self.tables.get(first) {
+            return same;
+        }
+        let Some(table) = contents.routes.get(&first).filter(|table| table.lines() == lines) else {
+            return false;
+        };
+        let mut held = Vec::new();
+        let whole = table.targets().all(|target| {
+            let adopted = self.adopt_table(key, service, target, contents);
+            if adopted && target.members() > 0 {
+                held.push(target.table());
+            }
+            adopted
+        });
+        if whole && self.routes.adopt(first, table.clone()) {
+            return true;
+        }
+        // Whatever nothing leads to any more is retired with the first steps.
+        for first in held {
+            self.tables.drop_one(first);
+        }
+        false
+    }
+
+    /// Whether a table that was adopted is one of a Service that a frontend may lead to.
+    fn leads_on(&self, key: FrontendKey, service: u32, target: abi::Target) -> bool {
+        target.members() == 0
+            || self.tables.get(target.table()).is_some_and(|table| {
+                table.service == service && self.leads_to(key, &table.backends)
+            })
+    }
+
+    /// Counts in one more that leads to a table; `false`, and nothing counted, where that is not a
+    /// complete one.
+    fn adopt_table(
+        &mut self,
+        key: FrontendKey,
+        service: u32,
+        target: abi::Target,
+        contents: &Contents,
+    ) -> bool {
+        let (first, members) = (target.table(), target.members());
+        let balanced = target.flags() & abi::FRONTEND_BALANCED != 0;
+        let balance = contents.balances.get(&first).filter(|_| balanced);
+        if balanced && (balance.is_none() || members == 0) {
+            return false;
+        }
+        if members == 0 {
+            return first == 0;
+        }
+        if let Some(table) = self.tables.get(first) {
             if (table.service, table.backends.len(), table.balance.is_some())
                 != (service, members as usize, balanced)
                 || !self.leads_to(key, &Arc::clone(&table.backends))
@@ -73,21 +135,19 @@ impl Ledger {
                 return false;
             }
             self.tables.hold(first, &mut self.retired);
-        } else {
-            let Some(slots) = tables.get(&(first, members)) else { return false };
-            if members > abi::MAX_MEMBERS
-                || slots.len() != members as usize
-                || !self.leads_to(key, slots)
-                || !self.tables.adopt(first, service, slots.as_slice().into(), balance)
-            {
-                return false;
-            }
-            self.services.add_table(service, first);
-            for id in slots {
-                self.backends.hold(*id, &mut self.retired);
-            }
+            return true;
         }
-        self.services.hold(service, &mut self.retired);
+        let Some(slots) = contents.tables.get(&(first, members)) else { return false };
+        if slots.len() != members as usize
+            || !self.leads_to(key, slots)
+            || !self.tables.adopt(first, service, slots.as_slice().into(), balance)
+        {
+            return false;
+        }
+        self.services.add_table(service, first);
+        for id in slots {
+            self.backends.hold(*id, &mut self.retired);
+        }
         true
     }
 

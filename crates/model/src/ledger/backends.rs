@@ -1,4 +1,7 @@
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use etm_abi as abi;
 
@@ -11,7 +14,7 @@ use super::{
 };
 use crate::{
     object::ObjectName,
-    plan::{BackendKey, Member},
+    plan::{BackendKey, Member, Pool},
 };
 
 /// Records of `BACKENDS`: who has which id, and how many tables lead there.
@@ -92,12 +95,16 @@ impl Backends {
         self.free.taken()
     }
 
-    /// Whether there is room for those of a pool that have no record yet.
-    pub(super) fn fit(&self, pool: &[Member]) -> bool {
+    /// Whether there is room for those of some pools that have no record yet.
+    pub(super) fn fit<'a>(&self, pools: impl Iterator<Item = &'a Pool> + Clone) -> bool {
         let room = self.free.free();
-        pool.len() as u64 <= room
-            || pool.iter().filter(|member| !self.ids.contains_key(&member.backend)).count() as u64
-                <= room
+        let most: usize = pools.clone().map(|pool| pool.len()).sum();
+        if most as u64 <= room {
+            return true;
+        }
+        let members = pools.flat_map(|pool| pool.iter());
+        let new = members.filter(|member| !self.ids.contains_key(&member.backend));
+        new.map(|member| member.backend).collect::<BTreeSet<_>>().len() as u64 <= room
     }
 
     /// Adds one to the tables that lead to a member, which is written where it has no record, as

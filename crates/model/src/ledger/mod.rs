@@ -4,12 +4,14 @@ mod adopt;
 mod backends;
 mod carry;
 mod free;
+mod lead;
 mod name;
 mod place;
 mod record;
 mod report;
 mod retired;
 mod room;
+mod routes;
 mod services;
 mod shortlists;
 mod sources;
@@ -28,6 +30,7 @@ use self::{
     place::{Batch, Entry},
     retired::{Item, Retired},
     room::Waiting,
+    routes::Routes,
     services::Services,
     sources::Sources,
     tables::Tables,
@@ -55,6 +58,7 @@ pub struct Ledger {
     backends: Backends,
     services: Services,
     tables: Tables,
+    routes: Routes,
     sources: Sources,
     retired: Retired,
     waiting: BTreeMap<FrontendKey, Waiting>,
@@ -77,6 +81,7 @@ impl Ledger {
             backends: Backends::new(limits.backends),
             services: Services::new(limits.names()),
             tables: Tables::new(limits.slots),
+            routes: Routes::new(limits.routes),
             sources: Sources::default(),
             retired: Retired::default(),
             waiting: BTreeMap::new(),
@@ -149,6 +154,7 @@ impl Ledger {
         while let Some(item) = self.retired.pop(now) {
             self.room_came_free = true;
             match item {
+                Item::Route(first) => self.routes.release(first),
                 Item::Table(first) => {
                     if let Some(service) = self.tables.release(first) {
                         self.services.remove_table(service, first);
@@ -172,6 +178,7 @@ impl Ledger {
     pub fn written(&mut self, now: Duration) {
         for item in self.retired.at(self.last) {
             match item {
+                Item::Route(first) => self.routes.retire(first, now, &mut self.retired),
                 Item::Table(first) => self.tables.retire(first, now, &mut self.retired),
                 Item::Backend(id) => self.backends.retire(id, now, &mut self.retired),
                 Item::Service(id) => self.services.retire(id, now, &mut self.retired),
@@ -227,8 +234,11 @@ impl Ledger {
         let mut batch = Batch::new(now);
         if !self.swept {
             self.swept = true;
+            for first in self.tables.orphans() {
+                self.retire_table(first, &mut batch);
+            }
             let orphans = self.backends.orphans();
-            batch.report.backends_retired = orphans.len();
+            batch.report.backends_retired += orphans.len();
             for id in orphans {
                 self.backends.retire(id, now, &mut self.retired);
             }

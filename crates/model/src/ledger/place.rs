@@ -5,12 +5,16 @@ use std::time::Duration;
 use etm_abi as abi;
 
 use super::{
-    Ledger, name::service_name, report::Report, room::Lack, room::Waiting,
-    sources::wanted as sources_wanted, tables::Wanted, writes::Writes,
+    Ledger,
+    lead::{Aim, Lead, flags_of},
+    name::service_name,
+    report::Report,
+    room::{Lack, Waiting},
+    sources::wanted as sources_wanted,
+    writes::Writes,
 };
 use crate::{
-    object::Family,
-    plan::{FrontendKey, Listener, PlannedFrontend, Pool},
+    plan::{FrontendKey, PlannedFrontend, Pool},
     problem::Problem,
 };
 
@@ -23,9 +27,15 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// First slot of its table, where it has one.
-    fn table(&self) -> Option<u32> {
-        (!self.broken && self.record.members > 0).then_some(self.record.table)
+    /// What it leads to, where it is not broken.
+    pub(super) const fn lead(&self) -> Lead {
+        match self.record {
+            abi::Frontend { flags, table, .. } if flags & abi::FRONTEND_ROUTED != 0 => {
+                Lead::Route(table)
+            }
+            abi::Frontend { members: 0, .. } => Lead::Nothing,
+            abi::Frontend { table, .. } => Lead::Table(table),
+        }
     }
 }
 
@@ -42,15 +52,27 @@ impl Batch {
     pub(super) fn new(now: Duration) -> Self {
         Self { now, writes: Writes::default(), problems: Vec::new(), report: Report::default() }
     }
+
+    /// A backend that only moves from one Service to another was not retired.
+    pub(super) fn count_revived(&mut self, since: Option<Duration>) {
+        if since == Some(self.now) {
+            let retired = &mut self.report.backends_retired;
+            *retired = retired.saturating_sub(1);
+        }
+    }
 }
 
-fn flags(planned: &PlannedFrontend, sources: bool, balanced: bool) -> u16 {
+fn flags(planned: &PlannedFrontend, sources: bool, aim: Aim<'_>) -> u16 {
     let flag = |set, flag| if set { flag } else { 0 };
+    // Those of a route's tables are in the route.
+    let own = match aim {
+        Aim::Table(_) => flags_of(planned.anyway, planned.elsewhere),
+        Aim::Route(_) => 0,
+    };
     flag(planned.node_only, abi::FRONTEND_NODE_ONLY)
         | flag(sources, abi::FRONTEND_SOURCES)
-        | flag(balanced, abi::FRONTEND_BALANCED)
-        | flag(planned.anyway, abi::FRONTEND_ANYWAY)
-        | flag(planned.elsewhere, abi::FRONTEND_ELSEWHERE)
+        | aim.flags()
+        | own
 }
 
 impl Ledger {
@@ -77,27 +99,24 @@ impl Ledger {
         batch: &mut Batch,
     ) -> Result<(), Lack> {
         let empty = Pool::default();
-        let pool = if key.listener == Listener::AnyPort { &empty } else { &planned.pool };
-        let balancing = planned.balancing.as_deref().filter(|_| !pool.is_empty());
-        let wanted = Wanted { pool, balancing };
+        let aim = Aim::of(key, planned, &empty);
         let text = service_name(&planned.service);
         let known = self.services.id(&text);
-        let table = known.and_then(|service| self.find(service, wanted));
+        let found = known.and_then(|service| Some((service, self.found(service, aim)?)));
         let sources = sources_wanted(key, planned);
-        let flags = flags(planned, sources.is_some(), balancing.is_some());
+        let flags = flags(planned, sources.is_some(), aim);
         let current = self.frontends.get(&key).copied();
 
-        if let Some(Entry { record, broken: false }) = current
-            && Some(record.service) == known
+        if let Some(entry @ Entry { record, broken: false }) = current
+            && found == Some((record.service, entry.lead()))
             && (record.errno, record.flags) == (planned.errno, flags)
             && self.has_sources(&key, sources.as_ref())
-            && if record.members == 0 { pool.is_empty() } else { table == Some(record.table) }
         {
-            self.rename(table, pool, batch);
+            self.rename_all(record.service, aim, batch);
             batch.report.unchanged += 1;
             return Ok(());
         }
-        self.check_room(key, wanted, table.is_some())?;
+        self.check_room(key, known, aim)?;
         if !self.sources_fit(&key, sources.as_ref()) {
             return Err(Lack::Sources);
         }
@@ -105,27 +124,13 @@ impl Ledger {
         let services = &mut self.services;
         let service =
             services.acquire(&text, &mut self.retired, &mut batch.writes).ok_or(Lack::Names)?;
-        let table = match table {
-            Some(first) => {
-                self.share(first, batch);
-                self.rename(table, pool, batch);
-                table
-            }
-            None => self.build(service, wanted, batch),
-        };
-        let mut record = abi::Frontend {
-            service,
-            table: table.unwrap_or(0),
-            members: table
-                .and_then(|first| self.tables.get(first))
-                .map_or(0, |table| u32::try_from(table.backends.len()).unwrap_or(0)),
-            generation: 0,
-            errno: planned.errno,
-            flags,
-        };
+        let lead = self.lead(service, aim, batch).unwrap_or(Lead::Nothing);
+        let (table, members) = self.place_of(lead);
+        let mut record =
+            abi::Frontend { service, table, members, generation: 0, errno: planned.errno, flags };
         record.generation = match current {
-            Some(Entry { record: before, broken: false })
-                if (before.table, before.members) == (record.table, record.members) =>
+            Some(entry @ Entry { record: before, broken: false })
+                if (entry.lead(), before.members) == (lead, record.members) =>
             {
                 before.generation
             }
@@ -159,99 +164,17 @@ impl Ledger {
         self.leave(entry, batch);
     }
 
-    /// A table that has exactly the members that are wanted; none for an empty one.
-    fn find(&self, service: u32, wanted: Wanted<'_>) -> Option<u32> {
-        let mut tables = self.services.tables(service).iter().copied();
-        tables.find(|first| self.tables.is(*first, wanted, &self.backends))
-    }
-
-    fn check_room(
-        &mut self,
-        key: FrontendKey,
-        wanted: Wanted<'_>,
-        has_table: bool,
-    ) -> Result<(), Lack> {
-        let limit = self.limits.frontends;
-        if !self.frontends.contains_key(&key) && *self.frontends_of(key) >= limit {
-            return Err(Lack::Frontend(Family::of(key.ip)));
-        }
-        if has_table || wanted.pool.is_empty() {
-            return Ok(());
-        }
-        if let Some(slots) = self.tables.lack(wanted) {
-            return Err(Lack::Slots(slots));
-        }
-        if !self.backends.fit(wanted.pool) {
-            return Err(Lack::Backends);
-        }
-        Ok(())
-    }
-
-    /// Writes a new table into free slots.
-    fn build(&mut self, service: u32, wanted: Wanted<'_>, batch: &mut Batch) -> Option<u32> {
-        if wanted.pool.is_empty() {
-            return None;
-        }
-        let mut ids = Vec::with_capacity(wanted.pool.len());
-        for member in wanted.pool.iter() {
-            let backends = &mut self.backends;
-            let acquired =
-                backends.acquire(member, self.generation, &mut self.retired, &mut batch.writes)?;
-            batch.report.backends_added += usize::from(acquired.added);
-            self.count_revived(acquired.revived, batch);
-            ids.push(acquired.id);
-        }
-        let first = self.tables.insert(service, ids, wanted, &mut batch.writes)?;
-        self.services.add_table(service, first);
-        Some(first)
-    }
-
-    /// Leads one more frontend to a table that is there, in use or retired.
-    fn share(&mut self, first: u32, batch: &mut Batch) {
-        if self.tables.hold(first, &mut self.retired) {
-            for id in self.members(first).iter() {
-                let revived = self.backends.hold(*id, &mut self.retired);
-                self.count_revived(revived, batch);
+    /// What a frontend's record says of where it leads.
+    fn place_of(&self, lead: Lead) -> (u32, u32) {
+        let count = |length: usize| u32::try_from(length).unwrap_or(0);
+        match lead {
+            Lead::Nothing => (0, 0),
+            Lead::Table(first) => {
+                (first, self.tables.get(first).map_or(0, |table| count(table.backends.len())))
             }
-        }
-    }
-
-    /// Brings the names of the Pods up to date where a table's members came from another pool.
-    fn rename(&mut self, table: Option<u32>, pool: &Pool, batch: &mut Batch) {
-        let Some(first) = table else { return };
-        if self.tables.note(first, pool) {
-            for (id, member) in self.members(first).iter().zip(pool.iter()) {
-                self.backends.rename(*id, member, &mut batch.writes);
+            Lead::Route(first) => {
+                (first, self.routes.get(first).map_or(0, |route| route.table.lines()))
             }
-        }
-    }
-
-    /// Counts a frontend out of what it led to.
-    fn leave(&mut self, entry: Entry, batch: &mut Batch) {
-        if entry.broken {
-            return;
-        }
-        let now = batch.now;
-        if let Some(first) = entry.table()
-            && self.tables.drop_one(first, now, &mut self.retired)
-        {
-            for id in self.members(first).iter() {
-                let retired = self.backends.drop_one(*id, now, &mut self.retired);
-                batch.report.backends_retired += usize::from(retired);
-            }
-        }
-        self.services.drop_one(entry.record.service, now, &mut self.retired);
-    }
-
-    fn members(&self, first: u32) -> std::sync::Arc<[u32]> {
-        self.tables.get(first).map(|table| table.backends.clone()).unwrap_or_default()
-    }
-
-    /// A backend that only moves from one Service to another was not retired.
-    fn count_revived(&self, since: Option<Duration>, batch: &mut Batch) {
-        if since == Some(batch.now) {
-            let retired = &mut batch.report.backends_retired;
-            *retired = retired.saturating_sub(1);
         }
     }
 

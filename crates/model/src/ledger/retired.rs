@@ -8,6 +8,8 @@ pub const GRACE: Duration = Duration::from_secs(1);
 /// Something that no frontend leads to any more. In the order in which it is released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Item {
+    /// The route that begins at a line.
+    Route(u32),
     /// The table that starts at a slot.
     Table(u32),
     /// The backend of an id.
@@ -49,7 +51,7 @@ impl Retired {
 
     /// What was retired at a moment.
     pub(super) fn at(&self, since: Duration) -> Vec<Item> {
-        let from = (since, Item::Table(0));
+        let from = (since, Item::Route(0));
         self.items.range(from..).take_while(|(at, _)| *at == since).map(|(_, item)| *item).collect()
     }
 }

@@ -21,6 +21,8 @@ pub struct Usage {
     pub backends: u32,
     /// Slots.
     pub slots: u32,
+    /// Lines of routes.
+    pub routes: u32,
     /// Names of Service ports.
     pub services: usize,
     /// Source ranges.
@@ -34,6 +36,7 @@ pub(super) enum Lack {
     Names,
     Backends,
     Slots(usize),
+    Routes,
     Sources,
 }
 
@@ -53,6 +56,7 @@ impl Ledger {
             frontends_v6: self.frontends_v6,
             backends: self.backends.count(),
             slots: self.tables.slots(),
+            routes: self.routes.lines(),
             services: self.services.count(),
             sources: self.sources.count(),
         }
@@ -98,6 +102,10 @@ impl Ledger {
             Lack::Slots(members) => (
                 format!("of the {} slots no {members} in a row are free", self.limits.slots),
                 "raise --max-slots",
+            ),
+            Lack::Routes => (
+                format!("too few of the {} lines of routes are free", self.limits.routes),
+                "raise --max-route-lines",
             ),
             Lack::Sources => (
                 format!("too few of the {} source ranges are free", abi::MAX_SOURCES),

@@ -13,7 +13,7 @@ use crate::{
     plan::{Balancing, Pool},
 };
 
-/// Tables in `SLOTS`: where each one lies, and how many frontends lead to it.
+/// Tables in `SLOTS`: where each one lies, and how many frontends and routes lead to it.
 #[derive(Clone, Debug)]
 pub(super) struct Tables {
     /// By first slot.
@@ -31,6 +31,7 @@ pub(super) struct Table {
     pub(super) balance: Option<Box<Balance>>,
     /// The pool that it was last seen to be equal to, so that the same one needs no comparison.
     pool: Option<Pool>,
+    /// Routes are counted too, one for each of its parts that leads here.
     frontends: u32,
     retired: Option<Duration>,
 }
@@ -43,10 +44,16 @@ pub(super) struct Balance {
 }
 
 /// What a frontend's members must be, and how they are chosen.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) struct Wanted<'a> {
     pub(super) pool: &'a Pool,
     pub(super) balancing: Option<&'a Balancing>,
+}
+
+impl<'a> Wanted<'a> {
+    pub(super) fn of(pool: &'a Pool, balancing: Option<&'a Balancing>) -> Self {
+        Self { pool, balancing: balancing.filter(|_| !pool.is_empty()) }
+    }
 }
 
 /// Slots before a table's first one.
@@ -84,15 +91,28 @@ impl Tables {
         self.tables.get(&first)
     }
 
-    /// How many slots in a row a table lacks; none where there is room for all that it needs.
-    pub(super) fn lack(&mut self, wanted: Wanted<'_>) -> Option<usize> {
+    /// How many slots in a row tables lack, none of which is empty; none where there is room for all
+    /// that they need.
+    pub(super) fn lack(&mut self, all: &[Wanted<'_>]) -> Option<usize> {
+        // One must not count on the room of another.
+        let mut taken = Vec::new();
+        let lack = all.iter().find_map(|wanted| self.take_for(*wanted, &mut taken));
+        for (first, length) in taken {
+            self.free.release(first, length);
+        }
+        lack
+    }
+
+    /// Takes what a table needs; how many slots in a row it lacks, if it does.
+    fn take_for(&mut self, wanted: Wanted<'_>, taken: &mut Vec<(u32, u32)>) -> Option<usize> {
         let members = wanted.pool.len();
         let Ok(count) = u32::try_from(members) else { return Some(members) };
         let balanced = wanted.balancing.is_some();
         let table = size(count, balanced);
-        let Some(first) = self.free.first_fit(table, alignment(balanced)) else {
+        let Some(first) = self.free.take(table, alignment(balanced)) else {
             return Some(if balanced { table as usize } else { members });
         };
+        taken.push((first, table));
         let balancing = wanted.balancing?;
         let candidates = candidates(wanted.pool);
         let bits = header(balancing, &candidates).shortlist_bits;
@@ -100,11 +120,11 @@ impl Tables {
         if shortlist == 0 {
             return None;
         }
-        // Both at once: one must not count on the room of the other.
-        self.free.reserve(first, table);
-        let fits = self.free.first_fit(shortlist, alignment(true)).is_some();
-        self.free.release(first, table);
-        (!fits).then_some(shortlist as usize)
+        let Some(first) = self.free.take(shortlist, alignment(true)) else {
+            return Some(shortlist as usize);
+        };
+        taken.push((first, shortlist));
+        None
     }
 
     /// Whether a table is one that is wanted.
@@ -137,7 +157,7 @@ impl Tables {
         news
     }
 
-    /// Gives free slots to a table that one frontend leads to, and writes it.
+    /// Gives free slots to a table that one frontend or route leads to, and writes it.
     pub(super) fn insert(
         &mut self,
         service: u32,
@@ -190,7 +210,7 @@ impl Tables {
         Some(Balance { header, candidates })
     }
 
-    /// Enters a table that was read back; `false` where it lies where no table can, or is not
+    /// Enters a table that was read back, which one frontend or route leads to; `false` where it lies where no table can, or is not
     /// complete.
     pub(super) fn adopt(
         &mut self,
@@ -228,7 +248,7 @@ impl Tables {
         true
     }
 
-    /// One more frontend leads to a table; `true` where it had been retired.
+    /// One more frontend or route leads to a table; `true` where it had been retired.
     pub(super) fn hold(&mut self, first: u32, retired: &mut Retired) -> bool {
         let Some(table) = self.tables.get_mut(&first) else { return false };
         table.frontends += 1;
@@ -237,15 +257,17 @@ impl Tables {
         true
     }
 
-    /// One frontend less leads to a table; retired with the last one: then `true`.
-    pub(super) fn drop_one(&mut self, first: u32, now: Duration, retired: &mut Retired) -> bool {
+    /// Tables that nothing leads to and that were not retired yet.
+    pub(super) fn orphans(&self) -> Vec<u32> {
+        let idle = |table: &Table| table.frontends == 0 && table.retired.is_none();
+        self.tables.iter().filter(|(_, table)| idle(table)).map(|(first, _)| *first).collect()
+    }
+
+    /// One frontend or route less leads to a table; `true` with the last one, when it is to be retired.
+    pub(super) fn drop_one(&mut self, first: u32) -> bool {
         let Some(table) = self.tables.get_mut(&first) else { return false };
         table.frontends = table.frontends.saturating_sub(1);
-        let last = table.frontends == 0;
-        if last {
-            self.retire(first, now, retired);
-        }
-        last
+        table.frontends == 0
     }
 
     pub(super) fn retire(&mut self, first: u32, now: Duration, retired: &mut Retired) {

@@ -11,6 +11,7 @@ pub(super) struct Writes {
     backends: Vec<Step>,
     services: Vec<Step>,
     slots: Vec<Step>,
+    routes: Vec<Step>,
     frontends: Vec<Step>,
     removals: Vec<Step>,
 }
@@ -36,6 +37,10 @@ impl Writes {
         self.slots.push(Step::SetWords { first, words });
     }
 
+    pub(super) fn route(&mut self, first: u32, words: Arc<[u64]>) {
+        self.routes.push(Step::SetRoute { first, words });
+    }
+
     pub(super) fn frontend(&mut self, key: FrontendKey, frontend: abi::Frontend) {
         self.frontends.push(Step::SetFrontend { key, frontend });
     }
@@ -58,6 +63,7 @@ impl Writes {
             std::mem::take(&mut self.backends),
             std::mem::take(&mut self.services),
             std::mem::take(&mut self.slots),
+            std::mem::take(&mut self.routes),
             std::mem::take(&mut self.frontends),
             std::mem::take(&mut self.removals),
         ] {

@@ -147,7 +147,7 @@ proptest! {
 
         let mut used = BTreeSet::new();
         for frontend in kernel.maps.frontends.values() {
-            used.extend(kernel.maps.table(frontend).unwrap());
+            used.extend(kernel.maps.table(frontend.target()).unwrap());
         }
         let left = kernel.maps.contents();
         prop_assert_eq!(left.backends.keys().copied().collect::<BTreeSet<_>>(), used);

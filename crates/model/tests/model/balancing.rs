@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Room for a few shortlists of 40 members, which take 16,384 slots each.
-const ROOM: Limits = Limits { frontends: 64, backends: 256, slots: 65_536 };
+const ROOM: Limits = Limits { frontends: 64, backends: 256, slots: 65_536, routes: 256 };
 
 fn hashed(service: &str) -> Change {
     let algorithm = Algorithm::ConsistentHash(HashFields::default());

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-use etm_model::{Caller, CallerWrite, Callers, Node, ObjectName, Pod, QosClass};
+use etm_model::{
+    CALLER_NODE_NUMBER, Caller, CallerNumber, CallerWrite, Callers, Change, Node, ObjectName, Pod,
+    QosClass,
+};
 use proptest::{collection::vec, prelude::*};
 
 #[derive(Clone, Debug)]
@@ -64,8 +67,16 @@ fn caller(name: &str, uid: Arc<str>, addresses: &[IpAddr]) -> Caller {
         ipv6: addresses
             .iter()
             .find_map(|ip| if let IpAddr::V6(ip) = ip { Some(*ip) } else { None }),
+        number: 0,
     }
 }
+
+/// The first Pod that is told of gets the number after that of the node.
+fn numbered(number: CallerNumber, caller: Caller) -> Caller {
+    Caller { number, ..caller }
+}
+
+const FIRST: CallerNumber = CALLER_NODE_NUMBER + 1;
 
 fn write(map: &mut BTreeMap<u64, Caller>, writes: Vec<CallerWrite>) {
     for (cgroup, caller) in writes {
@@ -85,7 +96,23 @@ proptest! {
         let mut map = BTreeMap::new();
         let (mut cgroups, mut pods) = (BTreeMap::new(), BTreeMap::new());
         let mut node = Vec::new();
+        // By the Pod's name, what routes were told.
+        let mut routed = BTreeMap::new();
         for event in events {
+            let mut numbers = |callers: &mut Callers| {
+                for change in callers.take_changes() {
+                    match change {
+                        Change::SetCaller(number, Some(pod)) => {
+                            let name = pod.name.expect("a Pod").name;
+                            let pod: u8 = name["cart-".len()..].parse().expect("a number");
+                            routed.retain(|_, other| *other != number);
+                            routed.insert(pod, number);
+                        }
+                        Change::SetCaller(number, None) => routed.retain(|_, other| *other != number),
+                        other => panic!("{other:?}"),
+                    }
+                }
+            };
             match event {
                 Event::Made(cgroup, number) => {
                     callers.cgroup_made(cgroup, uid(number));
@@ -121,6 +148,12 @@ proptest! {
                     write(&mut map, callers.settle());
                 }
             }
+            numbers(&mut callers);
+            let held: Vec<_> = routed.values().collect();
+            let mut once = held.clone();
+            once.sort_unstable();
+            once.dedup();
+            prop_assert_eq!(held.len(), once.len(), "two Pods have one number");
         }
         write(&mut map, callers.settle());
         let found = map.remove(&0).map(|caller| (caller.ipv4, caller.ipv6));
@@ -131,7 +164,10 @@ proptest! {
             prop_assert_eq!(&map[cgroup].uid, &uid(*number));
             if let Some(addresses) = pods.get(number) {
                 let name = format!("shop/cart-{number}");
-                prop_assert_eq!(&map[cgroup], &caller(&name, uid(*number), addresses));
+                let found = &map[cgroup];
+                let told = caller(&name, uid(*number), addresses);
+                prop_assert_eq!(found, &numbered(found.number, told));
+                prop_assert_eq!(Some(&found.number), routed.get(number));
             }
         }
         prop_assert_eq!(callers.writes(), []);
@@ -146,7 +182,8 @@ fn a_pod_that_the_cluster_does_not_tell_of_yet_is_known_by_its_cgroup() {
     assert_eq!(callers.count(), (1, 1));
     let addresses: [IpAddr; 1] = [[10, 1, 0, 1].into()];
     callers.set_pod(&pod(1, addresses.to_vec()));
-    assert_eq!(callers.writes(), [(7, Some(caller("shop/cart-1", uid(1), &addresses)))]);
+    let known = numbered(FIRST, caller("shop/cart-1", uid(1), &addresses));
+    assert_eq!(callers.writes(), [(7, Some(known))]);
     assert_eq!(callers.count(), (1, 0));
 }
 
@@ -156,9 +193,10 @@ fn a_pod_keeps_its_name_until_its_cgroup_is_gone() {
     callers.cgroup_made(7, uid(1));
     callers.set_pod(&pod(1, Vec::new()));
     let known = caller("shop/cart-1", uid(1), &[]);
-    assert_eq!(callers.writes(), [(7, Some(known.clone()))]);
+    assert_eq!(callers.writes(), [(7, Some(numbered(FIRST, known.clone())))]);
     callers.remove_pod(&uid(1));
-    assert_eq!(callers.writes(), []);
+    // Its number may be another Pod's by and by.
+    assert_eq!(callers.writes(), [(7, Some(known.clone()))]);
     // Also where the agent starts anew, and the API server does not answer yet.
     let mut callers = Callers::adopt(BTreeMap::from([(7, known)]));
     callers.cgroup_made(7, uid(1));
@@ -186,4 +224,43 @@ fn what_the_map_lacks_after_a_failed_write_is_written_again() {
     callers.correct(BTreeMap::from([(0, Caller::default()), (8, caller("", uid(2), &[]))]));
     assert_eq!(callers.settle(), [(7, Some(caller("", uid(1), &[])))]);
     assert_eq!(callers.settle(), []);
+}
+
+#[test]
+fn a_pod_keeps_its_number_when_the_agent_starts_anew() {
+    let mut callers = Callers::default();
+    for number in 1..=3 {
+        callers.cgroup_made(number.into(), uid(number));
+        callers.set_pod(&pod(number, Vec::new()));
+    }
+    let map: BTreeMap<_, _> =
+        callers.writes().into_iter().filter_map(|(id, caller)| Some((id, caller?))).collect();
+    callers.remove_pod(&uid(2));
+    let mut callers = Callers::adopt(map.clone());
+    for number in [3, 1, 2] {
+        callers.cgroup_made(number.into(), uid(number));
+        callers.set_pod(&pod(number, Vec::new()));
+    }
+    assert_eq!(callers.writes(), []);
+    assert_eq!(callers.take_changes().len(), 3);
+}
+
+#[test]
+fn a_number_rests_before_another_pod_has_it() {
+    let mut callers = Callers::default();
+    let mut numbers = Vec::new();
+    for round in 0..200 {
+        callers.set_pod(&pod(round, Vec::new()));
+        for change in callers.take_changes() {
+            if let Change::SetCaller(number, Some(_)) = change {
+                numbers.push(number);
+            }
+        }
+        callers.remove_pod(&uid(round));
+        assert!(matches!(callers.take_changes()[..], [Change::SetCaller(_, None)]));
+    }
+    let last = numbers.iter().max().copied();
+    assert!(last < Some(40), "routes grow to {last:?} callers for one Pod");
+    let rests = numbers.windows(20).all(|some| some[..19].iter().all(|number| *number != some[19]));
+    assert!(rests, "{numbers:?}");
 }

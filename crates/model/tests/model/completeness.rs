@@ -90,7 +90,7 @@ proptest! {
         for it in story {
             happen(&mut kernel, &mut planner, &mut plan, it);
             for (key, frontend) in &kernel.maps.frontends {
-                let table = kernel.maps.table(frontend).unwrap().to_vec();
+                let table = kernel.maps.table(frontend.target()).unwrap().to_vec();
                 let known = tables.entry((*key, frontend.generation)).or_insert(table.clone());
                 prop_assert_eq!(&*known, &table, "two tables of one generation");
             }

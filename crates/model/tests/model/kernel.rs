@@ -3,26 +3,30 @@
 use std::{net::IpAddr, time::Duration};
 
 use etm_abi as abi;
-use etm_decide::{Tables as _, balance, pick};
+use etm_decide::{Tables as _, balance, pick, route};
 use etm_model::{
     Affinity, Algorithm, BackendKey, Balancing, Delta, FrontendKey, GRACE, Kept, Ledger, Limits,
-    Listener, Plan, PlannedFrontend, Protocol, Reconciled, Step, TableBalance, hashing,
-    testing::Maps,
+    Listener, Plan, PlannedFrontend, PlannedRoute, Pool, Protocol, Reconciled, RouteClass,
+    RoutePart, RouteTable, Step, TableBalance, hashing, testing::Maps,
 };
 
 /// Room for all that tests make, shortlists of some weighted pools among it.
-pub(crate) const AMPLE: Limits = Limits { frontends: 64, backends: 256, slots: 131_072 };
+pub(crate) const AMPLE: Limits =
+    Limits { frontends: 64, backends: 256, slots: 131_072, routes: 256 };
 
 /// A program that read a frontend and may still walk its table.
 #[derive(Clone)]
 struct Program {
     since: Duration,
     frontend: abi::Frontend,
-    sees: Table,
+    sees: Sight,
 }
 
 /// The members of a table with their ids, and how they are chosen.
 type Table = (Vec<(u32, abi::Backend)>, Option<TableBalance>);
+
+/// What a program sees that read a frontend.
+type Sight = (Option<RouteTable>, Vec<Table>);
 
 #[derive(Clone)]
 pub(crate) struct Kernel {
@@ -91,7 +95,7 @@ impl Kernel {
     fn write(&mut self, steps: &[Step]) {
         self.programs.retain(|program| program.since + GRACE > self.now);
         for frontend in self.maps.frontends.values() {
-            let sees = self.table(frontend);
+            let sees = self.sees(frontend);
             self.programs.push(Program { since: self.now, frontend: *frontend, sees });
         }
         let (before, mut after) = (self.maps.clone(), self.maps.clone());
@@ -106,43 +110,64 @@ impl Kernel {
             }
             for program in &self.programs {
                 // Not what they are: a shortlist has thousands of words.
-                let same = self.table(&program.frontend) == program.sees;
+                let same = self.sees(&program.frontend) == program.sees;
                 assert!(same, "the table of {:?} changed with step {number}", program.frontend);
             }
         }
     }
 
-    fn table(&self, frontend: &abi::Frontend) -> Table {
-        (self.walk(frontend), self.balance(frontend))
+    /// All that a program may see that read a frontend.
+    fn sees(&self, frontend: &abi::Frontend) -> Sight {
+        let tables = self.targets(frontend);
+        let tables = tables.into_iter().map(|target| (self.walk(target), self.balance(target)));
+        (self.maps.route(frontend), tables.collect())
     }
 
-    fn walk(&self, frontend: &abi::Frontend) -> Vec<(u32, abi::Backend)> {
-        let slots = self.maps.table(frontend).unwrap();
+    /// What a frontend leads to.
+    pub(crate) fn targets(&self, frontend: &abi::Frontend) -> Vec<abi::Target> {
+        if frontend.flags & abi::FRONTEND_ROUTED == 0 {
+            return vec![frontend.target()];
+        }
+        self.maps.route(frontend).expect("a whole route").targets().collect()
+    }
+
+    fn walk(&self, target: abi::Target) -> Vec<(u32, abi::Backend)> {
+        let slots = self.maps.table(target).unwrap();
         slots.iter().map(|id| (*id, self.maps.backends[*id as usize])).collect()
     }
 
-    /// What a frontend leads to, whatever the incarnations.
+    /// What a frontend without a route leads to, whatever the incarnations.
     pub(crate) fn members(&self, frontend: &abi::Frontend) -> Vec<abi::Backend> {
-        let records = self.walk(frontend).into_iter().map(|(_, record)| record);
+        self.members_of(frontend.target())
+    }
+
+    fn members_of(&self, target: abi::Target) -> Vec<abi::Backend> {
+        let records = self.walk(target).into_iter().map(|(_, record)| record);
         records.map(|record| abi::Backend { incarnation: 1, ..record }).collect()
     }
 
-    /// A frontend leads to a complete table.
+    /// A frontend leads to complete tables.
     fn check(&self, key: &FrontendKey, frontend: &abi::Frontend) {
         let service = frontend.service;
         assert!(self.maps.service_names.contains_key(&service), "{key:?} has no Service");
-        for (id, backend) in self.walk(frontend) {
+        for target in self.targets(frontend) {
+            self.check_table(key, target);
+        }
+    }
+
+    fn check_table(&self, key: &FrontendKey, target: abi::Target) {
+        for (id, backend) in self.walk(target) {
             assert_eq!(backend.state, abi::BACKEND_AVAILABLE, "{key:?} leads to free {id}");
             let Listener::Port(_, protocol) = key.listener else { panic!("{key:?} has members") };
             assert_eq!(backend.protocol, number(protocol), "{key:?} leads to {id}");
         }
         for random in [0, 1 << 31, u32::MAX] {
-            assert_eq!(pick(&self.maps, frontend.target(), random).is_some(), frontend.members > 0);
-            if let Some(TableBalance { header, .. }) = self.balance(frontend) {
+            assert_eq!(pick(&self.maps, target, random).is_some(), target.members() > 0);
+            if let Some(TableBalance { header, .. }) = self.balance(target) {
                 let position = balance::random_position(random);
-                assert!(balance::at(&self.maps, frontend.target(), &header, position).is_some());
+                assert!(balance::at(&self.maps, target, &header, position).is_some());
                 let chosen = balance::least_connections;
-                assert!(chosen(&self.maps, frontend.target(), random).is_some());
+                assert!(chosen(&self.maps, target, random).is_some());
             }
         }
     }
@@ -167,34 +192,82 @@ impl Kernel {
     /// A frontend is what the Plan says.
     pub(crate) fn is_as_planned(&self, key: &FrontendKey, planned: &PlannedFrontend) -> bool {
         let Some(frontend) = self.maps.frontends.get(key) else { return false };
-        let members = self.members(frontend);
-        let pool: Vec<_> = planned.pool.iter().map(|member| record(&member.backend)).collect();
         let port = matches!(key.listener, Listener::Port(..));
         let wanted = planned.sources.as_ref().filter(|_| port);
         let sources = wanted.into_iter().flat_map(|sources| sources.iter().copied()).collect();
-        let mut flags = if planned.node_only { abi::FRONTEND_NODE_ONLY } else { 0 };
-        flags |= if wanted.is_some() { abi::FRONTEND_SOURCES } else { 0 };
-        let balancing = planned.balancing.as_ref().filter(|_| !pool.is_empty());
-        flags |= if balancing.is_some() { abi::FRONTEND_BALANCED } else { 0 };
-        flags |= if planned.anyway { abi::FRONTEND_ANYWAY } else { 0 };
-        flags |= if planned.elsewhere { abi::FRONTEND_ELSEWHERE } else { 0 };
-        self.maps.sources.get(key).cloned().unwrap_or_default() == sources
-            && members == pool
+        let flag = |set, flag| if set { flag } else { 0 };
+        let own = flag(planned.node_only, abi::FRONTEND_NODE_ONLY)
+            | flag(wanted.is_some(), abi::FRONTEND_SOURCES);
+        let leads = match planned.route.as_deref().filter(|_| port) {
+            None => {
+                let part = RoutePart {
+                    weight: 1,
+                    pool: planned.pool.clone(),
+                    balancing: planned.balancing.clone(),
+                    anyway: planned.anyway,
+                    elsewhere: planned.elsewhere,
+                };
+                self.is_part(frontend.target(), &part, own)
+            }
+            Some(route) => {
+                frontend.flags == own | abi::FRONTEND_ROUTED && self.is_routed(frontend, route)
+            }
+        };
+        leads
+            && self.maps.sources.get(key).cloned().unwrap_or_default() == sources
             && frontend.errno == planned.errno
-            && frontend.flags == flags
-            && balancing.is_none_or(|balancing| self.is_balanced(frontend, planned, balancing))
             && self.maps.service_names.get(&frontend.service) == Some(&planned.service.to_string())
     }
 
+    /// A frontend's callers get what the Plan says, as programs find it.
+    fn is_routed(&self, frontend: &abi::Frontend, planned: &PlannedRoute) -> bool {
+        (0..200_u16).all(|number| {
+            let class = route::class(&self.maps, frontend.target(), number.into()).unwrap();
+            let wanted = planned.callers.get(&number).map_or(0, |class| usize::from(*class));
+            match &planned.classes[wanted] {
+                RouteClass::Denied => {
+                    class == abi::Class::DENIED && route::part(&self.maps, class, 0).is_none()
+                }
+                RouteClass::Forward(parts) => self.is_divided(class, parts),
+            }
+        })
+    }
+
+    /// Each part has its share, to one in 2^32.
+    fn is_divided(&self, class: abi::Class, parts: &[RoutePart]) -> bool {
+        let total: u128 = parts.iter().map(|part| u128::from(part.weight)).sum();
+        let mut sum = 0;
+        parts.iter().all(|part| {
+            let first = (sum << 32) / total;
+            sum += u128::from(part.weight);
+            let last = (sum << 32) / total - 1;
+            [first, last].into_iter().all(|random| {
+                let found = class
+                    .whole()
+                    .or_else(|| route::part(&self.maps, class, u32::try_from(random).unwrap()));
+                found.is_some_and(|target| self.is_part(target, part, 0))
+            })
+        })
+    }
+
+    /// A table is what the Plan says.
+    fn is_part(&self, target: abi::Target, planned: &RoutePart, own: u16) -> bool {
+        let pool: Vec<_> = planned.pool.iter().map(|member| record(&member.backend)).collect();
+        let balancing = planned.balancing.as_ref().filter(|_| !pool.is_empty());
+        let flag = |set, flag| if set { flag } else { 0 };
+        let flags = own
+            | flag(balancing.is_some(), abi::FRONTEND_BALANCED)
+            | flag(planned.anyway, abi::FRONTEND_ANYWAY)
+            | flag(planned.elsewhere, abi::FRONTEND_ELSEWHERE);
+        self.members_of(target) == pool
+            && target.flags() == flags
+            && balancing.is_none_or(|balancing| self.is_balanced(target, &planned.pool, balancing))
+    }
+
     /// A table's members are chosen as the Plan says.
-    fn is_balanced(
-        &self,
-        frontend: &abi::Frontend,
-        planned: &PlannedFrontend,
-        balancing: &Balancing,
-    ) -> bool {
-        let Some(read) = self.balance(frontend) else { return false };
-        let candidates = hashing::candidates(&planned.pool);
+    fn is_balanced(&self, target: abi::Target, pool: &Pool, balancing: &Balancing) -> bool {
+        let Some(read) = self.balance(target) else { return false };
+        let candidates = hashing::candidates(pool);
         let by_load = balancing.algorithm == Algorithm::LeastConnections;
         let shortlist = hashing::shortlist(&candidates).filter(|_| !by_load);
         let (bits, words) = shortlist.map_or((0, [].into()), |one| (one.bits, one.words));
@@ -212,10 +285,10 @@ impl Kernel {
             && (read.header.weighted != 0) == hashing::weighted(&candidates)
     }
 
-    /// What a table has besides the ids, where its frontend says that there is something.
-    fn balance(&self, frontend: &abi::Frontend) -> Option<TableBalance> {
-        let balanced = frontend.flags & abi::FRONTEND_BALANCED != 0;
-        balanced.then(|| TableBalance::read(frontend, |at| self.maps.word(at)).unwrap())
+    /// What a table has besides the ids, where it is said that there is something.
+    fn balance(&self, target: abi::Target) -> Option<TableBalance> {
+        let balanced = target.flags() & abi::FRONTEND_BALANCED != 0;
+        balanced.then(|| TableBalance::read(target, |at| self.maps.word(at)).unwrap())
     }
 
     /// The maps hold a Plan, and nothing else.
@@ -223,7 +296,10 @@ impl Kernel {
         for (key, planned) in &plan.frontends {
             assert!(self.is_as_planned(key, planned), "{key:?} is not as planned");
             let frontend = &self.maps.frontends[key];
-            for ((id, _), member) in self.walk(frontend).iter().zip(planned.pool.iter()) {
+            if frontend.flags & abi::FRONTEND_ROUTED != 0 {
+                continue;
+            }
+            for ((id, _), member) in self.walk(frontend.target()).iter().zip(planned.pool.iter()) {
                 if let Some(pod) = &member.pod {
                     assert_eq!(self.maps.backend_names.get(id), Some(&pod.to_string()));
                 }

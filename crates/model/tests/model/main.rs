@@ -17,6 +17,7 @@ mod policies;
 mod pools;
 mod release;
 mod room;
+mod routes;
 mod services;
 mod traffic;
 mod upkeep;

@@ -78,7 +78,7 @@ fn families_do_not_mix() {
 #[test]
 fn too_many_members_are_told_and_the_frontend_left_as_it_is() {
     let mut planner = Planner::new(Options::default());
-    let mut kernel = Kernel::new(Limits { frontends: 4, backends: 8, slots: 8 });
+    let mut kernel = Kernel::new(Limits { frontends: 4, backends: 8, slots: 8, routes: 256 });
     let few = slice("cart", "one", &["10.1.0.1"]);
     let cart = service("cart", &["10.0.0.1"]);
     kernel.apply(&planner.change([Change::SetService(cart), Change::SetSlice(few.clone())]));

@@ -16,6 +16,7 @@ fn limits() -> impl Strategy<Value = Limits> {
         frontends,
         backends,
         slots,
+        routes: 16,
     })
 }
 
@@ -66,9 +67,9 @@ proptest! {
 #[test]
 fn the_problem_names_the_service_and_the_flag() {
     let cases = [
-        (Limits { frontends: 0, backends: 9, slots: 9 }, "--max-frontends"),
-        (Limits { frontends: 9, backends: 1, slots: 9 }, "--max-backends"),
-        (Limits { frontends: 9, backends: 9, slots: 1 }, "--max-slots"),
+        (Limits { frontends: 0, backends: 9, slots: 9, routes: 256 }, "--max-frontends"),
+        (Limits { frontends: 9, backends: 1, slots: 9, routes: 256 }, "--max-backends"),
+        (Limits { frontends: 9, backends: 9, slots: 1, routes: 256 }, "--max-slots"),
     ];
     for (limits, flag) in cases {
         let mut planner = Planner::new(Options::default());
@@ -88,7 +89,7 @@ fn the_problem_names_the_service_and_the_flag() {
 #[test]
 fn a_frontend_takes_the_place_of_one_removed_in_the_same_change() {
     let mut planner = Planner::new(Options::default());
-    let mut kernel = Kernel::new(Limits { frontends: 1, backends: 2, slots: 2 });
+    let mut kernel = Kernel::new(Limits { frontends: 1, backends: 2, slots: 2, routes: 256 });
     kernel.apply(&planner.change([
         Change::SetService(service("cart", &["10.0.0.2"])),
         Change::SetSlice(slice("cart", "one", &["10.1.0.1"])),
@@ -101,7 +102,7 @@ fn a_frontend_takes_the_place_of_one_removed_in_the_same_change() {
 #[test]
 fn a_change_that_does_not_fit_leaves_the_frontend_as_it_was() {
     let mut planner = Planner::new(Options::default());
-    let mut kernel = Kernel::new(Limits { frontends: 2, backends: 2, slots: 4 });
+    let mut kernel = Kernel::new(Limits { frontends: 2, backends: 2, slots: 4, routes: 256 });
     kernel.apply(&planner.change([
         Change::SetService(service("cart", &["10.0.0.1"])),
         Change::SetSlice(slice("cart", "one", &["10.1.0.1", "10.1.0.2"])),
@@ -115,7 +116,7 @@ fn a_change_that_does_not_fit_leaves_the_frontend_as_it_was() {
 #[test]
 fn what_waits_is_tried_again_once_the_grace_of_others_has_passed() {
     let mut planner = Planner::new(Options::default());
-    let mut kernel = Kernel::new(Limits { frontends: 2, backends: 1, slots: 2 });
+    let mut kernel = Kernel::new(Limits { frontends: 2, backends: 1, slots: 2, routes: 256 });
     let cart = service("cart", &["10.0.0.1"]);
     kernel.apply(&planner.change([
         Change::SetService(cart.clone()),
@@ -136,7 +137,7 @@ fn what_waits_is_tried_again_once_the_grace_of_others_has_passed() {
 #[test]
 fn names_of_services_that_came_and_went_at_once_take_room_until_their_grace_has_passed() {
     let mut planner = Planner::new(Options::default());
-    let mut kernel = Kernel::new(Limits { frontends: 1, backends: 1, slots: 1 });
+    let mut kernel = Kernel::new(Limits { frontends: 1, backends: 1, slots: 1, routes: 256 });
     for number in 0..4 {
         let this = service(&format!("cart-{number}"), &["10.0.0.1"]);
         let change = planner.change([Change::SetService(this.clone())]);

@@ -1,6 +1,8 @@
 //! The Pods of this node as callers: their cgroups on one side, what the cluster says of them on
 //! the other, joined by UID.
 
+mod numbers;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
@@ -9,7 +11,14 @@ use std::{
 
 use etm_abi as abi;
 
-use crate::{caller::Caller, object::Node, pod::Pod};
+use crate::{
+    caller::Caller,
+    object::Node,
+    pod::Pod,
+    route::{CALLER_NODE_NUMBER, CallerPod},
+    snapshot::Change,
+};
+use numbers::Numbers;
 
 /// What the kernel's map of callers must hold, and what is written to it to get there.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +29,9 @@ pub struct Callers {
     by_uid: HashMap<Arc<str>, BTreeSet<u64>>,
     pods: HashMap<Arc<str>, Caller>,
     node: Caller,
+    numbers: Numbers,
+    /// What routes are to know of Pods that came, changed or went.
+    changes: Vec<Change>,
     /// What the map holds once what was given out is written.
     written: BTreeMap<u64, Caller>,
     /// What may have to be written.
@@ -33,7 +45,8 @@ impl Callers {
     /// Takes over what the map holds; what is not met again goes with [`Callers::settle`].
     #[must_use]
     pub fn adopt(written: BTreeMap<u64, Caller>) -> Self {
-        Self { written, ..Self::default() }
+        let given = written.values().map(|caller| (Arc::clone(&caller.uid), caller.number));
+        Self { numbers: Numbers::adopt(given), written, ..Self::default() }
     }
 
     /// A Pod's cgroup has come up.
@@ -59,25 +72,50 @@ impl Callers {
     /// The cluster tells of a Pod of this node, or of its change.
     pub fn set_pod(&mut self, pod: &Pod) {
         let (ipv4, ipv6) = first_of_each(&pod.addresses);
-        let caller =
-            Caller { name: pod.name.to_string().into(), uid: Arc::clone(&pod.uid), ipv4, ipv6 };
+        let number = self.numbers.give(&pod.uid);
+        let name = pod.name.to_string().into();
+        let caller = Caller { name, uid: Arc::clone(&pod.uid), ipv4, ipv6, number };
+        if number != 0 {
+            let routed = CallerPod {
+                name: Some(pod.name.clone()),
+                labels: pod.labels.iter().cloned().collect(),
+                service_account: Arc::clone(&pod.service_account),
+                addresses: pod.addresses.clone(),
+            };
+            self.changes.push(Change::SetCaller(number, Some(routed)));
+        }
         if self.pods.get(&pod.uid) != Some(&caller) {
             self.pods.insert(Arc::clone(&pod.uid), caller);
             self.touch(&pod.uid);
         }
     }
 
-    /// The cluster no longer has a Pod. Its cgroup, if it is still there, keeps its place.
+    /// The cluster no longer has a Pod. Its cgroup, if it is still there, keeps its place, without
+    /// the number.
     pub fn remove_pod(&mut self, uid: &str) {
+        self.take_number(uid);
         if self.pods.remove(uid).is_some() {
             self.touch(uid);
         }
     }
 
+    /// What routes are to be told of Pods, before what [`Callers::writes`] gives is written: a Pod
+    /// must not call by a number that routes do not know yet.
+    #[must_use]
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
     /// The node's own addresses.
     pub fn set_node(&mut self, node: &Node) {
         let (ipv4, ipv6) = first_of_each(&node.addresses);
-        self.node = Caller { name: Arc::clone(&node.name), uid: Arc::default(), ipv4, ipv6 };
+        self.node = Caller {
+            name: Arc::clone(&node.name),
+            uid: Arc::default(),
+            ipv4,
+            ipv6,
+            number: CALLER_NODE_NUMBER,
+        };
         self.touched.insert(abi::CALLER_NODE);
     }
 
@@ -94,6 +132,13 @@ impl Callers {
     /// once both sides were told in full, and after a write that failed.
     #[must_use]
     pub fn settle(&mut self) -> Vec<CallerWrite> {
+        let strays = self
+            .numbers
+            .uids()
+            .filter(|uid| !self.pods.contains_key(*uid) && !self.by_uid.contains_key(*uid));
+        for uid in strays.cloned().collect::<Vec<_>>() {
+            self.take_number(&uid);
+        }
         self.touched.extend(self.written.keys().chain(self.cgroups.keys()));
         self.touched.insert(abi::CALLER_NODE);
         self.writes()
@@ -131,9 +176,19 @@ impl Callers {
         let pod = self.pods.get(uid).cloned();
         // What the map says of a Pod that the cluster does not tell of just now is better than
         // nothing: an agent that starts knows the cgroups before the API server has answered.
-        let before = || self.written.get(&cgroup).filter(|before| before.uid == *uid).cloned();
+        let before = || {
+            let before = self.written.get(&cgroup).filter(|before| before.uid == *uid)?;
+            let number = self.numbers.of(uid).unwrap_or_default();
+            Some(Caller { number, ..before.clone() })
+        };
         let bare = || Caller { uid: Arc::clone(uid), ..Caller::default() };
         Some(pod.or_else(before).unwrap_or_else(bare))
+    }
+
+    fn take_number(&mut self, uid: &str) {
+        if let Some(number) = self.numbers.take_back(uid) {
+            self.changes.push(Change::SetCaller(number, None));
+        }
     }
 
     fn touch(&mut self, uid: &str) {
