@@ -259,15 +259,15 @@ fn a_larger_share_has_all_of_a_smaller_one() {
 
 #[test]
 fn a_share_of_callers_is_of_those_whose_names_are_known() {
-    let half = Some(CallerShare { parts: 5_000, salt: 7 });
+    let half = CallerShare { parts: 5_000, salt: 7 };
     let rules = |share| [rule(&[], share, &[to("cart-v2", 1)])];
     let callers = (2..202).map(|number| caller(number, "shop", &format!("web-{number}"), &[]));
-    let changes = with(callers.chain([set(ours("half", 1, &rules(half)))]));
+    let changes = with(callers.chain([set(ours("half", 1, &rules(Some(half))))]));
     let route = planned(&changes).unwrap();
     let mut expected: BTreeSet<CallerNumber> =
-        (2..202).filter(|number| half.unwrap().has(&format!("shop/web-{number}"))).collect();
+        (2..202).filter(|number| half.has(&format!("shop/web-{number}"))).collect();
     assert!((70..130).contains(&expected.len()));
-    if half.unwrap().has("here") {
+    if half.has("here") {
         expected.insert(CALLER_NODE_NUMBER);
     }
     assert_eq!(route.callers.keys().copied().collect::<BTreeSet<_>>(), expected);

@@ -56,7 +56,7 @@ fn owned(route: Route, owner: &RouteOwner, created: Option<i64>) -> Route {
         owner: owner.clone(),
         created,
         consumers: abroad.then(|| Arc::clone(&owner.name.namespace)),
-        protocol: owner.kind.is_gateway().then(|| match owner.kind {
+        protocol: owner.kind.is_gateway().then_some(match owner.kind {
             RouteKind::UdpRoute => Protocol::Udp,
             _ => Protocol::Tcp,
         }),
