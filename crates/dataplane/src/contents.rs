@@ -1,15 +1,17 @@
 use etm_abi::BACKEND_FREE;
-use etm_model::{Contents, TableBalance};
+use etm_model::{Contents, RouteTable, TableBalance, led_to};
 
 use crate::{error::MapError, maps::Maps};
 
 /// Reads back what the maps hold.
 pub(crate) fn contents(maps: &Maps) -> Result<Contents, MapError> {
     let frontends = maps.frontends.all();
-    let tables = frontends
-        .values()
-        .filter_map(|frontend| {
-            let key = (frontend.table, frontend.members);
+    let routes = RouteTable::of_all(frontends.values(), |at| maps.routes.get(at));
+    let targets = led_to(frontends.values(), &routes);
+    let tables = targets
+        .iter()
+        .filter_map(|target| {
+            let key = (target.table(), target.members());
             table(maps, key.0, key.1).map(|slots| (key, slots))
         })
         .collect();
@@ -17,11 +19,12 @@ pub(crate) fn contents(maps: &Maps) -> Result<Contents, MapError> {
         .filter_map(|id| maps.backends.get(id).map(|backend| (id, backend)))
         .filter(|(_, backend)| backend.state != BACKEND_FREE)
         .collect();
-    let balances = TableBalance::of_all(frontends.values(), |at| maps.slots.get(at));
+    let balances = TableBalance::of_all(targets, |at| maps.slots.get(at));
     Ok(Contents {
         frontends,
         tables,
         balances,
+        routes,
         backends,
         backend_names: maps.backend_names.all()?,
         service_names: maps.service_names.all()?,

@@ -3,7 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use etm_abi::{ABI_VERSION, Meta, Outcomes};
+use etm_abi::{ABI_VERSION, LINE_WORDS, Meta, Outcomes};
 use etm_model::{Caller, Contents, Limits, Step};
 
 use crate::{
@@ -161,6 +161,10 @@ impl Dataplane {
                 let mut elements = (*first..).zip(words.iter());
                 elements.all(|(index, word)| self.maps.slots.set(index, *word))
             }
+            Step::SetRoute { first, words } => {
+                let mut elements = (*first..).zip(words.iter());
+                elements.all(|(index, word)| self.maps.routes.set(index, *word))
+            }
             Step::NameBackend { id, name } => {
                 return self.maps.backend_names.set(*id, name.as_deref());
             }
@@ -181,7 +185,11 @@ impl Dataplane {
                 return Ok(());
             }
         };
-        let name = if matches!(step, Step::SetBackend { .. }) { "BACKENDS" } else { "SLOTS" };
+        let name = match step {
+            Step::SetBackend { .. } => "BACKENDS",
+            Step::SetRoute { .. } => "ROUTES",
+            _ => "SLOTS",
+        };
         if within { Ok(()) } else { Err(MapError::Missing { name }) }
     }
 
@@ -243,5 +251,6 @@ const fn limits(maps: &Maps) -> Limits {
         frontends: maps.frontends.limit(),
         backends: maps.backends.len(),
         slots: maps.slots.len().saturating_mul(2),
+        routes: maps.routes.len() / LINE_WORDS,
     }
 }

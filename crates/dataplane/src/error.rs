@@ -141,6 +141,7 @@ fn sized_by(map: &str) -> Option<&'static str> {
             Some("--max-backends")
         }
         "SLOTS" => Some("--max-slots"),
+        "ROUTES" => Some("--max-route-lines"),
         "AFFINITY" => Some("--max-clients"),
         _ => None,
     }

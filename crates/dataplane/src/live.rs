@@ -78,6 +78,10 @@ impl Tables for Live<'_> {
         Some(line)
     }
 
+    fn route_word(&self, index: u32) -> Option<u64> {
+        self.maps.routes.get(index)
+    }
+
     fn available(&self, backend: u32) -> Option<Backend> {
         self.maps.backends.get(backend).filter(|backend| takes(backend, self.now()))
     }

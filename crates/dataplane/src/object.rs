@@ -100,6 +100,7 @@ impl Programs {
             .map_max_entries("OUTCOMES", config.limits.backends)
             .map_max_entries("BUDGETS", config.limits.names())
             .map_max_entries("SLOTS", config.limits.slots.div_ceil(LINE_SLOTS))
+            .map_max_entries("ROUTES", config.limits.routes)
             .map_max_entries("AFFINITY", config.clients);
         for name in NAMES {
             loader.map_pin_path(name, maps.join(name));

@@ -165,6 +165,7 @@ fn fits(set: &Path, limits: &Limits, clients: u32) -> bool {
             ("SERVICE_NAMES", limits.names()),
             ("BACKENDS", limits.backends),
             ("SLOTS", limits.slots.div_ceil(LINE_SLOTS)),
+            ("ROUTES", limits.routes),
             ("AFFINITY", clients),
         ]
         .into_iter()

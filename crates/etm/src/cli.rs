@@ -83,6 +83,12 @@ pub(crate) struct AgentArgs {
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_slots: u32,
 
+    /// Most lines of 64 bytes that routes take up, of which a Service port with a route takes two and
+    /// one more for each 64 callers of the node, twice for a second after each change.
+    #[arg(long, env = "ETM_MAX_ROUTE_LINES", value_name = "N", default_value_t = 16_384)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_route_lines: u32,
+
     /// Most clients of Services with sessionAffinity ClientIP, one for each port that a client calls;
     /// beyond that, those are forgotten that did not call for longest.
     #[arg(long, env = "ETM_MAX_CLIENTS", value_name = "N", default_value_t = 65_536)]
@@ -264,6 +270,8 @@ pub(crate) enum Resource {
     Backends,
     /// Backends that something speaks against, and what became of their connections.
     Ejections,
+    /// What callers get of Services with routes: who, which share of calls, which backends.
+    Routes,
     /// Pods of this node by their cgroups, and the node itself.
     Callers,
     /// How many calls ended in which way.

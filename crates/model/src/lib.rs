@@ -24,7 +24,9 @@ mod policy;
 mod problem;
 mod refusal;
 mod route;
+mod route_condition;
 mod route_table;
+mod routing;
 mod snapshot;
 mod step;
 pub mod testing;
@@ -61,6 +63,7 @@ pub use route::{
     DestinationRef, LabelSelector, Labels, Operator, ReferenceGrant, Requirement, Route, RouteKind,
     RouteOwner, RoutePort, Rule,
 };
+pub use route_condition::{RouteCondition, RouteReason, RouteStatus, route_conditions};
 pub use route_table::{RouteShares, RouteTable, led_to};
 pub use snapshot::{Affected, Change, Snapshot};
 pub use step::{Contents, Limits, Step};

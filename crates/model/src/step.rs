@@ -34,6 +34,32 @@ pub struct Contents {
     pub sources: BTreeMap<FrontendKey, BTreeSet<IpNet>>,
 }
 
+impl Contents {
+    /// The tables that a frontend leads to, by itself or through its route; none through one that is
+    /// not whole.
+    #[must_use]
+    pub fn targets(&self, frontend: &abi::Frontend) -> Vec<abi::Target> {
+        if frontend.flags & abi::FRONTEND_ROUTED == 0 {
+            return vec![frontend.target()];
+        }
+        self.routes.get(&frontend.table).map(|route| route.targets().collect()).unwrap_or_default()
+    }
+
+    /// The ids of a table's members; empty for one that is outside of the array.
+    #[must_use]
+    pub fn members(&self, target: abi::Target) -> &[u32] {
+        let table = self.tables.get(&(target.table(), target.members()));
+        table.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// What a table has besides the ids of its members; none where they are drawn evenly.
+    #[must_use]
+    pub fn balance(&self, target: abi::Target) -> Option<&TableBalance> {
+        let balanced = target.flags() & abi::FRONTEND_BALANCED != 0;
+        self.balances.get(&target.table()).filter(|_| balanced)
+    }
+}
+
 /// How much the kernel's maps can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

@@ -70,7 +70,7 @@ fn encode(caller: &Caller) -> abi::Caller {
     let ipv4 = caller.ipv4.map_or(0, |ip| u32::from_ne_bytes(ip.octets()));
     abi::Caller {
         ipv4,
-        pad: 0,
+        number: caller.number.into(),
         ipv6: caller.ipv6.map_or([0; 4], |ip| to_abi(IpAddr::V6(ip))),
         pod: number(&caller.name),
         namespace: caller.name.split_once('/').map_or(0, |(namespace, _)| number(namespace)),
@@ -94,5 +94,6 @@ fn decode(record: &abi::Caller) -> Caller {
         uid: text(&record.uid).into(),
         ipv4: (record.ipv4 != 0).then(|| Ipv4Addr::from(record.ipv4.to_ne_bytes())),
         ipv6,
+        number: record.number.try_into().unwrap_or_default(),
     }
 }

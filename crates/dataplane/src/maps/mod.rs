@@ -32,7 +32,7 @@ pub(crate) use sources::Sources;
 use crate::error::MapError;
 
 /// Names of every map of the kernel object that is pinned.
-pub(crate) const NAMES: [&str; 28] = [
+pub(crate) const NAMES: [&str; 29] = [
     "SERVICES4",
     "SERVICES6",
     "CALLERS",
@@ -40,6 +40,7 @@ pub(crate) const NAMES: [&str; 28] = [
     "CALLER_EPOCH",
     "SOURCES",
     "SLOTS",
+    "ROUTES",
     "BACKENDS",
     "CONNECTIONS",
     "OUTCOMES",
@@ -68,6 +69,8 @@ pub(crate) struct Maps {
     pub(crate) frontends: Frontends,
     /// Its words, of which an element has several.
     pub(crate) slots: Mapped<u64>,
+    /// Its words, of which an element has several.
+    pub(crate) routes: Mapped<u64>,
     pub(crate) backends: Mapped<Backend>,
     pub(crate) connections: Mapped<u64>,
     pub(crate) outcomes: Mapped<Outcomes>,
@@ -89,6 +92,7 @@ impl Maps {
         Ok(Self {
             frontends: Frontends::open(directory)?,
             slots: Mapped::open_parts(directory, "SLOTS", LINE_WORDS)?,
+            routes: Mapped::open_parts(directory, "ROUTES", LINE_WORDS)?,
             backends: Mapped::open(directory, "BACKENDS")?,
             connections: Mapped::open(directory, "CONNECTIONS")?,
             outcomes: Mapped::open(directory, "OUTCOMES")?,

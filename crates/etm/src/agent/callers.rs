@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use etm_model::{Caller, CallerWrite, Callers, Node, PodChange, Problem};
+use etm_model::{Caller, CallerWrite, Callers, Change, Node, PodChange, Problem};
 use etm_source::{CgroupChange, Cgroups};
 use tracing::debug;
 
@@ -29,16 +29,15 @@ pub(super) struct CallerWatch {
 }
 
 impl CallerWatch {
-    /// Begins to follow the Pods' cgroups below a directory, and writes what is known by now: to
-    /// be called before the programs are attached.
+    /// Begins to follow the Pods' cgroups below a directory, with what the map of callers holds.
     pub(super) fn open(
         root: &Path,
         pods: Vec<PodChange>,
-        reconciler: &mut Reconciler,
+        written: BTreeMap<u64, Caller>,
     ) -> anyhow::Result<Self> {
         let cgroups = Cgroups::open(root)
             .with_context(|| format!("could not follow the cgroups in {}", root.display()))?;
-        let callers = Callers::adopt(reconciler.callers()?);
+        let callers = Callers::adopt(written);
         let mut watch = Self {
             cgroups,
             callers,
@@ -51,7 +50,6 @@ impl CallerWatch {
         let found = watch.cgroups.found();
         watch.take_cgroups(found);
         watch.take_pods(pods);
-        watch.write(reconciler);
         Ok(watch)
     }
 
@@ -81,6 +79,12 @@ impl CallerWatch {
         }
     }
 
+    /// What routes are to know of Pods that came, changed or went: to be taken into the maps before
+    /// [`Self::write`] is called.
+    pub(super) fn take_changes(&mut self) -> Vec<Change> {
+        self.callers.take_changes()
+    }
+
     /// How long until [`Self::write`] has to be called, if nothing else happens.
     pub(super) fn next_due(&self) -> Option<Duration> {
         self.retry.map(|at| at.saturating_duration_since(Instant::now()))
@@ -91,7 +95,7 @@ impl CallerWatch {
         self.failed.values().chain(&self.unread).cloned()
     }
 
-    /// Brings the map up to date.
+    /// Brings the map up to date; for the first time before the programs are attached.
     pub(super) fn write(&mut self, reconciler: &mut Reconciler) {
         let node = reconciler.node();
         if *node != self.node {

@@ -85,8 +85,11 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
     if !complete {
         warn!("{}", source.incomplete());
     }
+    let written = dataplane.callers().context("could not read the map of callers")?;
+    let mut callers = CallerWatch::open(&cgroup, first.pods, written)?;
+    planner.change(callers.take_changes());
     let mut reconciler = Reconciler::adopt(dataplane, planner, metrics, complete)?;
-    let mut callers = CallerWatch::open(&cgroup, first.pods, &mut reconciler)?;
+    callers.write(&mut reconciler);
     let ready = reconciler.attach()?;
     state.set_ready(complete);
     let mut health_checks = HealthChecks::new();
@@ -103,11 +106,12 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
                 let update = update?;
                 problems.set_source(update.problems);
                 callers.take_pods(update.pods);
+                let changes = update.changes.into_iter().chain(callers.take_changes());
                 if source.is_complete() {
-                    reconciler.complete(update.changes, update.arrivals);
+                    reconciler.complete(changes, update.arrivals);
                     state.set_ready(true);
                 } else {
-                    reconciler.change(update.changes, update.arrivals);
+                    reconciler.change(changes, update.arrivals);
                 }
             }
             changed = addresses.changed() => {
@@ -159,6 +163,7 @@ fn dataplane_config(arguments: &AgentArgs) -> anyhow::Result<Config> {
             frontends: arguments.max_frontends,
             backends: arguments.max_backends,
             slots: arguments.max_slots,
+            routes: arguments.max_route_lines,
         },
         clients: arguments.max_clients,
         refuse_unknown_port: arguments.unknown_port == UnknownPort::Refuse,

@@ -72,10 +72,10 @@ impl Steps<'_> {
             return Ok(false);
         };
         let now = self.live.now();
-        let (generation, target) = (frontend.generation, frontend.target());
+        let (generation, class) = (frontend.generation, abi::Class::of(frontend.target()));
         let verdict = if is_expired(&entry, now, seconds) {
             "expired"
-        } else if stays(self.live, generation, target, &entry, now).is_some() {
+        } else if stays(self.live, generation, class, &entry, now).is_some() {
             "kept"
         } else if self.live.available(entry.backend).is_none() {
             "out"

@@ -23,6 +23,8 @@ pub(super) struct Explanation {
     pub(super) errno: Option<u16>,
     pub(super) caller: Caller,
     pub(super) called: Called,
+    /// Only where a route says who gets what.
+    pub(super) route: Option<Route>,
     /// None where the address is no Service's, or not to this caller.
     pub(super) balancing: Option<Balancing>,
     /// Only for Services with session affinity that were asked who the client is.
@@ -87,6 +89,29 @@ pub(super) struct Called {
     pub(super) service: Option<String>,
     /// `everyone`, `node`, or ranges of addresses, as in `etm get services`.
     pub(super) callers: Option<String>,
+}
+
+/// What the caller gets of a Service with a route.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Route {
+    /// The caller's number on this node; 0 for whoever is not known.
+    pub(super) caller: u32,
+    /// Its class: callers of one class get the same.
+    pub(super) class: u32,
+    /// Among what its calls are divided: a share, 0 to 1, and whoever could be chosen then. Only where
+    /// there are several.
+    pub(super) parts: Vec<Part>,
+}
+
+/// One of those among which calls are divided.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Part {
+    pub(super) share: f64,
+    pub(super) balancing: Balancing,
+    /// None refuses.
+    pub(super) members: Vec<Member>,
 }
 
 #[derive(Debug, Serialize)]

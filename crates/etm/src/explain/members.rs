@@ -32,7 +32,7 @@ impl<'a> Members<'a> {
         let ids: Vec<_> =
             slots.filter_map(|at| live.slot(frontend.table.wrapping_add(at))).collect();
         let balance = (frontend.flags & FRONTEND_BALANCED != 0)
-            .then(|| TableBalance::read(frontend, |at| live.word(at)))
+            .then(|| TableBalance::read(frontend.target(), |at| live.word(at)))
             .flatten();
         let header = balance.as_ref().map(|balance| balance.header);
         let candidates = balance.map(|balance| balance.candidates.to_vec()).unwrap_or_default();

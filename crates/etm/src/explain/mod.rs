@@ -6,6 +6,7 @@ mod caller;
 mod explanation;
 mod members;
 mod place;
+mod route;
 mod steps;
 mod text;
 

@@ -52,7 +52,7 @@ impl Steps<'_> {
         told.called.service = self.view.service_name(frontend.service)?;
         told.called.callers = Some(self.callers(frontend)?);
         match self.judge(frontend)? {
-            Verdict::Admitted => self.choose(frontend, &mut told)?,
+            Verdict::Admitted => self.follow(frontend, &mut told)?,
             Verdict::Elsewhere(reason) => told.reason = reason,
             Verdict::Excluded(reason) => self.refuse(&mut told, frontend.errno, &reason),
         }
@@ -88,6 +88,7 @@ impl Steps<'_> {
             errno: None,
             caller,
             called: Called { address, protocol, service: None, callers: None },
+            route: None,
             balancing: None,
             affinity: None,
             hash: None,
@@ -137,7 +138,11 @@ impl Steps<'_> {
     }
 
     /// Chooses among the members.
-    fn choose(&self, frontend: &Frontend, told: &mut Explanation) -> Result<(), MapError> {
+    pub(super) fn choose(
+        &self,
+        frontend: &Frontend,
+        told: &mut Explanation,
+    ) -> Result<(), MapError> {
         let target = frontend.target();
         let header = if frontend.flags & FRONTEND_BALANCED == 0 {
             None
@@ -179,7 +184,7 @@ impl Steps<'_> {
         Ok(())
     }
 
-    fn refuse(&self, told: &mut Explanation, errno: u16, reason: &str) {
+    pub(super) fn refuse(&self, told: &mut Explanation, errno: u16, reason: &str) {
         let errno = if self.live.has_errno() {
             errno
         } else {

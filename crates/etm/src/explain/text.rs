@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use crate::{
     balancing::Algorithm,
-    explain::explanation::{Affinity, Explanation, Field, Member, Outcome},
+    explain::explanation::{Affinity, Explanation, Field, Member, Outcome, Part, Route},
 };
 
 impl Display for Explanation {
@@ -16,6 +16,12 @@ impl Display for Explanation {
         line("called", &self.called())?;
         if let Some(callers) = &self.called.callers {
             line("callers", callers)?;
+        }
+        if let Some(route) = &self.route {
+            line("route", &route.text())?;
+            for part in &route.parts {
+                line("part", &part.text())?;
+            }
         }
         if let Some(balancing) = &self.balancing {
             line("balancing", balancing)?;
@@ -47,6 +53,7 @@ impl Explanation {
     fn result(&self) -> String {
         match (self.result, &self.destination) {
             (Outcome::Pod, Some(destination)) => destination.to_string(),
+            (Outcome::OneOf, _) if self.balancing.is_none() => "one of the parts below".to_owned(),
             (Outcome::Pod | Outcome::OneOf, _) => "one of the members below".to_owned(),
             (Outcome::Refused, _) => "refused".to_owned(),
             (Outcome::Passes, _) => "left alone".to_owned(),
@@ -101,6 +108,32 @@ impl Explanation {
     fn affinity_keeps(&self) -> bool {
         let entry = self.affinity.as_ref().and_then(|affinity| affinity.entry.as_ref());
         entry.is_some_and(|entry| entry.verdict == "kept")
+    }
+}
+
+impl Route {
+    fn text(&self) -> String {
+        match self.caller {
+            0 => format!("class {}, as of every caller that is not known", self.class),
+            number => format!("class {}, as caller {number} of this node", self.class),
+        }
+    }
+}
+
+impl Part {
+    fn text(&self) -> String {
+        let mut text = format!("{:.2}% of calls, {}:", self.share * 100.0, self.balancing);
+        match self.members.as_slice() {
+            [] => text += " refused, it has no members",
+            members => {
+                let members: Vec<_> = members
+                    .iter()
+                    .map(|member| format!("{}, {}", member.backend, member.state))
+                    .collect();
+                text += &format!(" {}", members.join("; "));
+            }
+        }
+        text
     }
 }
 

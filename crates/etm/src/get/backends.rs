@@ -1,13 +1,13 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use etm_abi::Backend;
+use etm_abi::{Backend, Target};
 use etm_dataplane::monotonic;
 use etm_model::{Contents, from_abi};
 use serde::Serialize;
 
 use crate::{
     balancing::{Algorithm, Balancing, state},
-    get::{Row, balance, service_name},
+    get::{Row, service_name},
 };
 
 /// One backend of one Service port.
@@ -50,34 +50,47 @@ pub(super) fn rows(
     connections: impl Fn(u32) -> u32,
     filter: &str,
 ) -> Vec<BackendRow> {
-    let mut rows: BTreeMap<_, BackendRow> = BTreeMap::new();
-    let now = monotonic();
+    let mut rows = BTreeMap::new();
     for frontend in contents.frontends.values() {
         let service = service_name(contents, frontend.service);
-        let table = contents.tables.get(&(frontend.table, frontend.members));
-        let Some(table) = table.filter(|_| service.starts_with(filter)) else { continue };
-        let balance = balance(contents, frontend);
-        let balancing = Balancing::of(balance.map(|balance| &balance.header));
-        let candidates = balance.filter(|_| balancing.weighted).map(|balance| &balance.candidates);
-        let counted = balancing.algorithm == Algorithm::LeastConnections;
-        for (at, id) in table.iter().enumerate() {
-            let backend = contents.backends.get(id).copied().unwrap_or_default();
-            let address = address(&backend);
-            let row = rows.entry((service.clone(), address)).or_insert_with(|| BackendRow {
-                service: service.clone(),
-                address,
-                pod: contents.backend_names.get(id).cloned().unwrap_or_default(),
-                state: state(&backend, now),
-                weight: None,
-                connections: None,
-            });
-            let candidate = candidates.and_then(|candidates| candidates.get(at));
-            // Members of one address may be alike where those of another are not.
-            row.weight = row.weight.or(candidate.map(|candidate| candidate.weight()));
-            row.connections = row.connections.or(counted.then(|| connections(*id)));
+        if service.starts_with(filter) {
+            for target in contents.targets(frontend) {
+                enter(contents, &service, target, &connections, &mut rows);
+            }
         }
     }
     rows.into_values().collect()
+}
+
+/// Enters the members of a table.
+fn enter(
+    contents: &Contents,
+    service: &str,
+    target: Target,
+    connections: impl Fn(u32) -> u32,
+    rows: &mut BTreeMap<(String, SocketAddr), BackendRow>,
+) {
+    let now = monotonic();
+    let balance = contents.balance(target);
+    let balancing = Balancing::of(balance.map(|balance| &balance.header));
+    let candidates = balance.filter(|_| balancing.weighted).map(|balance| &balance.candidates);
+    let counted = balancing.algorithm == Algorithm::LeastConnections;
+    for (at, id) in contents.members(target).iter().enumerate() {
+        let backend = contents.backends.get(id).copied().unwrap_or_default();
+        let address = address(&backend);
+        let row = rows.entry((service.to_owned(), address)).or_insert_with(|| BackendRow {
+            service: service.to_owned(),
+            address,
+            pod: contents.backend_names.get(id).cloned().unwrap_or_default(),
+            state: state(&backend, now),
+            weight: None,
+            connections: None,
+        });
+        let candidate = candidates.and_then(|candidates| candidates.get(at));
+        // Members of one address may be alike where those of another are not.
+        row.weight = row.weight.or(candidate.map(|candidate| candidate.weight()));
+        row.connections = row.connections.or(counted.then(|| connections(*id)));
+    }
 }
 
 pub(super) fn address(backend: &Backend) -> SocketAddr {

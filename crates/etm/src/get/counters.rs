@@ -78,6 +78,10 @@ pub(crate) const fn describe(counter: Counter) -> (&'static str, &'static str) {
         Counter::PeerTranslated => ("peer-translated", "getpeername() answered with the Service"),
         Counter::FlowMoved => ("flow-moved", "record of a living socket moved to the second map"),
         Counter::FlowLost => ("flow-lost", "socket without a record, shows the Pod as its peer"),
+        Counter::ConnectDenied => {
+            ("connect-denied", "connect() refused, a route denies the caller")
+        }
+        Counter::SendDenied => ("send-denied", "datagram refused, a route denies the caller"),
         Counter::EventLost => ("event-lost", "event dropped, the ring buffer was full"),
     }
 }

@@ -97,8 +97,9 @@ pub(super) fn rows(
     let now = monotonic();
     let mut services: BTreeMap<u32, BTreeSet<String>> = BTreeMap::new();
     for frontend in contents.frontends.values() {
-        let table = contents.tables.get(&(frontend.table, frontend.members));
-        for id in table.into_iter().flatten().filter(|id| is_told(contents, reasons, **id)) {
+        let targets = contents.targets(frontend).into_iter();
+        let ids = targets.flat_map(|target| contents.members(target));
+        for id in ids.filter(|id| is_told(contents, reasons, **id)) {
             services.entry(*id).or_default().insert(service_name(contents, frontend.service));
         }
     }

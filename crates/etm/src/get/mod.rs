@@ -4,6 +4,7 @@ mod backends;
 mod callers;
 mod counters;
 mod ejections;
+mod routes;
 mod services;
 
 pub(crate) use counters::describe;
@@ -11,10 +12,9 @@ pub(crate) use counters::describe;
 use std::io::{IsTerminal as _, stdout};
 
 use comfy_table::{ContentArrangement, Table, presets};
-use etm_abi::{FRONTEND_BALANCED, Frontend};
 use etm_dataplane::{View, cgroup2_root};
 use etm_decide::Tables as _;
-use etm_model::{Contents, TableBalance};
+use etm_model::Contents;
 use serde::Serialize;
 
 use crate::{
@@ -35,6 +35,10 @@ pub(crate) fn run(arguments: &GetArgs) -> anyhow::Result<()> {
         Resource::Ejections => {
             let outcomes = |id| view.outcomes(id).unwrap_or_default();
             let rows = ejections::rows(&view.contents()?, &view.reasons()?, outcomes, filter);
+            print(&rows, arguments.output)
+        }
+        Resource::Routes => {
+            let rows = routes::rows(&view.contents()?, &view.callers()?, filter);
             print(&rows, arguments.output)
         }
         Resource::Callers => {
@@ -83,11 +87,4 @@ fn table<R: Row>(rows: &[R]) -> Table {
 /// Name of a Service port; frontends whose name is missing show their id.
 fn service_name(contents: &Contents, id: u32) -> String {
     contents.service_names.get(&id).cloned().unwrap_or_else(|| format!("(service {id})"))
-}
-
-/// What a frontend's table has besides the ids of its members; none where they are drawn evenly.
-fn balance<'a>(contents: &'a Contents, frontend: &Frontend) -> Option<&'a TableBalance> {
-    (frontend.flags & FRONTEND_BALANCED != 0)
-        .then(|| contents.balances.get(&frontend.table))
-        .flatten()
 }

@@ -1,10 +1,12 @@
-use etm_abi::{FRONTEND_NODE_ONLY, FRONTEND_SOURCES};
+use std::collections::BTreeSet;
+
+use etm_abi::{FRONTEND_NODE_ONLY, FRONTEND_ROUTED, FRONTEND_SOURCES, Frontend};
 use etm_model::{Contents, FrontendKey, Listener};
 use serde::Serialize;
 
 use crate::{
     balancing::Balancing,
-    get::{Row, balance, service_name},
+    get::{Row, service_name},
 };
 
 /// One address of a Service.
@@ -15,7 +17,9 @@ pub(super) struct ServiceRow {
     service: String,
     address: String,
     /// Backends to choose from; 0 refuses.
-    backends: u32,
+    backends: usize,
+    /// Whether who calls decides from which of them, or shares of calls do: see `etm get routes`.
+    routed: bool,
     balancing: Balancing,
     /// `everyone`; `node` where only sockets of the node's network namespace reach it; or ranges of
     /// addresses with commas between, `none` where there is no range.
@@ -33,7 +37,7 @@ impl Row for ServiceRow {
             self.service.clone(),
             self.address.clone(),
             self.backends.to_string(),
-            self.balancing.to_string(),
+            if self.routed { "by route".to_owned() } else { self.balancing.to_string() },
             self.callers.clone(),
             self.errno.to_string(),
         ]
@@ -48,8 +52,11 @@ pub(super) fn rows(contents: &Contents, filter: &str) -> Vec<ServiceRow> {
         .map(|(key, frontend)| ServiceRow {
             service: service_name(contents, frontend.service),
             address: address(key),
-            backends: frontend.members,
-            balancing: Balancing::of(balance(contents, frontend).map(|balance| &balance.header)),
+            backends: backends(contents, frontend),
+            routed: frontend.flags & FRONTEND_ROUTED != 0,
+            balancing: Balancing::of(
+                contents.balance(frontend.target()).map(|balance| &balance.header),
+            ),
             callers: callers(contents, key, frontend.flags),
             errno: frontend.errno,
         })
@@ -57,6 +64,12 @@ pub(super) fn rows(contents: &Contents, filter: &str) -> Vec<ServiceRow> {
         .collect();
     rows.sort();
     rows
+}
+
+/// How many different backends there are to choose from, whoever calls.
+fn backends(contents: &Contents, frontend: &Frontend) -> usize {
+    let targets = contents.targets(frontend).into_iter();
+    targets.flat_map(|target| contents.members(target)).collect::<BTreeSet<_>>().len()
 }
 
 fn callers(contents: &Contents, key: &FrontendKey, flags: u16) -> String {
@@ -69,7 +82,7 @@ fn callers(contents: &Contents, key: &FrontendKey, flags: u16) -> String {
 }
 
 /// `10.96.0.1:80`, `[fd00::1]:80`, or with `*` for every other port.
-fn address(key: &FrontendKey) -> String {
+pub(super) fn address(key: &FrontendKey) -> String {
     let port = match key.listener {
         Listener::Port(port, _) => port.to_string(),
         Listener::AnyPort => "*".to_owned(),

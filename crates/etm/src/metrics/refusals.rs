@@ -65,6 +65,8 @@ const fn refusal(counter: Counter) -> Option<(&'static str, &'static str)> {
         Counter::SendLocalPolicy => Some(("sendmsg", "local-policy")),
         Counter::SendUnknownPort => Some(("sendmsg", "unknown-port")),
         Counter::SendSource => Some(("sendmsg", "source")),
+        Counter::ConnectDenied => Some(("connect", "denied")),
+        Counter::SendDenied => Some(("sendmsg", "denied")),
         Counter::ConnectForwarded
         | Counter::SendKept
         | Counter::SendForwarded
