@@ -24,6 +24,8 @@ mod policy;
 mod problem;
 mod refusal;
 mod route;
+mod route_condition;
+mod routing;
 mod snapshot;
 mod step;
 pub mod testing;
@@ -60,5 +62,6 @@ pub use route::{
     DestinationRef, LabelSelector, Labels, Operator, ReferenceGrant, Requirement, Route, RouteKind,
     RouteOwner, RoutePort, Rule,
 };
+pub use route_condition::{RouteCondition, RouteReason, RouteStatus, route_conditions};
 pub use snapshot::{Affected, Change, Snapshot};
 pub use step::{Contents, Limits, Step};
