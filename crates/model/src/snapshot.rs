@@ -159,8 +159,11 @@ impl Snapshot {
                 } else {
                     self.routes.insert(owner.clone(), routes.into())
                 };
-                let touched =
-                    self.routing.replace(&owner, before.as_deref().unwrap_or_default(), &self.routes);
+                let touched = self.routing.replace(
+                    &owner,
+                    before.as_deref().unwrap_or_default(),
+                    &self.routes,
+                );
                 return Affected::Services(touched);
             }
             Change::SetGrant(grant) => {

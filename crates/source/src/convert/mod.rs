@@ -6,10 +6,12 @@ mod address;
 mod caller;
 mod ejected;
 mod fields;
+mod gateway;
 mod labels;
 mod locality;
 mod metadata;
 mod monitor;
+mod namespace;
 mod node;
 mod pod;
 mod policy_health;
@@ -30,6 +32,10 @@ use etm_model::{ObjectName, Problem, Timestamp};
 
 pub use caller::caller;
 pub use ejected::{NODE_HEALTH, node_health, node_monitor};
+pub use gateway::{
+    GATEWAY_GROUP, GatewayRoute, NotAccepted, Parent, gateway_route, is_service, reference_grant,
+};
+pub use namespace::namespace;
 pub use node::node;
 pub use pod::{ContainerPort, Pod, pod};
 pub use service::{ServiceObject, service};
@@ -41,6 +47,7 @@ pub use weight::pod_weight;
 
 pub(crate) use address::family_name;
 pub(crate) use metadata::{HEADLESS, PROXY_NAME};
+pub(crate) use namespace::labels;
 pub(crate) use slice::{SERVICE_NAME, triggered};
 
 /// What became of an object.

@@ -39,10 +39,7 @@ pub(in crate::planner) struct Routes {
 }
 
 impl Routes {
-    pub(in crate::planner) const fn of(
-        &self,
-        policy: TrafficPolicy,
-    ) -> Option<&Arc<PlannedRoute>> {
+    pub(in crate::planner) const fn of(&self, policy: TrafficPolicy) -> Option<&Arc<PlannedRoute>> {
         match policy {
             TrafficPolicy::Cluster => self.cluster.as_ref(),
             TrafficPolicy::Local => self.local.as_ref(),

@@ -129,11 +129,7 @@ impl<'a> Backends<'a> {
         })
     }
 
-    fn endpoints<'b>(
-        &'b self,
-        family: Family,
-        weights: &'b Weights<'b>,
-    ) -> Option<Endpoints<'b>> {
+    fn endpoints<'b>(&'b self, family: Family, weights: &'b Weights<'b>) -> Option<Endpoints<'b>> {
         let endpoints = Endpoints::new(self.slices?, &self.port, family, weights);
         Some(match self.subset {
             None => endpoints,

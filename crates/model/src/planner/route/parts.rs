@@ -72,12 +72,17 @@ impl<'a> Parts<'a> {
         let found = Backends::of(self.snapshot, self.target, self.port, route, destination);
         let Ok(backends) = found else {
             let pool = self.share(Vec::new())?;
-            return Ok(RoutePart { weight, pool, balancing: None, anyway: false, elsewhere: false });
+            return Ok(RoutePart {
+                weight,
+                pool,
+                balancing: None,
+                anyway: false,
+                elsewhere: false,
+            });
         };
         let policy = backends.policy.or(self.policy);
         let weights = Weights::new(policy, self.snapshot);
-        let (members, elsewhere) =
-            backends.members(family, traffic, &self.snapshot.node, &weights);
+        let (members, elsewhere) = backends.members(family, traffic, &self.snapshot.node, &weights);
         let pool = self.share(members)?;
         let balancing = match backends.policy {
             Some(policy) => {

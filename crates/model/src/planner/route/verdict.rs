@@ -140,7 +140,8 @@ pub(in crate::planner) fn problems(target: &ObjectName, snapshot: &Snapshot) -> 
 pub(super) fn fault(snapshot: &Snapshot, (owner, index): &RouteId, route: &Route) -> Option<Fault> {
     if let Some(rule) = route.rules.iter().find(|rule| parts(rule) > PlannedRoute::PARTS) {
         let text = format!("has {} destinations with a weight", parts(rule));
-        let hint = format!("at most {} may have one; the route does not count", PlannedRoute::PARTS);
+        let hint =
+            format!("at most {} may have one; the route does not count", PlannedRoute::PARTS);
         return Some(Fault::new(route, RouteReason::Invalid, &rule.field, text, &hint));
     }
     if owner.kind.is_gateway() {
@@ -148,7 +149,8 @@ pub(super) fn fault(snapshot: &Snapshot, (owner, index): &RouteId, route: &Route
     }
     if snapshot.routing.is_loop(owner, *index) {
         let text = format!("leads back to Service {} along older routes", route.target);
-        let hint = "let one of them lead elsewhere; until then this one, the youngest, does not count";
+        let hint =
+            "let one of them lead elsewhere; until then this one, the youngest, does not count";
         return Some(Fault::new(route, RouteReason::Loop, &route.field, text, hint));
     }
     let empty = |rule: &&Rule| matches!(rule.action, Action::Forward(_)) && parts(rule) == 0;
@@ -160,9 +162,8 @@ pub(super) fn fault(snapshot: &Snapshot, (owner, index): &RouteId, route: &Route
     let service = snapshot.services.get(&route.target)?;
     let port = service.ports.iter().find(|port| order::covers(route, port))?;
     let destinations = route.rules.iter().flat_map(|rule| rule.action.destinations());
-    let faults = destinations.filter_map(|destination| {
-        Backends::of(snapshot, service, port, route, destination).err()
-    });
+    let faults = destinations
+        .filter_map(|destination| Backends::of(snapshot, service, port, route, destination).err());
     let mut whole = faults.filter(|fault| fault.reason != RouteReason::PortNotFound);
     whole.next().map(|mut fault| {
         fault.problem.hint += "; the route does not count until then";
@@ -187,9 +188,12 @@ fn unresolved_from(
             Err(fault) => Some(*fault),
             Ok(backends) if backends.has_any() => None,
             Ok(backends) => {
-                let subset = if matches!(destination.to, DestinationRef::Subset(_)) { "this subset of " } else { "" };
-                let text =
-                    format!("{subset}Service {} has no usable endpoint", backends.service);
+                let subset = if matches!(destination.to, DestinationRef::Subset(_)) {
+                    "this subset of "
+                } else {
+                    ""
+                };
+                let text = format!("{subset}Service {} has no usable endpoint", backends.service);
                 let hint = if route.owner.kind.is_gateway() {
                     "its share is refused until it has one"
                 } else {
@@ -205,7 +209,8 @@ fn unresolved_from(
 }
 
 fn conflict((id, route): (&RouteId, &Route), (winner, other): (&RouteId, &Route)) -> Fault {
-    let older = other.created.is_some() && (route.created.is_none() || other.created < route.created);
+    let older =
+        other.created.is_some() && (route.created.is_none() || other.created < route.created);
     let why = if other.consumers.is_some() && route.consumers.is_none() {
         "is the callers' own"
     } else if winner.0.kind != id.0.kind {
@@ -225,12 +230,11 @@ fn conflict((id, route): (&RouteId, &Route), (winner, other): (&RouteId, &Route)
 fn hides(first: &Rule, other: &Rule) -> bool {
     let covers = |share: &CallerShare| {
         share.is_whole()
-            || other.share.is_some_and(|asked| {
-                asked.salt == share.salt && asked.parts <= share.parts
-            })
+            || other
+                .share
+                .is_some_and(|asked| asked.salt == share.salt && asked.parts <= share.parts)
     };
-    (first.from.is_empty() || first.from == other.from)
-        && first.share.as_ref().is_none_or(covers)
+    (first.from.is_empty() || first.from == other.from) && first.share.as_ref().is_none_or(covers)
 }
 
 /// Whether a rule is not passed over.
