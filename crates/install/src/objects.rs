@@ -25,7 +25,8 @@ macro_rules! shipped {
 pub struct Objects {
     /// The agent's namespace, in which Pods may be privileged.
     pub namespace: Namespace,
-    /// The kinds `NodeHealth`, `NodeMonitor` and `TrafficPolicy`, ordered as kustomize does.
+    /// The kinds `NodeHealth`, `NodeMonitor`, `TrafficPolicy` and `TrafficRoute`, ordered as kustomize
+    /// does.
     pub kinds: [CustomResourceDefinition; 4],
     /// Who the agent is to the API server.
     pub service_account: ServiceAccount,
