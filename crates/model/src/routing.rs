@@ -73,7 +73,7 @@ impl Routing {
     ) -> BTreeSet<ObjectName> {
         let after = all.get(owner).map(AsRef::as_ref).unwrap_or_default();
         for (index, route) in (0..).zip(before) {
-            self.remove((owner.clone(), index), route);
+            self.remove(&(owner.clone(), index), route);
         }
         for (index, route) in (0..).zip(after) {
             self.insert((owner.clone(), index), route);
@@ -97,7 +97,7 @@ impl Routing {
         self.targets.entry(route.target.clone()).or_default().insert(id);
     }
 
-    fn remove(&mut self, id: RouteId, route: &Route) {
+    fn remove(&mut self, id: &RouteId, route: &Route) {
         for service in depends_on(route) {
             let Some(targets) = self.dependents.get_mut(service) else { continue };
             if let Some(mentions) = targets.get_mut(&route.target) {
@@ -111,7 +111,7 @@ impl Routing {
             }
         }
         if let Some(routes) = self.targets.get_mut(&route.target) {
-            routes.remove(&id);
+            routes.remove(id);
             if routes.is_empty() {
                 self.targets.remove(&route.target);
             }

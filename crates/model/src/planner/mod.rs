@@ -18,6 +18,7 @@ use std::{
 };
 
 pub use compile::compile;
+pub use draft::outcomes;
 pub use options::{Options, UnknownPort};
 pub(crate) use policy::{Policies, Verdict, refused, target, verdict};
 pub(crate) use route::{Matcher, RouteVerdict, Standing, Subject};
@@ -231,7 +232,10 @@ impl Planner {
     fn problems_of(&self, name: &ObjectName) -> Vec<Problem> {
         let mut told = policy::problems(name, &self.snapshot);
         told.extend(route::problems(name, &self.snapshot));
-        let Some(draft) = self.drafts.get(name) else { return told };
+        let Some(draft) = self.drafts.get(name) else {
+            told.sort_unstable();
+            return told;
+        };
         told.extend(draft.problems.iter().cloned());
         for claim in &draft.claims {
             if let Some(winner) = self.claims.of(claim.key).next()
