@@ -31,12 +31,15 @@ fn each_reason_comes_and_goes() {
     let lost = until_condition(&scene, "split", "Accepted", "TargetNotFound");
     assert_eq!((&lost["status"], &lost["observedGeneration"]), (&json!("False"), &json!(1)));
     scene.service("web");
-    let accepted = until_condition(&scene, "split", "Accepted", "Accepted");
-    assert_eq!(accepted["status"], "True");
     let missing = until_condition(&scene, "split", "ResolvedRefs", "BackendNotFound");
     let message = missing["message"].as_str().expect("a message");
     assert!(message.starts_with("spec.rules[0].to[0]"), "{message}");
+    // Traffic stays as it was until all of it is there.
+    let refused = until_condition(&scene, "split", "Accepted", "BackendNotFound");
+    assert_eq!(refused["status"], "False");
     scene.service("v2");
+    let accepted = until_condition(&scene, "split", "Accepted", "Accepted");
+    assert_eq!(accepted["status"], "True");
     until_condition(&scene, "split", "ResolvedRefs", "NoEndpoints");
     scene.slice("v2-1", "v2", &addresses(1));
     let resolved = until_condition(&scene, "split", "ResolvedRefs", "ResolvedRefs");
