@@ -7,6 +7,8 @@
 
 mod duration;
 mod health;
+#[allow(unreachable_pub, reason = "kube's derives repeat an item's `pub` out of reach")]
+mod labels;
 #[allow(
     unreachable_pub,
     clippy::duplicated_attributes,
@@ -21,6 +23,8 @@ mod monitor;
 mod node;
 mod probe;
 mod refusal;
+#[allow(unreachable_pub, reason = "kube's derives repeat an item's `pub` out of reach")]
+mod route_parts;
 mod rule;
 mod schema;
 #[allow(
@@ -29,9 +33,16 @@ mod schema;
     reason = "kube's derives repeat an item's `pub` out of reach, and take a column for another"
 )]
 mod traffic_policy;
+#[allow(
+    unreachable_pub,
+    clippy::duplicated_attributes,
+    reason = "kube's derives repeat an item's `pub` out of reach, and take a column for another"
+)]
+mod traffic_route;
 
 pub use duration::Duration;
 pub use health::{FailureShare, Health, Passive, Probation};
+pub use labels::{LabelExpression, LabelOperator, LabelSelector};
 pub use monitor::{AlertmanagerAlerts, EjectedPod, Matcher, Operator, PodMonitor, PrometheusQuery};
 pub use node::{
     EjectedNode, NodeHealth, NodeHealthSpec, NodeHealthStatus, NodeMonitor, NodeMonitorSpec,
@@ -39,10 +50,15 @@ pub use node::{
 };
 pub use probe::{GrpcProbe, HttpProbe, Probe, TcpProbe};
 pub use refusal::{Refusal, Stale, StaleConnections};
+pub use route_parts::{RouteCallers, RouteDestination, RouteService};
 pub use schema::definitions;
 pub use traffic_policy::{
     Algorithm, ConsistentHash, Field, LoadBalancing, ServiceWeight, TargetRef, TrafficPolicy,
     TrafficPolicySpec, TrafficPolicyStatus, UncheckedTrafficPolicy, Weights,
+};
+pub use traffic_route::{
+    RouteRule, RouteTarget, TrafficRoute, TrafficRouteSpec, TrafficRouteStatus,
+    UncheckedTrafficRoute,
 };
 
 /// The group of all kinds.

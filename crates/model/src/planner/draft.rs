@@ -15,11 +15,12 @@ use super::{
     place::{Place, places},
     policy,
     pool::{Endpoints, Pools, Slices, too_many},
-    route::{Routed, Routes, TooMany},
+    route::{Routed, Routes, TooMany, own_outcome},
     served::Served,
 };
 use crate::{
     object::{Family, Node, Protocol, Service, ServicePort, TrafficPolicy},
+    outcome::{Called, Outcomes},
     plan::{FrontendKey, HealthCheck, Listener, Member, Pool},
     problem::Problem,
     snapshot::Snapshot,
@@ -39,16 +40,8 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn new(service: &Service, snapshot: &Snapshot, options: &Options) -> Self {
-        let (slices, node) = (snapshot.slices.get(&service.name), &snapshot.node);
-        let mut drafting = Drafting {
-            service,
-            slices,
-            node,
-            snapshot,
-            options,
-            claims: BTreeMap::new(),
-            problems: Vec::new(),
-        };
+        let mut drafting = Drafting::new(service, snapshot, options);
+        let (slices, node) = (drafting.slices, drafting.node);
         for (index, port) in service.ports.iter().enumerate() {
             drafting.port(index, port);
         }
@@ -93,9 +86,39 @@ struct Drafting<'a> {
     /// With the index of the port that asks.
     claims: BTreeMap<FrontendKey, (usize, Claim)>,
     problems: Vec<Problem>,
+    /// Filled where somebody wants to know it.
+    outcomes: Option<BTreeMap<Called, Outcomes>>,
 }
 
-impl Drafting<'_> {
+/// What callers of a Service get, for each of its ports that can be planned.
+#[must_use]
+pub fn outcomes(
+    service: &Service,
+    snapshot: &Snapshot,
+    options: &Options,
+) -> BTreeMap<Called, Outcomes> {
+    let mut drafting = Drafting::new(service, snapshot, options);
+    drafting.outcomes = Some(BTreeMap::new());
+    for (index, port) in service.ports.iter().enumerate() {
+        drafting.port(index, port);
+    }
+    drafting.outcomes.unwrap_or_default()
+}
+
+impl<'a> Drafting<'a> {
+    fn new(service: &'a Service, snapshot: &'a Snapshot, options: &'a Options) -> Self {
+        Self {
+            service,
+            slices: snapshot.slices.get(&service.name),
+            node: &snapshot.node,
+            snapshot,
+            options,
+            claims: BTreeMap::new(),
+            problems: Vec::new(),
+            outcomes: None,
+        }
+    }
+
     fn port(&mut self, index: usize, port: &ServicePort) {
         if port.protocol == Protocol::Sctp {
             self.problem(
@@ -115,6 +138,9 @@ impl Drafting<'_> {
         for family in [Family::V4, Family::V6] {
             let places: Vec<_> = places.iter().filter(|p| Family::of(p.ip) == family).collect();
             let mut pools = self.pools((index, port), family, &places, &weights);
+            if let Some(outcomes) = &mut self.outcomes {
+                add_outcomes(outcomes, family, &places, &served, &pools, routed.as_mut());
+            }
             let routes = match &mut routed {
                 Some(routed) => {
                     self.routes((index, port), family, &places, &served, &mut pools, routed)
@@ -260,5 +286,31 @@ impl Drafting<'_> {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
+    }
+}
+
+/// Adds what callers of a port get by one family.
+fn add_outcomes(
+    outcomes: &mut BTreeMap<Called, Outcomes>,
+    family: Family,
+    places: &[&Place],
+    served: &Served,
+    pools: &Pools,
+    mut routed: Option<&mut Routed<'_>>,
+) {
+    for traffic in [TrafficPolicy::Cluster, TrafficPolicy::Local] {
+        let asked = places.iter().any(|place| place.policy == traffic);
+        let Some(pool) = pools.of(traffic).filter(|_| asked) else { continue };
+        let local = traffic == TrafficPolicy::Local;
+        let own = served.own(pool, local && pools.elsewhere);
+        let found = match &mut routed {
+            Some(routed) => routed.outcomes(own, (family, traffic)).ok(),
+            None => {
+                let unknown = own_outcome(&served.name.service, &own);
+                Some(Outcomes { unknown, callers: BTreeMap::new() })
+            }
+        };
+        let called = Called { port: Arc::clone(&served.name), family, local };
+        outcomes.extend(found.map(|found| (called, found)));
     }
 }

@@ -18,6 +18,7 @@ use std::{
 };
 
 pub use compile::compile;
+pub use draft::outcomes;
 pub use options::{Options, UnknownPort};
 pub(crate) use policy::{Policies, Verdict, refused, target, verdict};
 pub(crate) use route::{Matcher, RouteVerdict, Standing, Subject};

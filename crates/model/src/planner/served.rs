@@ -18,7 +18,7 @@ static ORDINARY: LazyLock<Arc<HealthPolicy>> = LazyLock::new(Arc::default);
 
 /// What the frontends of one port have in common.
 pub(super) struct Served {
-    name: Arc<ServicePortName>,
+    pub(super) name: Arc<ServicePortName>,
     balancing: Option<Arc<Balancing>>,
     refusal: Refusal,
     health: Option<Arc<HealthPolicy>>,

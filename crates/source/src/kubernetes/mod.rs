@@ -4,21 +4,25 @@
 //! What watches say is reduced and passed on; nothing but names and versions is kept here. While a
 //! list is under way, and while the API server cannot be reached, the last good state counts.
 
+mod asked_pods;
+mod asking;
 mod client;
 mod configuration;
 mod connection;
 mod connector;
+mod demanded;
+mod gateway;
 mod kind;
 mod node_watch;
 mod nodes;
 mod observed;
 mod policies;
 mod policy_status;
+mod routes;
 mod servers;
 mod statistics;
 mod table;
 mod watch;
-mod weighed;
 
 use std::{mem, net::IpAddr, path::PathBuf, sync::Arc};
 
@@ -30,16 +34,21 @@ pub use node_watch::{NodeUpdate, NodeWatch};
 pub use nodes::{NodeChange, ObservedHealth, ObservedMonitor, ObservedNode};
 pub use observed::ObservedPolicy;
 pub use policy_status::{PolicyUpdate, PolicyWatch};
+pub use routes::{ObservedRoute, Said};
 pub use statistics::{Statistics, Watched};
 
 use self::{
+    asked_pods::AskedPods,
+    asking::Asking,
     connection::Connection,
+    demanded::Demanded,
+    gateway::Gateway,
     kind::{Batch, EndpointSlices, Nodes, Pods, Services},
     nodes::NodeHealths,
     policies::TrafficPolicies,
+    routes::{Namespaces, TrafficRoutes},
     servers::Servers,
     watch::Watch,
-    weighed::Weighed,
 };
 use crate::{
     Update,
@@ -75,7 +84,13 @@ pub struct Kubernetes {
     pods: Watch<Pods>,
     policies: Watch<TrafficPolicies>,
     health: Watch<NodeHealths>,
-    weighed: Weighed,
+    routes: Watch<TrafficRoutes>,
+    gateway: Gateway,
+    asking: Asking,
+    asked_pods: AskedPods,
+    namespaces: Demanded<Namespaces>,
+    /// Changes of routes that wait for what the routes ask for to be listed.
+    withheld: Vec<Change>,
     servers: Arc<Servers>,
     statistics: Vec<Arc<Statistics>>,
     node: ThisNode,
@@ -109,9 +124,14 @@ impl Kubernetes {
         let policies = connection.watch(watcher::Config::default())?;
         let one = format!("metadata.name={NODE_HEALTH}");
         let health = connection.watch(watcher::Config::default().fields(&one))?;
+        let routes = connection.watch(watcher::Config::default())?;
         let Connection { access, servers, mut statistics, .. } = connection;
-        let weighed = Weighed::new(access);
-        statistics.push(Arc::clone(weighed.statistics()));
+        let gateway = Gateway::new(Arc::clone(&access));
+        let asked_pods = AskedPods::new(Arc::clone(&access));
+        let namespaces = Demanded::new(access, watcher::Config::default());
+        statistics.extend(gateway.statistics());
+        let asked = [asked_pods.statistics(), namespaces.statistics()];
+        statistics.extend(asked.map(Arc::clone));
         Ok(Self {
             services,
             slices,
@@ -119,7 +139,12 @@ impl Kubernetes {
             pods,
             policies,
             health,
-            weighed,
+            routes,
+            gateway,
+            asking: Asking::default(),
+            asked_pods,
+            namespaces,
+            withheld: Vec::new(),
             servers,
             statistics,
             node: ThisNode::new(&node, addresses),
@@ -141,7 +166,14 @@ impl Kubernetes {
                 outcome = self.pods.next() => self.pods.take(outcome, &mut self.batch),
                 outcome = self.policies.next() => self.policies.take(outcome, &mut self.batch),
                 outcome = self.health.next() => self.health.take(outcome, &mut self.batch),
-                outcome = self.weighed.next() => self.weighed.take(outcome, &mut self.batch),
+                outcome = self.routes.next() => self.routes.take(outcome, &mut self.batch),
+                news = self.gateway.next() => self.gateway.take(news, &mut self.batch),
+                outcome = self.asked_pods.next() => {
+                    self.asked_pods.take(outcome, &mut self.batch);
+                }
+                outcome = self.namespaces.next() => {
+                    self.namespaces.take(outcome, &mut self.batch);
+                }
             }
             self.take_waiting();
             if let Some(update) = self.update() {
@@ -182,7 +214,10 @@ impl Kubernetes {
                 self.pods.take_waiting(batch),
                 self.policies.take_waiting(batch),
                 self.health.take_waiting(batch),
-                self.weighed.take_waiting(batch),
+                self.routes.take_waiting(batch),
+                self.gateway.take_waiting(batch),
+                self.asked_pods.take_waiting(batch),
+                self.namespaces.take_waiting(batch),
             ];
             if !any.contains(&true) {
                 return;
@@ -199,7 +234,12 @@ impl Kubernetes {
         if !batch.api_servers.is_empty() {
             self.unwritten = self.servers.learn(mem::take(&mut batch.api_servers)).err();
         }
-        self.weighed.ask(batch);
+        if self.asking.take(batch) {
+            self.asked_pods.ask(&self.asking, batch);
+            self.namespaces.demand(self.asking.namespaces(), batch);
+        }
+        let asked = self.asked_pods.is_settled() && self.namespaces.is_settled();
+        withhold(&mut self.withheld, asked, &mut batch.changes);
         if !self.complete {
             // The first list says what is, not what changed.
             batch.arrivals.clear();
@@ -209,7 +249,9 @@ impl Kubernetes {
                 // Without them members would be chosen otherwise for a moment.
                 && self.policies.is_settled()
                 && self.health.is_settled()
-                && self.weighed.is_settled();
+                && self.routes.is_settled()
+                && self.gateway.is_settled()
+                && asked;
         }
         let problems = self.problems();
         let news = problems != self.told;
@@ -228,10 +270,27 @@ impl Kubernetes {
         let watches = self.services.problems().chain(self.slices.problems());
         let watches = watches.chain(self.nodes.problems()).chain(self.pods.problems());
         let watches = watches.chain(self.health.problems());
-        let watches = watches.chain(self.policies.problems()).chain(self.weighed.problems());
+        let watches = watches.chain(self.policies.problems()).chain(self.routes.problems());
+        let watches = watches.chain(self.gateway.problems()).chain(self.asked_pods.problems());
+        let watches = watches.chain(self.namespaces.problems());
         let mut problems: Vec<_> = watches.chain(self.unwritten.clone()).collect();
         problems.sort();
         problems
+    }
+}
+
+/// Lets changes of routes wait, in their order, until what they ask for is known: a subset whose Pods
+/// are not known yet would be taken for an empty one.
+fn withhold(withheld: &mut Vec<Change>, settled: bool, changes: &mut Vec<Change>) {
+    if settled && withheld.is_empty() {
+        return;
+    }
+    let waits = |change: &Change| matches!(change, Change::SetRoutes(..));
+    let (routes, others): (Vec<_>, Vec<_>) = mem::take(changes).into_iter().partition(waits);
+    withheld.extend(routes);
+    *changes = others;
+    if settled {
+        changes.append(withheld);
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use etm_api::{UncheckedNodeHealth, UncheckedTrafficPolicy};
+use etm_api::{UncheckedNodeHealth, UncheckedTrafficPolicy, UncheckedTrafficRoute};
+use etm_model::RouteKind;
 use k8s_openapi::api::{core::v1, discovery::v1 as discovery};
+use kube::{api::DynamicObject, core::PartialObjectMeta};
 use serde::{
     Deserialize, Deserializer,
     de::{
@@ -14,7 +16,7 @@ use serde::{
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
-use super::object::Object;
+use super::object::{Kind, Object};
 use crate::convert::{self, Converted};
 
 /// A document. Kubernetes' own types are converted at once, so that a long list is never in
@@ -22,7 +24,7 @@ use crate::convert::{self, Converted};
 #[derive(Debug)]
 pub(super) enum Document {
     /// One of the kinds that are read.
-    Object(Converted<Object>),
+    Object(Kind, Converted<Object>),
     /// Any `…List`.
     List(Vec<Spanned<Self>>),
     /// Of a kind that is not read.
@@ -115,27 +117,53 @@ fn object<'de, A: MapAccess<'de>>(
     fields: Fields<A>,
 ) -> Result<Document, A::Error> {
     let fields = MapAccessDeserializer::new(fields);
-    Ok(Document::Object(match (version, kind) {
+    let (kind, object) = match (version, kind) {
         ("v1", "Service") => {
-            convert::service(&v1::Service::deserialize(fields)?).map(Object::Service)
+            let service = v1::Service::deserialize(fields)?;
+            (Kind::Service, convert::service(&service).map(Object::Service))
         }
         ("discovery.k8s.io/v1", "EndpointSlice") => {
             let slice = discovery::EndpointSlice::deserialize(fields)?;
-            convert::endpoint_slice(&slice).map(Object::EndpointSlice)
+            (Kind::EndpointSlice, convert::endpoint_slice(&slice).map(Object::EndpointSlice))
         }
         ("v1", "Pod") => {
-            convert::pod(&v1::Pod::deserialize(fields)?).map(|pod| Object::Pod(Arc::new(pod)))
+            let pod = v1::Pod::deserialize(fields)?;
+            (Kind::Pod, convert::pod(&pod).map(|pod| Object::Pod(Arc::new(pod))))
         }
         ("etm.dev/v1alpha1", "TrafficPolicy") => {
             let policy = UncheckedTrafficPolicy::deserialize(fields)?;
-            convert::traffic_policy(&policy).map(Object::TrafficPolicy)
+            (Kind::TrafficPolicy, convert::traffic_policy(&policy).map(Object::TrafficPolicy))
         }
         ("etm.dev/v1alpha1", "NodeHealth") => {
             let health = UncheckedNodeHealth::deserialize(fields)?;
-            convert::node_health(&health).map(Object::NodeHealth)
+            (Kind::NodeHealth, convert::node_health(&health).map(Object::NodeHealth))
         }
-        ("v1", "Node") => convert::node(&v1::Node::deserialize(fields)?).map(Object::Node),
-        _ => {
+        ("v1", "Node") => {
+            let node = v1::Node::deserialize(fields)?;
+            (Kind::Node, convert::node(&node).map(Object::Node))
+        }
+        ("v1", "Namespace") => {
+            let namespace = PartialObjectMeta::<v1::Namespace>::deserialize(fields)?;
+            let converted = convert::namespace(&namespace.metadata);
+            (Kind::Namespace, converted.map(|(name, labels)| Object::Namespace(name, labels)))
+        }
+        ("etm.dev/v1alpha1", "TrafficRoute") => {
+            let route = UncheckedTrafficRoute::deserialize(fields)?;
+            let converted = convert::traffic_route(&route);
+            let routes = converted.map(|route| Object::Routes(route.owner.clone(), vec![route]));
+            (Kind::Route(RouteKind::TrafficRoute), routes)
+        }
+        (version, "ReferenceGrant") if is_gateway(version) => {
+            let grant = DynamicObject::deserialize(fields)?;
+            let converted = convert::reference_grant(&grant);
+            (Kind::ReferenceGrant, converted.map(Object::ReferenceGrant))
+        }
+        (version, kind) => {
+            if let Some(kind) = gateway_kind(kind).filter(|_| is_gateway(version)) {
+                let converted = convert::gateway_route(kind, &DynamicObject::deserialize(fields)?);
+                let routes = converted.map(|route| Object::Routes(route.owner, route.routes));
+                return Ok(Document::Object(Kind::Route(kind), routes));
+            }
             let Header { metadata } = Header::deserialize(fields)?;
             return Ok(Document::Foreign(Foreign {
                 api_version: version.to_owned(),
@@ -143,7 +171,20 @@ fn object<'de, A: MapAccess<'de>>(
                 name: metadata.and_then(|metadata| metadata.name),
             }));
         }
-    }))
+    };
+    Ok(Document::Object(kind, object))
+}
+
+/// Whether it is a version of the Gateway API's group: what is read of its kinds is the same in all.
+fn is_gateway(version: &str) -> bool {
+    version.split_once('/').is_some_and(|(group, _)| group == convert::GATEWAY_GROUP)
+}
+
+/// The Gateway API's kinds with routes that are read.
+fn gateway_kind(name: &str) -> Option<RouteKind> {
+    let kinds =
+        [RouteKind::TcpRoute, RouteKind::UdpRoute, RouteKind::GrpcRoute, RouteKind::HttpRoute];
+    kinds.into_iter().find(|kind| kind.name() == name)
 }
 
 #[derive(Deserialize)]

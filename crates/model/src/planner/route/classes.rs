@@ -7,12 +7,14 @@ use std::{
 
 use super::{
     callers::{Matcher, Subject},
+    names::{named, own_outcome},
     order,
-    parts::{Parts, TooMany},
+    parts::{Given, Parts, TooMany},
     verdict,
 };
 use crate::{
     object::{Family, Service, ServicePort, TrafficPolicy},
+    outcome::{Outcome, Outcomes},
     plan::{Balancing, PlannedRoute, Pool, RouteClass, RoutePart},
     planner::options::Options,
     policy::Policy,
@@ -100,25 +102,65 @@ impl<'a> Routed<'a> {
         at: (Family, TrafficPolicy),
         told: &mut Vec<Problem>,
     ) -> Result<Option<Arc<PlannedRoute>>, TooMany> {
-        self.parts.pools.insert(Pool::clone(&own.pool));
-        let mut outcomes = Vec::new();
-        for rule in &self.rules {
-            outcomes.push(self.parts.of_rule(*rule, at)?);
-        }
         let own = RouteClass::Forward(vec![own]);
+        let (planned, _) = self.settle(&own, at, told)?;
+        let alike = planned.callers.is_empty() && planned.classes == [own];
+        Ok((!alike).then(|| Arc::new(planned)))
+    }
+
+    /// The same by names.
+    pub(in crate::planner) fn outcomes(
+        &mut self,
+        own: RoutePart,
+        at: (Family, TrafficPolicy),
+    ) -> Result<Outcomes, TooMany> {
+        let target = &self.parts.target.name;
+        let else_own = own_outcome(target, &own);
+        let (_, given) = self.settle(&RouteClass::Forward(vec![own]), at, &mut Vec::new())?;
+        let outcome = |rules: &[usize]| -> Outcome {
+            let mut found = rules.iter().filter_map(|rule| {
+                let given = given.get(*rule)?.as_ref()?;
+                self.rules.get(*rule).map(|(route, rule)| named(target, route, rule, given))
+            });
+            found.next().unwrap_or_else(|| else_own.clone())
+        };
+        let callers = self.callers.iter().flat_map(|(rules, numbers)| {
+            let outcome = outcome(rules);
+            numbers.iter().map(move |number| (*number, outcome.clone()))
+        });
+        Ok(Outcomes { unknown: outcome(&self.unknown), callers: callers.collect() })
+    }
+
+    /// What each rule gives, with none where it is passed over, and who gets what by that.
+    fn settle(
+        &mut self,
+        own: &RouteClass,
+        at: (Family, TrafficPolicy),
+        told: &mut Vec<Problem>,
+    ) -> Result<(PlannedRoute, Vec<Option<Given<'a>>>), TooMany> {
+        if let RouteClass::Forward(parts) = own {
+            self.parts.pools.extend(parts.iter().map(|part| Pool::clone(&part.pool)));
+        }
+        let mut given = Vec::new();
+        for rule in &self.rules {
+            given.push(self.parts.of_rule(*rule, at)?);
+        }
+        let mut classes: Vec<_> =
+            given.iter().map(|given| given.as_ref().map(Given::class)).collect();
         loop {
-            if let Some(planned) = self.divide(&own, &outcomes) {
-                let alike = planned.callers.is_empty() && planned.classes == [own];
-                return Ok((!alike).then(|| Arc::new(planned)));
+            if let Some(planned) = self.divide(own, &classes) {
+                return Ok((planned, given));
             }
-            let last = outcomes.iter().rposition(Option::is_some);
-            let Some((route, _)) = last.and_then(|last| self.rules.get(last)) else {
-                return Ok(None);
+            let last = classes.iter().rposition(Option::is_some);
+            let Some((left_out, _)) = last.and_then(|last| self.rules.get(last)).copied() else {
+                let planned = PlannedRoute { classes: vec![own.clone()], callers: BTreeMap::new() };
+                return Ok((planned, given));
             };
-            told.push(verdict::too_many_classes(route));
-            for ((other, _), outcome) in self.rules.iter().zip(&mut outcomes) {
-                if std::ptr::eq(*other, *route) {
-                    *outcome = None;
+            told.push(verdict::too_many_classes(left_out));
+            for (((route, _), class), given) in self.rules.iter().zip(&mut classes).zip(&mut given)
+            {
+                if std::ptr::eq(*route, left_out) {
+                    (*class, *given) = (None, None);
                 }
             }
         }

@@ -35,6 +35,24 @@ pub(super) struct Parts<'a> {
     pub(super) pools: BTreeSet<Pool>,
 }
 
+/// What a rule's callers get.
+pub(super) enum Given<'a> {
+    Denied,
+    /// Each part with what it was made from.
+    Forward(Vec<(RoutePart, &'a Destination)>),
+}
+
+impl Given<'_> {
+    pub(super) fn class(&self) -> RouteClass {
+        match self {
+            Self::Denied => RouteClass::Denied,
+            Self::Forward(parts) => {
+                RouteClass::Forward(parts.iter().map(|(part, _)| part.clone()).collect())
+            }
+        }
+    }
+}
+
 impl<'a> Parts<'a> {
     /// What a rule's callers get at places of a family and a traffic policy; none where it is passed
     /// over since no destination has a usable endpoint.
@@ -42,24 +60,24 @@ impl<'a> Parts<'a> {
         &mut self,
         (route, rule): (&'a Route, &'a Rule),
         (family, traffic): (Family, TrafficPolicy),
-    ) -> Result<Option<RouteClass>, TooMany> {
+    ) -> Result<Option<Given<'a>>, TooMany> {
         let Action::Forward(destinations) = &rule.action else {
-            return Ok(Some(RouteClass::Denied));
+            return Ok(Some(Given::Denied));
         };
         let mut parts = Vec::new();
         for destination in destinations.iter().filter(|destination| destination.weight > 0) {
             let part = self.part(route, destination, (family, traffic))?;
             if route.owner.kind.is_gateway() || !part.pool.is_empty() {
-                parts.push(part);
+                parts.push((part, destination));
             }
         }
         if parts.is_empty() && !route.owner.kind.is_gateway() {
             return Ok(None);
         }
-        if let [only] = parts.as_mut_slice() {
+        if let [(only, _)] = parts.as_mut_slice() {
             only.weight = 1;
         }
-        Ok(Some(RouteClass::Forward(parts)))
+        Ok(Some(Given::Forward(parts)))
     }
 
     fn part(
