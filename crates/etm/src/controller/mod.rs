@@ -12,7 +12,8 @@ use std::{
 
 use anyhow::Context as _;
 use etm_controller::{
-    Election, Leadership, NAME, NodeWrite, Outcome, Policies, StatusWrite, write, write_nodes,
+    Election, Leadership, NAME, NodeWrite, Outcome, Policies, RouteWrite, Routes, StatusWrite,
+    write, write_nodes, write_route,
 };
 use etm_model::Problem;
 use etm_source::kubernetes::{NodeUpdate, NodeWatch, Options, PolicyUpdate, PolicyWatch};
@@ -90,7 +91,7 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
         controller.ready(source.is_complete() && node_source.is_complete(), &namespace);
         controller.report();
     }
-    info!("stopping; the status of policies and nodes stays as it is");
+    info!("stopping; the status of policies, routes and nodes stays as it is");
     drop(controller);
     election.end().await;
     Ok(())
@@ -99,6 +100,7 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
 /// Something that this process has to write.
 enum Due {
     Policy(StatusWrite),
+    Route(RouteWrite),
     Nodes(NodeWrite),
 }
 
@@ -106,6 +108,7 @@ struct Controller {
     client: Client,
     leadership: Leadership,
     policies: Policies,
+    routes: Routes,
     watchman: Watchman,
     problems: Problems,
     policy_problems: Vec<Problem>,
@@ -132,6 +135,7 @@ impl Controller {
             client,
             leadership,
             policies: Policies::default(),
+            routes: Routes::default(),
             watchman,
             problems: Problems::new(Arc::clone(&state)),
             policy_problems: Vec::new(),
@@ -147,8 +151,14 @@ impl Controller {
     fn update(&mut self, mut update: PolicyUpdate) {
         self.policy_problems = std::mem::take(&mut update.problems);
         let changed: Vec<_> = update.policies.iter().map(|(name, _)| name.clone()).collect();
+        let routes = std::mem::take(&mut update.routes);
+        let touched = !routes.is_empty() || !update.changes.is_empty();
         self.policies.update(update);
         self.metrics.policies(self.policies.count());
+        if touched {
+            self.routes.update(routes, self.policies.snapshot());
+            self.metrics.routes(self.routes.count());
+        }
         if self.led {
             for name in changed {
                 self.watchman.follow(&name, &mut self.policies);
@@ -186,7 +196,7 @@ impl Controller {
         // That of one that could not be renewed is still in its own name.
         let other = self.leadership.holder().filter(|holder| *holder != self.identity);
         match (leads, other) {
-            (true, _) => info!("leads: writes the status of policies and nodes"),
+            (true, _) => info!("leads: writes the status of policies, routes and nodes"),
             (false, Some(holder)) => info!("no longer leads: {holder} does"),
             (false, None) => info!("no longer leads"),
         }
@@ -207,7 +217,9 @@ impl Controller {
         let time = Timestamp::now();
         let nodes = || self.watchman.due(time).map(Due::Nodes);
         // Nodes first: each is about many Pods.
-        nodes().or_else(|| self.policies.next(time).map(Due::Policy))
+        nodes()
+            .or_else(|| self.policies.next(time).map(Due::Policy))
+            .or_else(|| self.routes.next(time).map(Due::Route))
     }
 
     async fn write(&mut self, due: &Due) {
@@ -218,6 +230,12 @@ impl Controller {
                 let outcome = write(&self.client, due, until).await;
                 debug!(policy = %due.name, ?outcome, "status");
                 self.policies.note(due, &outcome);
+                outcome
+            }
+            Due::Route(due) => {
+                let outcome = write_route(&self.client, due, until).await;
+                debug!(?due, ?outcome, "status");
+                self.routes.note(due, &outcome);
                 outcome
             }
             Due::Nodes(due) => {
@@ -242,7 +260,7 @@ impl Controller {
         let lease: Option<Problem> = self.leadership.problem();
         let watches = self.policy_problems.iter().chain(&self.node_problems).cloned();
         self.problems.set_source(watches.collect());
-        let others = self.policies.problems().chain(lease);
+        let others = self.policies.problems().chain(self.routes.problems()).chain(lease);
         let others: Vec<_> = others.chain(self.watchman.problems()).collect();
         self.problems.report(others.into_iter());
     }

@@ -28,6 +28,7 @@ pub(crate) struct ControllerMetrics {
     registry: Arc<Registry>,
     leader: Gauge,
     policies: Family<[(&'static str, &'static str); 1], Gauge>,
+    routes: Family<[(&'static str, &'static str); 1], Gauge>,
     writes: Family<[(&'static str, &'static str); 1], Counter>,
     monitors: Family<[(&'static str, &'static str); 1], Gauge>,
     ejected: Family<[(&'static str, &'static str); 1], Gauge>,
@@ -44,6 +45,12 @@ impl ControllerMetrics {
             "policies",
             "Traffic policies, by whether they are accepted",
             policies.clone(),
+        );
+        let routes = Family::default();
+        registry.register(
+            "routes",
+            "Objects with routes, by whether anything of them is accepted",
+            routes.clone(),
         );
         let writes = Family::default();
         registry.register(
@@ -63,7 +70,7 @@ impl ControllerMetrics {
         registry.register("nodes", "Nodes, by whether anything is wrong with them", nodes.clone());
         collect(&mut registry, watches, state);
         let registry = Arc::new(registry);
-        Self { registry, leader, policies, writes, monitors, ejected, nodes }
+        Self { registry, leader, policies, routes, writes, monitors, ejected, nodes }
     }
 
     /// Takes note of whether this process leads.
@@ -75,6 +82,13 @@ impl ControllerMetrics {
     pub(crate) fn policies(&self, (all, accepted): (usize, usize)) {
         for (label, count) in [("true", accepted), ("false", all - accepted)] {
             self.policies.get_or_create(&[("accepted", label)]).set(count as i64);
+        }
+    }
+
+    /// Takes note of how many objects with routes there are, and of how many count for something.
+    pub(crate) fn routes(&self, (all, accepted): (usize, usize)) {
+        for (label, count) in [("true", accepted), ("false", all - accepted)] {
+            self.routes.get_or_create(&[("accepted", label)]).set(count as i64);
         }
     }
 

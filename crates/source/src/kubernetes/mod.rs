@@ -283,14 +283,16 @@ impl Kubernetes {
 /// Lets changes of routes wait, in their order, until what they ask for is known: a subset whose Pods
 /// are not known yet would be taken for an empty one.
 fn withhold(withheld: &mut Vec<Change>, settled: bool, changes: &mut Vec<Change>) {
-    if settled {
-        changes.append(withheld);
+    if settled && withheld.is_empty() {
         return;
     }
     let waits = |change: &Change| matches!(change, Change::SetRoutes(..));
-    let (routes, others) = mem::take(changes).into_iter().partition(waits);
-    withheld.extend::<Vec<_>>(routes);
+    let (routes, others): (Vec<_>, Vec<_>) = mem::take(changes).into_iter().partition(waits);
+    withheld.extend(routes);
     *changes = others;
+    if settled {
+        changes.append(withheld);
+    }
 }
 
 #[cfg(test)]

@@ -29,9 +29,6 @@ pub struct GatewayRoute {
     pub routes: Vec<Route>,
     /// Its parents that are Services, in their order.
     pub parents: Vec<Parent>,
-    /// Why references of its rules lead nowhere, whatever the cluster holds: to a kind that is not
-    /// known.
-    pub invalid: Vec<String>,
 }
 
 /// Converts a `TCPRoute`, `UDPRoute`, `GRPCRoute` or `HTTPRoute`. One that cannot be read counts as it
@@ -59,9 +56,6 @@ pub fn gateway_route(kind: RouteKind, object: &DynamicObject) -> Converted<Gatew
         if let Err(NotAccepted { field, message, .. }) = &parent.route {
             report.add(field.to_string(), message.clone(), "the route counts for nothing there");
         }
-    }
-    for reason in &route.invalid {
-        report.add("spec.rules", reason.clone(), "its share of connections is refused");
     }
     for own in &mut route.routes {
         own.created = created;

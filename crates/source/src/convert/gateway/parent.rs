@@ -42,7 +42,7 @@ pub fn is_service(reference: &Value) -> bool {
 /// What a route says of each of its parents.
 pub(super) fn route(spec: &Spec, owner: RouteOwner) -> GatewayRoute {
     let asked = layer7::asked(spec);
-    let (rules, invalid) = rules(&spec.rules, &owner.name.namespace);
+    let rules = rules(&spec.rules, &owner.name.namespace);
     let (mut routes, mut parents) = (Vec::new(), Vec::new());
     for (i, reference) in spec.parent_refs.iter().enumerate().filter(|(_, r)| is_service(r)) {
         let field = format!("spec.parentRefs[{i}]");
@@ -66,8 +66,7 @@ pub(super) fn route(spec: &Spec, owner: RouteOwner) -> GatewayRoute {
         });
         parents.push(Parent { reference: reference.clone(), route });
     }
-    let invalid = if parents.is_empty() { Vec::new() } else { invalid };
-    GatewayRoute { owner, routes, parents, invalid }
+    GatewayRoute { owner, routes, parents }
 }
 
 fn target(

@@ -11,19 +11,15 @@ use super::{
 
 const WEIGHT: i64 = 1_000_000;
 
-/// The rules of a route of this namespace, each for everyone, and why some of what they name leads
-/// nowhere.
-pub(super) fn rules(given: &[RuleSpec], namespace: &Arc<str>) -> (Vec<Rule>, Vec<String>) {
-    let mut invalid = Vec::new();
+/// The rules of a route of this namespace, each for everyone.
+pub(super) fn rules(given: &[RuleSpec], namespace: &Arc<str>) -> Vec<Rule> {
     let rules = given.iter().enumerate().map(|(i, given)| {
         let field = format!("spec.rules[{i}]");
         let backends = given.backend_refs.iter().enumerate();
         let destinations = backends.map(|(j, backend)| {
             let field = format!("{field}.backendRefs[{j}]");
-            let to = destination(backend, namespace).unwrap_or_else(|reason| {
-                invalid.push(format!("{field} {reason}"));
-                DestinationRef::Invalid(reason.into())
-            });
+            let to = destination(backend, namespace)
+                .unwrap_or_else(|reason| DestinationRef::Invalid(reason.into()));
             let weight = backend.weight.unwrap_or(1).clamp(0, WEIGHT) as u32;
             Destination { field: field.into(), weight, to }
         });
@@ -31,7 +27,7 @@ pub(super) fn rules(given: &[RuleSpec], namespace: &Arc<str>) -> (Vec<Rule>, Vec
         let name = given.name.as_deref().unwrap_or_default().into();
         Rule { name, field: field.into(), from: Vec::new(), share: None, action }
     });
-    (rules.collect(), invalid)
+    rules.collect()
 }
 
 fn destination(given: &BackendRef, namespace: &Arc<str>) -> Result<DestinationRef, String> {

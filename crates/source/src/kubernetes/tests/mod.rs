@@ -1,3 +1,4 @@
 mod policies;
+mod routes;
 mod servers;
 mod table;
