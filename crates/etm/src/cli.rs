@@ -25,6 +25,8 @@ pub(crate) enum Verb {
     Get(GetArgs),
     /// Tell where a call to a Service goes, and why.
     Explain(ExplainArgs),
+    /// Show what objects would change on this node if they were applied.
+    Plan(Box<PlanArgs>),
     /// Take the programs off their hooks and remove everything pinned.
     Detach(DetachArgs),
     /// Print what a cluster needs to run the agent on each node and the controller, or apply it.
@@ -41,16 +43,8 @@ pub(crate) struct PinArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct AgentArgs {
-    /// Directory of Kubernetes manifests (Service, EndpointSlice, Pod, Node) to follow.
-    #[arg(long, env = "ETM_MANIFESTS", value_name = "DIR")]
-    pub(crate) manifests: Option<PathBuf>,
-
     #[command(flatten)]
-    pub(crate) cluster: ClusterArgs,
-
-    /// Name of this node [default: the host's name].
-    #[arg(long, env = "ETM_NODE", value_name = "NAME")]
-    pub(crate) node: Option<String>,
+    pub(crate) source: SourceArgs,
 
     /// cgroup v2 directory whose processes are covered [default: the root, wherever mounted].
     #[arg(long, env = "ETM_CGROUP", value_name = "PATH")]
@@ -62,11 +56,6 @@ pub(crate) struct AgentArgs {
     /// What becomes of a connection to a Service's address on a port that it does not have.
     #[arg(long, env = "ETM_UNKNOWN_PORT", value_name = "WHAT", default_value = "pass")]
     pub(crate) unknown_port: UnknownPort,
-
-    /// Handle Services whose label service.kubernetes.io/service-proxy-name is this, besides those
-    /// without the label.
-    #[arg(long, env = "ETM_PROXY_NAME", value_name = "NAME")]
-    pub(crate) proxy_name: Option<String>,
 
     /// Most frontends (address, port and protocol of a Service) of each family.
     #[arg(long, env = "ETM_MAX_FRONTENDS", value_name = "N", default_value_t = 65_536)]
@@ -102,6 +91,26 @@ pub(crate) struct AgentArgs {
     /// YAML file with any of these options by their long names; flags and environment go first.
     #[arg(long, env = "ETM_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// Where the cluster's state comes from, and which node this is.
+#[derive(Args, Debug)]
+pub(crate) struct SourceArgs {
+    /// Directory of Kubernetes manifests (Service, EndpointSlice, Pod, Node) to follow.
+    #[arg(long, env = "ETM_MANIFESTS", value_name = "DIR")]
+    pub(crate) manifests: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+
+    /// Name of this node [default: the host's name].
+    #[arg(long, env = "ETM_NODE", value_name = "NAME")]
+    pub(crate) node: Option<String>,
+
+    /// Handle Services whose label service.kubernetes.io/service-proxy-name is this, besides those
+    /// without the label.
+    #[arg(long, env = "ETM_PROXY_NAME", value_name = "NAME")]
+    pub(crate) proxy_name: Option<String>,
 }
 
 /// The cluster to follow.
@@ -248,6 +257,21 @@ pub(crate) struct ExplainArgs {
 
     #[command(flatten)]
     pub(crate) pin: PinArgs,
+
+    /// Form of the output.
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    pub(crate) output: Output,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PlanArgs {
+    /// Manifests that are not applied yet, `-` for standard input; of an object that several have,
+    /// the last counts.
+    #[arg(short, long, value_name = "FILE", required = true)]
+    pub(crate) file: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
 
     /// Form of the output.
     #[arg(short, long, value_name = "FORM", default_value = "table")]

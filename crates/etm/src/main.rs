@@ -14,6 +14,7 @@ mod install;
 mod logging;
 mod metrics;
 mod output;
+mod plan;
 mod problems;
 mod state;
 
@@ -42,6 +43,7 @@ fn run() -> anyhow::Result<()> {
         Verb::Controller(arguments) => controller::run(*arguments),
         Verb::Get(arguments) => get::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
+        Verb::Plan(arguments) => plan::run(&arguments),
         Verb::Detach(arguments) => detach::run(&arguments),
         Verb::Install(arguments) => install::run(arguments),
     }

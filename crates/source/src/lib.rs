@@ -10,9 +10,11 @@ mod index;
 pub mod kubernetes;
 mod manifest;
 mod options;
+mod supposed;
 mod update;
 
 pub use cgroups::{CgroupChange, Cgroups};
 pub use directory::{Manifests, OpenError, WatchError};
 pub use options::Options;
+pub use supposed::Supposed;
 pub use update::{Arrival, Update};

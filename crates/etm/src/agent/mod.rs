@@ -6,7 +6,7 @@ mod health;
 mod health_check;
 pub(crate) mod node;
 mod reconciler;
-mod source;
+pub(crate) mod source;
 mod verdicts;
 
 use std::{sync::Arc, time::Duration};
@@ -29,7 +29,7 @@ use crate::{
         health_check::HealthChecks,
         node::AddressWatch,
         reconciler::Reconciler,
-        source::Source,
+        source::{Follow, Source},
     },
     cli::{AgentArgs, UnknownPort},
     logging,
@@ -59,8 +59,10 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut addresses = AddressWatch::open().context("could not follow this host's addresses")?;
     let state = Arc::new(State::default());
+    let state_directory = Some(arguments.source.cluster.state.clone());
+    let follow = Follow { user: "etm-agent", state: state_directory, patience: FIRST_LISTS };
     let (mut source, first) = tokio::select! {
-        opened = Source::open(&arguments) => opened?,
+        opened = Source::open(&arguments.source, follow) => opened?,
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };

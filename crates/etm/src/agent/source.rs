@@ -1,39 +1,49 @@
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use etm_model::{Change, PodChange, Problem, Snapshot};
 use etm_source::{
-    Manifests, Update,
+    Manifests, Supposed, Update,
     kubernetes::{self, Kubernetes, Statistics},
 };
 use tokio::time::{Instant, timeout_at};
 
-use crate::{
-    agent::{FIRST_LISTS, node},
-    cli::AgentArgs,
-};
+use crate::{agent::node, cli::SourceArgs};
 
 /// How many of the files that could not be read are named in one line.
 const UNKNOWN_TOLD: usize = 8;
 
 /// Where the cluster's state comes from.
-pub(super) enum Source {
+pub(crate) enum Source {
     Manifests(Box<Manifests>),
     Kubernetes(Box<Kubernetes>),
 }
 
 /// What the source knows at the start.
 #[derive(Default)]
-pub(super) struct First {
-    pub(super) snapshot: Snapshot,
-    pub(super) pods: Vec<PodChange>,
-    pub(super) problems: Vec<Problem>,
+pub(crate) struct First {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) pods: Vec<PodChange>,
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// Who follows the source.
+pub(crate) struct Follow {
+    /// As the API server is told.
+    pub(crate) user: &'static str,
+    /// Where the addresses of API servers are kept, if anywhere.
+    pub(crate) state: Option<PathBuf>,
+    /// How long an API server may take for its first lists.
+    pub(crate) patience: Duration,
 }
 
 impl Source {
     /// Opens what the arguments name, and gives what it knows at the start: of an API server that
     /// does not answer soon, nothing.
-    pub(super) async fn open(arguments: &AgentArgs) -> anyhow::Result<(Self, First)> {
+    pub(crate) async fn open(
+        arguments: &SourceArgs,
+        follow: Follow,
+    ) -> anyhow::Result<(Self, First)> {
         let options = options(arguments)?;
         let cluster = &arguments.cluster;
         match (&arguments.manifests, cluster.kubernetes) {
@@ -48,11 +58,11 @@ impl Source {
                     kubeconfig: cluster.server.kubeconfig.clone(),
                     context: cluster.server.context.clone(),
                     api_servers: cluster.server.api_server.clone(),
-                    state: Some(cluster.state.clone()),
-                    user_agent: format!("etm-agent/{}", env!("CARGO_PKG_VERSION")),
+                    state: follow.state,
+                    user_agent: format!("{}/{}", follow.user, env!("CARGO_PKG_VERSION")),
                 };
                 let mut cluster = Kubernetes::open(options).await?;
-                let first = first_lists(&mut cluster).await;
+                let first = first_lists(&mut cluster, follow.patience).await;
                 Ok((Self::Kubernetes(Box::new(cluster)), first))
             }
             (Some(_), true) => bail!("--manifests and --kubernetes are two sources: give one"),
@@ -70,8 +80,16 @@ impl Source {
         }
     }
 
+    /// What changes if these objects were there.
+    pub(crate) async fn suppose(&mut self, supposed: Supposed) -> Update {
+        match self {
+            Self::Manifests(manifests) => manifests.suppose(supposed),
+            Self::Kubernetes(cluster) => cluster.suppose(supposed).await,
+        }
+    }
+
     /// Whether all that there is was read once.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         match self {
             Self::Manifests(manifests) => manifests.is_complete(),
             Self::Kubernetes(cluster) => cluster.is_complete(),
@@ -106,8 +124,8 @@ impl Source {
 
 /// Waits for an API server's first lists, but not for long: without them the programs are to be
 /// attached and what the maps hold is to be looked after all the same.
-async fn first_lists(cluster: &mut Kubernetes) -> First {
-    let deadline = Instant::now() + FIRST_LISTS;
+async fn first_lists(cluster: &mut Kubernetes, patience: Duration) -> First {
+    let deadline = Instant::now() + patience;
     let mut first = First::default();
     while let Ok(update) = timeout_at(deadline, cluster.next()).await {
         first.problems = update.problems;
@@ -136,7 +154,7 @@ fn unknown_files(manifests: &Manifests) -> String {
     )
 }
 
-fn options(arguments: &AgentArgs) -> anyhow::Result<etm_source::Options> {
+fn options(arguments: &SourceArgs) -> anyhow::Result<etm_source::Options> {
     let node = match &arguments.node {
         Some(node) => node.clone(),
         None => node::host_name().context("this host has no name: name the node with --node")?,

@@ -17,7 +17,7 @@ use thiserror::Error;
 use tokio::time::sleep;
 
 use crate::{
-    Options, Update,
+    Options, Supposed, Update,
     index::{Index, Reading},
 };
 use content::{Content, Digests};
@@ -144,6 +144,13 @@ impl Manifests {
     /// This node's Pods that were found at the start.
     pub fn found_pods(&mut self) -> Vec<PodChange> {
         self.index.take_pods()
+    }
+
+    /// What changes if these objects were in the directory, instead of those of the same names.
+    pub fn suppose(&mut self, supposed: Supposed) -> Update {
+        let changes = self.index.suppose(supposed.into_files());
+        let (pods, problems) = (self.index.take_pods(), self.index.problems());
+        Update { changes, pods, problems, ..Update::default() }
     }
 
     /// Files that there are, but that were broken whenever they were read since the start: what

@@ -71,6 +71,12 @@ impl Claims {
         self.judge(key);
     }
 
+    /// Takes back all that is said of an object.
+    pub(super) fn remove_all(&mut self, key: &ObjectKey) {
+        self.claims.remove(key);
+        self.judge(key);
+    }
+
     /// The object with its place: `Service shop/cart (shop.yaml:3)`.
     pub(super) fn written(&self, key: &ObjectKey) -> String {
         match self.winner(key) {

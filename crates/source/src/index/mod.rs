@@ -95,6 +95,25 @@ impl Index {
                 Reading::Read(file) => self.replace(name, file, &mut before),
             }
         }
+        self.settle(before)
+    }
+
+    /// Takes files in whose objects count instead of those of all others.
+    pub(crate) fn suppose(&mut self, files: Vec<(Arc<str>, File)>) -> Vec<Change> {
+        let mut before = Before::new();
+        for (name, file) in files {
+            for declared in &file.objects {
+                let key = declared.object.key();
+                self.note(&key, &mut before);
+                self.claims.remove_all(&key);
+            }
+            self.replace(name, file, &mut before);
+        }
+        self.settle(before)
+    }
+
+    /// What it changes that other objects may count now than before.
+    fn settle(&mut self, before: Before) -> Vec<Change> {
         let mut differences = Differences::default();
         for (key, before) in before {
             let after = self.claims.winner(&key).map(|claim| Arc::clone(&claim.declared.object));

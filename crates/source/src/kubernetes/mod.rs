@@ -21,6 +21,7 @@ mod policy_status;
 mod routes;
 mod servers;
 mod statistics;
+mod suppose;
 mod table;
 mod watch;
 
