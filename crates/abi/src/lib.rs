@@ -51,7 +51,7 @@ pub use health::{
 pub use meta::Meta;
 
 /// Version of the layouts in this crate; pinned maps of another version are never written to.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 
 /// `IPPROTO_TCP`. MPTCP sockets (`IPPROTO_MPTCP`, 262) are looked up as TCP.
 pub const PROTOCOL_TCP: u8 = 6;

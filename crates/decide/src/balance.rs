@@ -160,17 +160,31 @@ pub fn best_of_few<T: Tables>(
         return None;
     }
     let first = first(tables, balancing, position)?;
-    let line = tables.line(candidates(target).wrapping_add(first / LINE_WORDS))?;
-    let line: &Line = line.borrow();
-    let at = first & (GROUP - SMALL_GROUP);
-    let number = if balancing.weighted != 0 {
-        least::<T, true>(line, at, SMALL_GROUP, position)
-    } else if balancing.group_bits as u32 == SMALL_GROUP.ilog2() {
-        least::<T, false>(line, at, SMALL_GROUP, position)
-    } else {
-        least::<T, false>(line, 0, GROUP, position)
+    let number = match balancing.group_bits {
+        0 => 0,
+        _ => best_of_group(tables, target, balancing, first, position)?,
     };
     member(tables, target, first + number)
+}
+
+/// The number in its group of the one that is best for a position.
+#[inline(always)]
+fn best_of_group<T: Tables>(
+    tables: &T,
+    target: Target,
+    balancing: &Balancing,
+    first: u32,
+    position: u32,
+) -> Option<u32> {
+    let line = tables.line(candidates(target).wrapping_add(first / LINE_WORDS))?;
+    let line: &Line = line.borrow();
+    Some(match (balancing.group_bits, balancing.weighted) {
+        (1, 0) => least::<T, false>(line, first, 2, position),
+        (2, 0) => least::<T, false>(line, first, 4, position),
+        (_, 0) => least::<T, false>(line, 0, GROUP, position),
+        (1, _) => least::<T, true>(line, first, 2, position),
+        (_, _) => least::<T, true>(line, first, SMALL_GROUP, position),
+    })
 }
 
 /// Which of the candidates from one on has the best offer.
