@@ -179,28 +179,28 @@ fn best_of_group<T: Tables>(
     let line = tables.line(candidates(target).wrapping_add(first / LINE_WORDS))?;
     let line: &Line = line.borrow();
     Some(match (balancing.group_bits, balancing.weighted) {
-        (1, 0) => least::<T, false>(line, first, 2, position),
-        (2, 0) => least::<T, false>(line, first, 4, position),
-        (_, 0) => least::<T, false>(line, 0, GROUP, position),
-        (1, _) => least::<T, true>(line, first, 2, position),
-        (_, _) => least::<T, true>(line, first, SMALL_GROUP, position),
+        (1, 0) => least::<T, 2, false>(line, first, position),
+        (2, 0) => least::<T, 4, false>(line, first, position),
+        (_, 0) => least::<T, 8, false>(line, first, position),
+        (1, _) => least::<T, 2, true>(line, first, position),
+        (_, _) => least::<T, 4, true>(line, first, position),
     })
 }
 
-/// Which of the candidates from one on has the best offer.
+/// Which of the candidates of the group that begins with one has the best offer.
 #[inline(always)]
-fn least<T: Tables, const WEIGHTED: bool>(
+fn least<T: Tables, const MEMBERS: usize, const WEIGHTED: bool>(
     line: &Line,
     first: u32,
-    count: u32,
     position: u32,
 ) -> u32 {
-    let offer = |number: u32| {
-        let candidate = Candidate(line[((first + number) % LINE_WORDS) as usize]);
-        Offer::numbered(candidate, position, WEIGHTED, number)
+    let (groups, _) = line.as_chunks::<MEMBERS>();
+    let group = &groups[first as usize / MEMBERS % (LINE_WORDS as usize / MEMBERS)];
+    let offer = |number: usize| {
+        Offer::numbered(Candidate(group[number]), position, WEIGHTED, number as u32)
     };
     let (mut least, mut number) = (offer(0), 1);
-    while number < count {
+    while number < MEMBERS {
         least = T::lesser(least, offer(number));
         number += 1;
     }

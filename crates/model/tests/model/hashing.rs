@@ -208,7 +208,8 @@ fn shortlists_are_as_small_as_they_can_be() {
 fn groups_are_as_small_as_they_can_be() {
     let of = [(1, 0), (2, 0), (4, 0), (5, 0), (8, 0), (5, 2), (8, 2), (9, 2), (16, 2)];
     assert_eq!(of.map(|(n, bits)| group_bits(n, bits)), [0, 1, 2, 3, 3, 1, 1, 2, 2]);
-    let of = [(17, 4), (32, 4), (33, 4), (64, 4), (65, 8), (256, 8), (257, 8), (513, 8), (1_024, 8)];
+    let of =
+        [(17, 4), (32, 4), (33, 4), (64, 4), (65, 8), (256, 8), (257, 8), (513, 8), (1_024, 8)];
     assert_eq!(of.map(|(n, bits)| group_bits(n, bits)), [1, 1, 2, 2, 0, 0, 1, 2, 2]);
     // More than are compared at once.
     assert_eq!(
