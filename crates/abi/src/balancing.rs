@@ -17,7 +17,8 @@
 //! and the best one has the position: rendezvous hashing (Thaler and Ravishankar, "Using
 //! Name-Based Mappings to Increase Hit Rates", 1998). A shortlist says for each position to which
 //! of a few groups of members the best one belongs, so that only that group need be compared:
-//! member `m` is of group `m >> group_bits`, and no group but those of thousands is in two lines.
+//! member `m` is of group `m >> group_bits`, and no group but those of thousands is in two lines. Where
+//! a group is one member, nothing is compared.
 
 use crate::pod;
 
