@@ -128,7 +128,7 @@ const fn logarithm() -> [Line; PIECES as usize] {
         let last = piece == PIECES - 1;
         let rise = if last { 2 << COST_BITS } else { minus_ln(PIECES - piece - 1) - start };
         // The middle of the first rank.
-        let start = start + ((rise >> PIECE_BITS) + 1) / 2;
+        let start = start + (rise >> PIECE_BITS).div_ceil(2);
         lines[piece as usize] = Line { start: start as u32, rise: rise as u32 };
         piece += 1;
     }
