@@ -17,7 +17,8 @@
 //! and the best one has the position: rendezvous hashing (Thaler and Ravishankar, "Using
 //! Name-Based Mappings to Increase Hit Rates", 1998). A shortlist says for each position to which
 //! of a few groups of members the best one belongs, so that only that group need be compared:
-//! member `m` is of group `m >> group_bits`, and no group but those of thousands is in two lines.
+//! member `m` is of group `m >> group_bits`, and no group but those of thousands is in two lines. Where
+//! a group is one member, nothing is compared.
 
 use crate::pod;
 
@@ -31,11 +32,9 @@ pub const LINE_WORDS: u32 = 8;
 /// Slots of the same.
 pub const LINE_SLOTS: u32 = 16;
 
-/// Members that are compared at once at most: those of a table without a shortlist, which have the
-/// same weight.
+/// Members of one weight that are compared at once at most.
 pub const GROUP: u32 = LINE_WORDS;
-/// Members of a group, where a shortlist of 8 bits can keep them so few; those with different
-/// weights, which take longer to compare, where there is no shortlist.
+/// Members of different weights that are compared at once at most, which takes longer.
 pub const SMALL_GROUP: u32 = 4;
 
 /// Evenly or, with a shortlist, by weight at random.
@@ -141,44 +140,45 @@ impl Balancing {
     }
 }
 
-/// One member as rendezvous hashing knows it: a seed of 40 bits, from which its ranks follow, and
-/// the inverse of its weight.
+/// One member as rendezvous hashing knows it: in the lower 40 bits a seed, from which its ranks
+/// follow, and above it the inverse of its weight.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Candidate(pub u64);
 
 impl Candidate {
+    const SEED_BITS: u32 = 40;
     /// Inverse of a weight of 1.
-    const ONE: u32 = (1 << 24) - 1;
+    const ONE: u64 = u64::MAX >> Self::SEED_BITS;
 
     /// The candidate of a seed, of which the upper 40 bits count, and a weight from 1 on.
     #[must_use]
     pub const fn new(seed: u64, weight: u16) -> Self {
-        let weight = if weight == 0 { 1 } else { weight as u32 };
-        Self(seed >> 24 << 24 | (Self::ONE / weight) as u64)
+        let weight = if weight == 0 { 1 } else { weight as u64 };
+        Self((Self::ONE / weight) << Self::SEED_BITS | seed >> (u64::BITS - Self::SEED_BITS))
     }
 
     /// The seed.
     #[inline(always)]
     #[must_use]
     pub const fn seed(self) -> u64 {
-        self.0 >> 24
+        self.0 & ((1 << Self::SEED_BITS) - 1)
     }
 
     /// Its weight, as long as that is not much above 1,000.
     #[must_use]
     pub const fn weight(self) -> u16 {
-        let inverse = self.inverse_weight() as u32;
+        let inverse = self.inverse_weight();
         match (Self::ONE + inverse / 2).checked_div(inverse) {
             Some(weight) => weight as u16,
             None => 1,
         }
     }
 
-    /// The inverse of its weight: by how much its ranks cost.
+    /// The inverse of its weight, 24 bits: by how much its ranks cost.
     #[inline(always)]
     #[must_use]
     pub const fn inverse_weight(self) -> u64 {
-        self.0 & Self::ONE as u64
+        self.0 >> Self::SEED_BITS
     }
 }

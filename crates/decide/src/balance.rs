@@ -160,33 +160,47 @@ pub fn best_of_few<T: Tables>(
         return None;
     }
     let first = first(tables, balancing, position)?;
-    let line = tables.line(candidates(target).wrapping_add(first / LINE_WORDS))?;
-    let line: &Line = line.borrow();
-    let at = first & (GROUP - SMALL_GROUP);
-    let number = if balancing.weighted != 0 {
-        least::<T, true>(line, at, SMALL_GROUP, position)
-    } else if balancing.group_bits as u32 == SMALL_GROUP.ilog2() {
-        least::<T, false>(line, at, SMALL_GROUP, position)
-    } else {
-        least::<T, false>(line, 0, GROUP, position)
+    let number = match balancing.group_bits {
+        0 => 0,
+        _ => best_of_group(tables, target, balancing, first, position)?,
     };
     member(tables, target, first + number)
 }
 
-/// Which of the candidates from one on has the best offer.
+/// The number in its group of the one that is best for a position.
 #[inline(always)]
-fn least<T: Tables, const WEIGHTED: bool>(
+fn best_of_group<T: Tables>(
+    tables: &T,
+    target: Target,
+    balancing: &Balancing,
+    first: u32,
+    position: u32,
+) -> Option<u32> {
+    let line = tables.line(candidates(target).wrapping_add(first / LINE_WORDS))?;
+    let line: &Line = line.borrow();
+    Some(match (balancing.group_bits, balancing.weighted) {
+        (1, 0) => least::<T, 2, false>(line, first, position),
+        (2, 0) => least::<T, 4, false>(line, first, position),
+        (_, 0) => least::<T, 8, false>(line, first, position),
+        (1, _) => least::<T, 2, true>(line, first, position),
+        (_, _) => least::<T, 4, true>(line, first, position),
+    })
+}
+
+/// Which of the candidates of the group that begins with one has the best offer.
+#[inline(always)]
+fn least<T: Tables, const MEMBERS: usize, const WEIGHTED: bool>(
     line: &Line,
     first: u32,
-    count: u32,
     position: u32,
 ) -> u32 {
-    let offer = |number: u32| {
-        let candidate = Candidate(line[((first + number) % LINE_WORDS) as usize]);
-        Offer::numbered(candidate, position, WEIGHTED, number)
+    let (groups, _) = line.as_chunks::<MEMBERS>();
+    let group = &groups[first as usize / MEMBERS % (LINE_WORDS as usize / MEMBERS)];
+    let offer = |number: usize| {
+        Offer::numbered(Candidate(group[number]), position, WEIGHTED, number as u32)
     };
     let (mut least, mut number) = (offer(0), 1);
-    while number < count {
+    while number < MEMBERS {
         least = T::lesser(least, offer(number));
         number += 1;
     }

@@ -10,19 +10,19 @@
 //! follow "Weighted Distributed Hash Tables" (Schindelhauer and Schomaker, 2005): with
 //! `x = rank / positions`, the least `-ln(1 - x) / weight` is the best.
 
-use core::cmp::Reverse;
-
 use etm_abi::{Candidate, GROUP, POSITION_BITS, POSITIONS};
 
 const MASK: u32 = POSITIONS - 1;
 /// Half of a position's bits, rounded up: shifted by it twice, nothing is left.
 const HALF: u32 = POSITION_BITS.div_ceil(2);
-/// The fraction of the golden ratio: spreads a seed's bits over all of a word.
-const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+/// Where in a seed the first and the second multiplier begin; what is added is in its lowest bits.
+/// Of 40 bits some are of both multipliers.
+const MULTIPLIERS: [u32; 2] = [17, 23];
 
 /// A candidate's permutation of the positions.
 #[derive(Clone, Copy, Debug)]
 pub struct Ranking {
+    /// Of these three, the bits of a position count.
     add: u32,
     /// Odd, hence invertible for any power of two.
     multiply: [u32; 2],
@@ -33,13 +33,10 @@ impl Ranking {
     #[inline(always)]
     #[must_use]
     pub const fn of(candidate: Candidate) -> Self {
-        let spread = candidate.seed().wrapping_mul(SPREAD);
+        let [first, second] = MULTIPLIERS;
         Self {
-            add: spread as u32 & MASK,
-            multiply: [
-                (spread >> POSITION_BITS) as u32 & MASK | 1,
-                (spread >> (2 * POSITION_BITS)) as u32 & MASK | 1,
-            ],
+            add: candidate.0 as u32,
+            multiply: [(candidate.0 >> first) as u32 | 1, (candidate.0 >> second) as u32 | 1],
         }
     }
 
@@ -50,8 +47,7 @@ impl Ranking {
     pub const fn rank(&self, position: u32) -> u32 {
         let mut x = position.wrapping_add(self.add).wrapping_mul(self.multiply[0]) & MASK;
         x ^= x >> HALF;
-        x = x.wrapping_mul(self.multiply[1]) & MASK;
-        x ^ (x >> HALF)
+        x.wrapping_mul(self.multiply[1]) & MASK
     }
 
     /// The other way round: what gives the position of a rank.
@@ -76,8 +72,7 @@ impl Positions {
     #[inline(always)]
     #[must_use]
     pub const fn position(&self, rank: u32) -> u32 {
-        let mut x = rank ^ (rank >> HALF);
-        x = x.wrapping_mul(self.multiply[1]) & MASK;
+        let mut x = rank.wrapping_mul(self.multiply[1]) & MASK;
         x ^= x >> HALF;
         x.wrapping_mul(self.multiply[0]).wrapping_sub(self.add) & MASK
     }
@@ -100,35 +95,44 @@ pub const COST_BITS: u32 = 20;
 
 /// Straight lines that the logarithm is made of.
 const PIECES: u32 = 256;
-/// Bits of a half of a position within a piece.
-const PIECE_BITS: u32 = POSITION_BITS + 1 - PIECES.ilog2();
+/// Bits of a rank within a piece.
+const PIECE_BITS: u32 = POSITION_BITS - PIECES.ilog2();
 
-/// Where each piece begins, in the upper half of a word, and by how much it falls.
-static LOGARITHM: [u64; PIECES as usize] = logarithm();
+/// A straight line: what its first rank costs, and by how much it rises to the next piece.
+///
+/// By rank and in words of half the size, since each instruction counts where members are compared.
+#[derive(Clone, Copy)]
+struct Line {
+    start: u32,
+    rise: u32,
+}
+
+static LOGARITHM: [Line; PIECES as usize] = logarithm();
 
 /// `-ln(1 - (rank + 1/2) / POSITIONS)` with [`COST_BITS`] bits behind the point; grows with the
 /// rank. Two parts in a thousand above at most, but for one rank in 64, the worst ones.
 #[inline(always)]
 #[must_use]
 pub const fn cost(rank: u32) -> u64 {
-    let rest = 2 * (POSITIONS - 1 - (rank & MASK)) + 1;
-    let (piece, part) = (rest >> PIECE_BITS, rest & ((1 << PIECE_BITS) - 1));
-    let line = LOGARITHM[(piece & (PIECES - 1)) as usize];
-    let fallen = (line & u32::MAX as u64) * part as u64 + (1 << (PIECE_BITS - 1));
-    (line >> 32) - (fallen >> PIECE_BITS)
+    let line = &LOGARITHM[(rank >> PIECE_BITS & (PIECES - 1)) as usize];
+    let part = rank & ((1 << PIECE_BITS) - 1);
+    line.start as u64 + ((line.rise as u64 * part as u64) >> PIECE_BITS)
 }
 
-const fn logarithm() -> [u64; PIECES as usize] {
-    let mut pieces = [0; PIECES as usize];
+const fn logarithm() -> [Line; PIECES as usize] {
+    let mut lines = [Line { start: 0, rise: 0 }; PIECES as usize];
     let mut piece = 0;
     while piece < PIECES {
-        let end = minus_ln(piece + 1);
+        let start = minus_ln(PIECES - piece);
         // The logarithm has no end at 0; so steep a line has the same mean.
-        let start = if piece == 0 { end + (2 << COST_BITS) } else { minus_ln(piece) };
-        pieces[piece as usize] = start << 32 | (start - end);
+        let last = piece == PIECES - 1;
+        let rise = if last { 2 << COST_BITS } else { minus_ln(PIECES - piece - 1) - start };
+        // The middle of the first rank.
+        let start = start + (rise >> PIECE_BITS).div_ceil(2);
+        lines[piece as usize] = Line { start: start as u32, rise: rise as u32 };
         piece += 1;
     }
-    pieces
+    lines
 }
 
 /// `-ln(piece / PIECES)`, rounded.
@@ -151,8 +155,8 @@ const fn minus_ln(piece: u32) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Offer {
     cost: u64,
-    /// Between equals the larger seed has it, which happens to one position in some hundreds.
-    seed: Reverse<u64>,
+    /// Between equals the smaller seed has it, which happens to one position in some hundreds.
+    seed: u64,
 }
 
 impl Offer {
@@ -163,27 +167,28 @@ impl Offer {
     pub const fn of(candidate: Candidate, position: u32, weighted: bool) -> Self {
         let rank = Ranking::of(candidate).rank(position);
         let cost = if weighted { cost(rank) * candidate.inverse_weight() } else { rank as u64 };
-        Self { cost, seed: Reverse(candidate.seed()) }
+        Self { cost, seed: candidate.seed() }
     }
 
     /// The offer of a member of a group, in one number: its lower bits are the member's number in
     /// the group, so that the least of all offers says whose it is. Below 2^63.
     ///
-    /// With weights there is room for no more than the upper 13 bits of the seed: of two equals
-    /// that have these alike, once in 10^8 positions, the first has it.
+    /// There is room for the upper 28 bits of the seed, with weights 13: of two equals that have
+    /// these alike, with weights once in 10^8 positions, the first has it.
     #[inline(always)]
     #[must_use]
     pub const fn numbered(candidate: Candidate, position: u32, weighted: bool, number: u32) -> u64 {
         let rank = Ranking::of(candidate).rank(position);
-        let last = !(GROUP as u64 - 1);
         let offer = if weighted {
-            (cost(rank) * candidate.inverse_weight()) << 16 | !candidate.0 >> 48 & last
+            (cost(rank) * candidate.inverse_weight()) << 16 | candidate.0 >> 24 & below(16)
         } else {
-            (rank as u64) << 46 | !candidate.0 >> 18 & SEED
+            (rank as u64) << 46 | candidate.0 >> 9 & below(31)
         };
         offer | number as u64
     }
 }
 
-/// Where a seed stands in an offer without weights.
-const SEED: u64 = ((1 << 40) - 1) << 6;
+/// A mask of the bits below one, without those of a member's number.
+const fn below(bit: u32) -> u64 {
+    (1 << bit) - GROUP as u64
+}

@@ -63,8 +63,7 @@ pub fn shortlist_bits(candidates: &[Candidate]) -> u8 {
 /// entry: neighbours, so that they are in one cache line.
 #[must_use]
 pub fn group_bits(members: usize, shortlist_bits: u8) -> u8 {
-    let least = members.div_ceil(1 << shortlist_bits).max(SMALL_GROUP as usize);
-    least.next_power_of_two().ilog2() as u8
+    members.div_ceil(1 << shortlist_bits).next_power_of_two().ilog2() as u8
 }
 
 /// The shortlist of a pool; none where its members are so few that they are compared at once.

@@ -1,4 +1,4 @@
-use std::{cmp::Reverse, sync::LazyLock};
+use std::sync::LazyLock;
 
 use etm_abi::{Candidate, POSITION_BITS, POSITIONS};
 use etm_decide::{COST_BITS, Ranking, cost};
@@ -9,8 +9,8 @@ use super::weighted;
 static COSTS: LazyLock<Box<[u64]>> = LazyLock::new(|| (0..POSITIONS).map(cost).collect());
 
 /// What a candidate offers for a position, in the order of [`etm_decide::Offer`]: the best is the
-/// least, and between equals the larger seed has it.
-pub(super) type Offer = (u64, Reverse<u64>);
+/// least, and between equals the smaller seed has it.
+pub(super) type Offer = (u64, u64);
 
 /// What candidates offer, without working the logarithm out again each time.
 #[derive(Clone, Copy)]
@@ -43,7 +43,7 @@ impl Offers {
 
     pub(super) fn offer(self, candidate: Candidate, position: u32) -> Offer {
         let rank = Ranking::of(candidate).rank(position);
-        (self.price(rank, candidate.inverse_weight()), Reverse(candidate.seed()))
+        (self.price(rank, candidate.inverse_weight()), candidate.seed())
     }
 
     /// The price below which all candidates together have so many ranks that one in `left`

@@ -28,7 +28,7 @@ pub fn owners(candidates: &[Candidate]) -> Vec<u16> {
 
 /// Candidates of one weight.
 struct Class {
-    /// Their indexes, the one with the larger seed behind; of equal ones the first.
+    /// Their indexes, the one with the smaller seed behind; of equal ones the first.
     members: Vec<(u16, Positions)>,
     inverse_weight: u64,
     /// Ranks that are still to be written.
@@ -47,7 +47,7 @@ impl Class {
 ///
 /// Instead of asking each candidate for its rank of each position, the candidates write their names
 /// on the positions of their best ranks, from the dearest of these to the cheapest: the last to
-/// write was the best, and the one with the larger seed among equals. What is left is looked at for
+/// write was the best, and the one with the smaller seed among equals. What is left is looked at for
 /// each candidate, what is not is written several times; the cut between the two follows from what
 /// both cost.
 fn best_ranks(candidates: &[Candidate], offers: Offers, owners: &mut [u16]) {
@@ -78,7 +78,7 @@ fn best_ranks(candidates: &[Candidate], offers: Offers, owners: &mut [u16]) {
 
 fn classes(candidates: &[Candidate], offers: Offers, limit: u64) -> Vec<Class> {
     let mut order: Vec<_> = (0_u16..).zip(candidates).collect();
-    order.sort_unstable_by_key(|(index, candidate)| (candidate.seed(), Reverse(*index)));
+    order.sort_unstable_by_key(|(index, candidate)| Reverse((candidate.seed(), *index)));
     let mut classes = BTreeMap::<u64, Vec<_>>::new();
     for (index, candidate) in order {
         let member = (index, Ranking::of(*candidate).inverse());
@@ -124,7 +124,7 @@ fn second_look(candidates: &[Candidate], offers: Offers, owners: &mut [u16]) {
     let mut least = vec![(u64::MAX, NOBODY); left.len()];
     let mut order: Vec<_> = (0_u16..).zip(candidates).collect();
     // The first of equals keeps a position.
-    order.sort_unstable_by_key(|(index, candidate)| (Reverse(candidate.seed()), *index));
+    order.sort_unstable_by_key(|(index, candidate)| (candidate.seed(), *index));
     for (index, candidate) in order {
         let (ranking, inverse_weight) = (Ranking::of(*candidate), candidate.inverse_weight());
         for (position, least) in left.iter().zip(&mut least) {

@@ -159,7 +159,7 @@ fn ranks_of_one_price(weights: [u16; 2]) -> Option<[u32; 2]> {
 }
 
 #[test]
-fn between_offers_that_are_equal_the_larger_seed_has_it() {
+fn between_offers_that_are_equal_the_smaller_seed_has_it() {
     let weights = [[1, 3], [1, 5], [1, 7], [3, 5], [5, 7]];
     let (weights, ranks) =
         weights.into_iter().find_map(|both| Some((both, ranks_of_one_price(both)?))).unwrap();
@@ -172,7 +172,7 @@ fn between_offers_that_are_equal_the_larger_seed_has_it() {
         let other = others.find(meets).unwrap();
         for both in [[one, other], [other, one]] {
             let owner = both[usize::from(owners(&both)[position as usize])];
-            assert_eq!(owner.seed(), one.seed().max(other.seed()));
+            assert_eq!(owner.seed(), one.seed().min(other.seed()));
         }
     }
 }
@@ -206,8 +206,11 @@ fn shortlists_are_as_small_as_they_can_be() {
 
 #[test]
 fn groups_are_as_small_as_they_can_be() {
-    let of = [(1, 0), (4, 0), (5, 0), (8, 0), (9, 2), (16, 2), (17, 2), (32, 2), (65, 4), (600, 8)];
-    assert_eq!(of.map(|(n, bits)| group_bits(n, bits)), [2, 2, 3, 3, 2, 2, 3, 3, 3, 2]);
+    let of = [(1, 0), (2, 0), (4, 0), (5, 0), (8, 0), (5, 2), (8, 2), (9, 2), (16, 2)];
+    assert_eq!(of.map(|(n, bits)| group_bits(n, bits)), [0, 1, 2, 3, 3, 1, 1, 2, 2]);
+    let of =
+        [(17, 4), (32, 4), (33, 4), (64, 4), (65, 8), (256, 8), (257, 8), (513, 8), (1_024, 8)];
+    assert_eq!(of.map(|(n, bits)| group_bits(n, bits)), [1, 1, 2, 2, 0, 0, 1, 2, 2]);
     // More than are compared at once.
     assert_eq!(
         [(2_048, 8), (2_049, 8), (65_535, 8)].map(|(n, bits)| group_bits(n, bits)),

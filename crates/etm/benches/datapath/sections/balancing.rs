@@ -13,46 +13,64 @@ use crate::{
     statistics::median,
 };
 
-/// What is compared with the first of them, and how the members are chosen there.
-fn services() -> Vec<(&'static str, usize, Value)> {
-    let by_pod = consistent_hash(&["callerPod"]);
-    let mut weighted = by_pod.clone();
-    weighted["weights"] = json!({"services": [{"name": "heavy", "weight": 5}]});
-    vec![
-        ("random", 10, Value::Null),
-        ("hash-3", 3, by_pod.clone()),
-        ("hash-8", 8, by_pod.clone()),
-        ("hash-10", 10, by_pod.clone()),
-        ("hash-32", 32, by_pod.clone()),
-        ("hash-100", 100, by_pod.clone()),
-        ("hash-1000", 1_000, by_pod),
-        ("hash-address", 10, consistent_hash(&["callerAddress"])),
-        ("hash-weighted-8", 8, weighted.clone()),
-        ("hash-weighted-1000", 1_000, weighted),
-        ("least-connections", 10, json!({"algorithm": "LeastConnections"})),
-        // The first four endpoints of the others are this one's.
-        ("heavy", 4, Value::Null),
-    ]
+/// Members of the Services that hash the calling Pod.
+const HASHED: [usize; 6] = [3, 8, 10, 32, 100, 1_000];
+
+/// A Service that is called: its name, its members, and how one of them is chosen.
+type Called = (String, usize, Value);
+
+/// What is compared with the first of them.
+fn called() -> Vec<Called> {
+    let one = |name: &str, how| (name.to_owned(), 10, how);
+    let mut called = vec![one("random", Value::Null)];
+    called.extend(HASHED.map(|count| (format!("hash-{count}"), count, hashed())));
+    called.extend(HASHED.map(|count| {
+        let mut how = hashed();
+        how["weights"] = json!({"services": [
+            {"name": part(count, 1), "weight": 5},
+            {"name": part(count, 2), "weight": 2},
+        ]});
+        (format!("hash-weighted-{count}"), count, how)
+    }));
+    called.push(one("hash-address", consistent_hash(&["callerAddress"])));
+    called.push(one("least-connections", json!({"algorithm": "LeastConnections"})));
+    called
+}
+
+fn hashed() -> Value {
+    consistent_hash(&["callerPod"])
+}
+
+/// The Service that has one or two thirds of the members of another, so that these weigh 5, 2 and
+/// 1: the endpoints of all are the same ones.
+fn part(count: usize, thirds: usize) -> String {
+    format!("of-{count}-{thirds}")
+}
+
+fn parts() -> impl Iterator<Item = (String, usize)> {
+    let thirds = |count| [1, 2].map(|thirds| (part(count, thirds), count * thirds / 3));
+    HASHED.into_iter().flat_map(thirds)
 }
 
 pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> anyhow::Result<()> {
-    let services = services();
-    let named: Vec<_> = services.iter().map(|(name, count, _)| (*name, *count)).collect();
-    let policies = services.iter().filter(|(_, _, balancing)| !balancing.is_null());
+    let called = called();
+    let policies = called.iter().filter(|(_, _, how)| !how.is_null());
     let policies: Vec<Value> =
         policies.map(|(name, _, how)| TrafficPolicy::new(name, how.clone()).into()).collect();
+    let counted = called.iter().map(|(name, count, _)| (name.clone(), *count));
+    let all: Vec<_> = counted.chain(parts()).collect();
+    let named: Vec<_> = all.iter().map(|(name, count)| (name.as_str(), *count)).collect();
     let covered = Stage::balanced(Cluster::named(&named), &policies)?;
     let empty = Baseline::attach(stage.bare_cgroup().path())?;
     let _counting = RunTimeStats::enable()?;
-    let called = &named[..named.len() - 1];
     let ways: Vec<Way<'_>> = called
         .iter()
-        .map(|(name, _)| {
+        .map(|(name, ..)| {
             Ok(Way { lane: stage.called_from_pod(&covered, name)?, covered: Some(&covered) })
         })
         .collect::<anyhow::Result<_>>()?;
     let costs = run(stage, &ways, &empty, rounds, 20_000)?;
-    for (way, (name, _)) in called.iter().enumerate().skip(1) {
+    for (way, (name, ..)) in called.iter().enumerate().skip(1) {
         let what = format!("connect4 above a random hit, {name}");
         let above = above(&costs, way);
         if name.starts_with("hash") {
