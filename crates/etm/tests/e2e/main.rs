@@ -27,6 +27,7 @@ mod refusal_policy;
 mod refusal_reasons;
 mod repair;
 mod restart;
+mod routing;
 mod scene;
 mod traffic_policy;
 mod unconnected;

@@ -178,7 +178,7 @@ impl Scene {
             cgroup: self.cgroup.path().to_owned(),
             pin: self.pin(),
             // The defaults of the agent's flags: other sizes would make maps of their own.
-            limits: Limits { frontends: 65_536, backends: 131_072, slots: 524_288, routes: 256 },
+            limits: Limits { frontends: 65_536, backends: 131_072, slots: 524_288, routes: 16_384 },
             clients: 65_536,
             refuse_unknown_port: false,
             node_netns: 0,

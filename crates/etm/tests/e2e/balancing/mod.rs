@@ -2,7 +2,7 @@
 
 mod affinity;
 mod affinity_life;
-mod crowd;
+pub(crate) mod crowd;
 mod ejection;
 mod fields;
 mod least_connections;
@@ -10,5 +10,5 @@ mod load_life;
 mod members;
 mod mistakes;
 mod same_pod;
-mod stage;
+pub(crate) mod stage;
 mod weights;
