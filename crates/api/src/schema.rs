@@ -1,12 +1,13 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
 
-use crate::{NodeHealth, NodeMonitor, TrafficPolicy};
+use crate::{NodeHealth, NodeMonitor, NodeReport, TrafficPolicy};
 
 /// The definitions of all kinds, as a cluster is to have them.
 #[must_use]
-pub fn definitions() -> [CustomResourceDefinition; 3] {
-    [TrafficPolicy::crd(), NodeMonitor::crd(), NodeHealth::crd()].map(|mut definition| {
+pub fn definitions() -> [CustomResourceDefinition; 4] {
+    let all = [TrafficPolicy::crd(), NodeMonitor::crd(), NodeHealth::crd(), NodeReport::crd()];
+    all.map(|mut definition| {
         let label = ("app.kubernetes.io/name".to_owned(), "etm".to_owned());
         definition.metadata.labels = Some([label].into());
         definition

@@ -25,8 +25,8 @@ macro_rules! shipped {
 pub struct Objects {
     /// The agent's namespace, in which Pods may be privileged.
     pub namespace: Namespace,
-    /// The kinds `NodeHealth`, `NodeMonitor` and `TrafficPolicy`, ordered as kustomize does.
-    pub kinds: [CustomResourceDefinition; 3],
+    /// The kinds `NodeHealth`, `NodeMonitor`, `NodeReport` and `TrafficPolicy`, ordered as kustomize does.
+    pub kinds: [CustomResourceDefinition; 4],
     /// Who the agent is to the API server.
     pub service_account: ServiceAccount,
     /// What the agent may read.
@@ -70,6 +70,7 @@ impl Objects {
             kinds: [
                 shipped!("crds/nodehealths.etm.dev.yaml")?,
                 shipped!("crds/nodemonitors.etm.dev.yaml")?,
+                shipped!("crds/nodereports.etm.dev.yaml")?,
                 shipped!("crds/trafficpolicies.etm.dev.yaml")?,
             ],
             service_account: shipped!("service-account.yaml")?,
@@ -106,6 +107,7 @@ impl Objects {
             yaml(&self.kinds[0])?,
             yaml(&self.kinds[1])?,
             yaml(&self.kinds[2])?,
+            yaml(&self.kinds[3])?,
             yaml(&self.service_account)?,
             yaml(&controller.service_account)?,
             yaml(&controller.role)?,

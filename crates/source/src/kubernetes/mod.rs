@@ -9,11 +9,13 @@ mod configuration;
 mod connection;
 mod connector;
 mod kind;
+mod node_reports;
 mod node_watch;
 mod nodes;
 mod observed;
 mod policies;
 mod policy_status;
+mod reporter;
 mod servers;
 mod statistics;
 mod table;
@@ -22,10 +24,12 @@ mod weighed;
 
 use std::{mem, net::IpAddr, path::PathBuf, sync::Arc};
 
+use etm_api::NodeReportSpec;
 use etm_model::{Change, Problem};
 use kube::runtime::watcher;
 
 pub use configuration::ConfigurationError;
+pub use node_reports::{ReportUpdate, ReportWatch};
 pub use node_watch::{NodeUpdate, NodeWatch};
 pub use nodes::{NodeChange, ObservedHealth, ObservedMonitor, ObservedNode};
 pub use observed::ObservedPolicy;
@@ -37,6 +41,7 @@ use self::{
     kind::{Batch, EndpointSlices, Nodes, Pods, Services},
     nodes::NodeHealths,
     policies::TrafficPolicies,
+    reporter::Reporter,
     servers::Servers,
     watch::Watch,
     weighed::Weighed,
@@ -76,6 +81,7 @@ pub struct Kubernetes {
     policies: Watch<TrafficPolicies>,
     health: Watch<NodeHealths>,
     weighed: Weighed,
+    reporter: Reporter,
     servers: Arc<Servers>,
     statistics: Vec<Arc<Statistics>>,
     node: ThisNode,
@@ -109,6 +115,7 @@ impl Kubernetes {
         let policies = connection.watch(watcher::Config::default())?;
         let one = format!("metadata.name={NODE_HEALTH}");
         let health = connection.watch(watcher::Config::default().fields(&one))?;
+        let reporter = Reporter::start(connection.client()?, &node);
         let Connection { access, servers, mut statistics, .. } = connection;
         let weighed = Weighed::new(access);
         statistics.push(Arc::clone(weighed.statistics()));
@@ -120,6 +127,7 @@ impl Kubernetes {
             policies,
             health,
             weighed,
+            reporter,
             servers,
             statistics,
             node: ThisNode::new(&node, addresses),
@@ -142,6 +150,7 @@ impl Kubernetes {
                 outcome = self.policies.next() => self.policies.take(outcome, &mut self.batch),
                 outcome = self.health.next() => self.health.take(outcome, &mut self.batch),
                 outcome = self.weighed.next() => self.weighed.take(outcome, &mut self.batch),
+                () = self.reporter.changed() => {}
             }
             self.take_waiting();
             if let Some(update) = self.update() {
@@ -164,6 +173,12 @@ impl Kubernetes {
             return None;
         }
         self.node.changed().map(Change::Node)
+    }
+
+    /// Tells the cluster what this node has taken out of service by itself, in its `NodeReport`: not
+    /// at once, and of several that are told shortly after each other the last one alone.
+    pub fn report(&self, ejected: NodeReportSpec) {
+        self.reporter.report(ejected);
     }
 
     /// What became of each watch so far.
@@ -195,6 +210,9 @@ impl Kubernetes {
         let batch = &mut self.batch;
         if let Some(node) = batch.node.take() {
             self.node.declare(&node);
+        }
+        if let Some(uid) = batch.node_uid.take() {
+            self.reporter.set_node(uid);
         }
         if !batch.api_servers.is_empty() {
             self.unwritten = self.servers.learn(mem::take(&mut batch.api_servers)).err();
@@ -229,7 +247,8 @@ impl Kubernetes {
         let watches = watches.chain(self.nodes.problems()).chain(self.pods.problems());
         let watches = watches.chain(self.health.problems());
         let watches = watches.chain(self.policies.problems()).chain(self.weighed.problems());
-        let mut problems: Vec<_> = watches.chain(self.unwritten.clone()).collect();
+        let written = self.unwritten.clone().into_iter().chain(self.reporter.problem());
+        let mut problems: Vec<_> = watches.chain(written).collect();
         problems.sort();
         problems
     }
