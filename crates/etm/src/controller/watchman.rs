@@ -197,8 +197,9 @@ impl Watchman {
     }
 
     /// Nodes of which nobody may be left to say anything: they are not ready, or their Lease ran out.
+    /// Where too many seem so, none is.
     pub(super) fn lost(&self) -> BTreeSet<Arc<str>> {
-        let lost = self.verdict.bad.iter();
+        let lost = self.verdict.bad.iter().filter(|_| !self.verdict.too_many);
         let lost = lost.filter(|bad| matches!(bad.reason, "NotReady" | "LeaseExpired"));
         lost.map(|bad| Arc::clone(&bad.node)).collect()
     }

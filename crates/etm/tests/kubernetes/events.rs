@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::metrics;
 use crate::policies::policy;
-use crate::scene::{POD_PORT, Scene, slice};
+use crate::scene::{POD_PORT, Scene, free, slice};
 use crate::shipped;
 
 pub(crate) const REPORTS: &str = "/apis/etm.dev/v1alpha1/nodereports";
@@ -42,7 +42,7 @@ pub(crate) fn report(scene: &Scene, node: &str, ejected: &[Value]) {
         "metadata": {"name": node},
         "spec": {"ejected": ejected},
     });
-    scene.cluster.api().apply("", &[report]).expect("a report");
+    scene.cluster.api().apply(&scene.namespace, &[report]).expect("a report");
 }
 
 fn now() -> String {
@@ -118,22 +118,14 @@ fn what_the_kernel_ejects_is_reported_and_told_and_so_is_its_return() {
     let pods = [("web-1", good.pod.ipv4().into()), ("web-2", bad.ipv4().into())];
     let (address, service, objects) = web(&scene, &pods);
     let node = create_node(&scene, &scene.namespace);
-    scene.create(
-        "trafficpolicies",
-        policy(
-            "quick",
-            "web",
-            &json!({"health": {
-                "ejectionTime": "3s", "maxEjectionTime": "3s",
-                "probation": {"interval": "200ms", "successes": 1},
-            }}),
-        ),
-    );
-    let _controller = controller(&scene);
-    // The agent asks for a port of its own.
-    let agent = scene.agent().arg("--admin").arg(crate::scene::free().to_string());
-    let agent = agent.start();
-    let _agent = agent.expect("an agent");
+    let mut quick = policy("quick", "web", &json!({}));
+    quick["spec"]["health"] = json!({
+        "ejectionTime": "3s", "maxEjectionTime": "3s",
+        "probation": {"interval": "200ms", "successes": 1},
+    });
+    scene.create("trafficpolicies", quick);
+    let _controller = scene.controller(free()).start().expect("a controller");
+    let _agent = scene.agent().start().expect("an agent");
     scene.until_members(address, Some(2));
     let path = format!("{REPORTS}/{}", scene.namespace);
     let api = scene.cluster.api();
