@@ -32,7 +32,8 @@ pub struct NodeReportSpec {
     /// Endpoints that the node's connections fail with, or its probes; those that have been out for
     /// longest first. Nodes and monitors are not in it: `etm controller` knows of those before agents
     /// do.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    // Written also where it is empty: server-side apply would leave nothing of a spec without fields.
+    #[serde(default)]
     #[schemars(length(max = MAX_REPORTED), extend("x-kubernetes-list-type" = "atomic"))]
     pub ejected: Vec<ReportedEndpoint>,
     /// So many more are out than are listed.

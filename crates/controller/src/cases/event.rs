@@ -36,7 +36,8 @@ pub(super) struct Objects {
     pub(super) services: BTreeMap<Arc<str>, Option<String>>,
 }
 
-/// The Events by which something is told: one on the Pod, and one on each of its Services.
+/// The Events by which something is told: one on each of its Services, and one on the Pod. That is the
+/// last, by which it is told.
 pub(super) fn events(
     telling: &Telling,
     objects: &Objects,
@@ -66,7 +67,7 @@ pub(super) fn events(
     let on_services = of
         .iter()
         .map(|service| event(service, pod.as_ref(), format!("{} {what}", subject.endpoint)));
-    on_pod.chain(on_services).collect()
+    on_services.chain(on_pod).collect()
 }
 
 fn event(
@@ -147,11 +148,12 @@ fn read(event: &Event) -> Option<(Subject, Timestamp, BTreeSet<Arc<str>>)> {
     let since = annotations.get(SINCE)?.parse().ok()?;
     let services = annotations.get(SERVICES)?.split(',').filter(|name| !name.is_empty());
     let services = services.map(Into::into).collect();
-    let mut of = [&event.regarding, &event.related].into_iter().flatten();
-    let endpoint = if of.any(|object| object.kind.as_deref() == Some("Pod")) {
-        Endpoint::Pod(endpoint)
-    } else {
-        Endpoint::Address(endpoint)
+    let is_pod = |object: &ObjectReference| object.kind.as_deref() == Some("Pod");
+    let endpoint = match (event.regarding.as_ref(), event.related.as_ref()) {
+        (Some(regarding), _) if is_pod(regarding) => Endpoint::Pod(endpoint),
+        // Whoever wrote this may have ended before the last one.
+        (_, Some(related)) if is_pod(related) => return None,
+        _ => Endpoint::Address(endpoint),
     };
     let namespace = event.metadata.namespace.as_deref()?.into();
     Some((Subject { namespace, endpoint }, since, services))

@@ -102,7 +102,7 @@ async fn write(
             Err(_) => Some(format!("no answer within {} s", PATIENCE.as_secs())),
         };
         pace.note(outcome.is_none(), Instant::now());
-        let failed = outcome.map(|reason| failing(&node, reason));
+        let failed = outcome.map(|reason| failing(&node, &reason));
         if failed.is_none() {
             written = Some(latest);
         }
@@ -190,7 +190,7 @@ fn reason(error: &kube::Error) -> String {
     }
 }
 
-fn failing(node: &str, reason: String) -> Problem {
+fn failing(node: &str, reason: &str) -> Problem {
     Problem {
         object: format!("NodeReport {node}"),
         field: String::new(),
