@@ -19,7 +19,7 @@ pub use cases::{Cases, Endpoint, Subject, Telling, Told, What, read_told, tell};
 pub use election::{Election, Leadership};
 pub use monitored::{Monitored, Reachable, ejections};
 pub use nodes::{Limits, NodeWrite, Nodes, write_nodes};
-pub use policies::Policies;
+pub use policies::{Monitors, Policies};
 pub use write::{Outcome, StatusWrite, write};
 
 /// The field manager of all that is written, and the name of the Lease.

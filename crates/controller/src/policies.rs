@@ -25,6 +25,9 @@ pub struct Policies {
     known: BTreeMap<ObjectName, Known>,
 }
 
+/// The Service of a policy, and who is out by its monitors.
+pub type Monitors<'a> = (&'a Arc<str>, &'a [Ejection]);
+
 #[derive(Debug)]
 struct Known {
     observed: ObservedPolicy,
@@ -86,7 +89,7 @@ impl Policies {
 
     /// Who is out by the monitors of each, with its Service; none of one that makes no sense, and
     /// counts as it was before.
-    pub fn ejected(&self) -> impl Iterator<Item = (&ObjectName, Option<(&Arc<str>, &[Ejection])>)> {
+    pub fn ejected(&self) -> impl Iterator<Item = (&ObjectName, Option<Monitors<'_>>)> {
         self.known.iter().map(|(name, known)| {
             let policy = known.observed.policy.as_ref().ok();
             (name, policy.map(|policy| (&policy.service, known.monitored.ejected.as_slice())))

@@ -106,7 +106,7 @@ impl Cases {
                 None => drop(found.insert(subject, sighting)),
             }
         }
-        self.update(Source::Node(Arc::clone(node)), found, now);
+        self.update(&Source::Node(Arc::clone(node)), found, now);
     }
 
     /// Takes in who is out by all policies' monitors: by the policy's name, with its Service; or none
@@ -123,10 +123,10 @@ impl Cases {
             gone.remove(&source);
             let Some((service, ejected)) = said else { continue };
             let found = ejected.iter().filter_map(|ejection| by_monitor(policy, service, ejection));
-            self.update(source, found.collect(), now);
+            self.update(&source, found.collect(), now);
         }
         for source in gone {
-            self.update(source, BTreeMap::new(), now);
+            self.update(&source, BTreeMap::new(), now);
         }
     }
 
@@ -162,17 +162,17 @@ impl Cases {
         });
     }
 
-    fn update(&mut self, source: Source, found: BTreeMap<Subject, Sighting>, now: Instant) {
+    fn update(&mut self, source: &Source, found: BTreeMap<Subject, Sighting>, now: Instant) {
         let new: BTreeSet<_> = found.keys().cloned().collect();
         let before = if new.is_empty() {
-            self.sources.remove(&source)
+            self.sources.remove(source)
         } else {
             self.sources.insert(source.clone(), new)
         };
         let before = before.unwrap_or_default();
         for subject in before.iter().filter(|subject| !found.contains_key(subject)) {
             if let Some(case) = self.cases.get_mut(subject) {
-                case.sightings.remove(&source);
+                case.sightings.remove(source);
             }
             self.settle(subject, now);
         }
