@@ -21,6 +21,12 @@ mod monitor;
     reason = "kube's derives repeat an item's `pub` out of reach, and take a column for another"
 )]
 mod node;
+#[allow(
+    unreachable_pub,
+    clippy::duplicated_attributes,
+    reason = "kube's derives repeat an item's `pub` out of reach, and take a column for another"
+)]
+mod node_report;
 mod probe;
 mod refusal;
 #[allow(unreachable_pub, reason = "kube's derives repeat an item's `pub` out of reach")]
@@ -47,6 +53,9 @@ pub use monitor::{AlertmanagerAlerts, EjectedPod, Matcher, Operator, PodMonitor,
 pub use node::{
     EjectedNode, NodeHealth, NodeHealthSpec, NodeHealthStatus, NodeMonitor, NodeMonitorSpec,
     NodeMonitorStatus, UncheckedNodeHealth, UncheckedNodeMonitor,
+};
+pub use node_report::{
+    MAX_REPORTED, NodeReport, NodeReportSpec, ReportedEndpoint, UncheckedNodeReport,
 };
 pub use probe::{GrpcProbe, HttpProbe, Probe, TcpProbe};
 pub use refusal::{Refusal, Stale, StaleConnections};

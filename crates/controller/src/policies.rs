@@ -1,8 +1,9 @@
 //! What the status of each policy is to be, and which of them have another one; pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use etm_model::{Accepted, ObjectName, Problem, Snapshot, conditions};
+use etm_monitor::Ejection;
 use etm_source::kubernetes::{ObservedPolicy, PolicyUpdate};
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
@@ -23,6 +24,9 @@ pub struct Policies {
     snapshot: Snapshot,
     known: BTreeMap<ObjectName, Known>,
 }
+
+/// The Service of a policy, and who is out by its monitors.
+pub type Monitors<'a> = (&'a Arc<str>, &'a [Ejection]);
 
 #[derive(Debug)]
 struct Known {
@@ -87,6 +91,15 @@ impl Policies {
         if let Some(known) = self.known.get_mut(name) {
             known.monitored = monitored;
         }
+    }
+
+    /// Who is out by the monitors of each, with its Service; none of one that makes no sense, and
+    /// counts as it was before.
+    pub fn ejected(&self) -> impl Iterator<Item = (&ObjectName, Option<Monitors<'_>>)> {
+        self.known.iter().map(|(name, known)| {
+            let policy = known.observed.policy.as_ref().ok();
+            (name, policy.map(|policy| (&policy.service, known.monitored.ejected.as_slice())))
+        })
     }
 
     /// How many there are, and how many of them count.

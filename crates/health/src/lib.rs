@@ -26,4 +26,4 @@ pub use reason::{Reason, Why};
 pub use service::{EndpointHealth, MonitorEjection, Readiness, ServiceHealth, Suspect};
 pub use signal::{FailureKind, Failures, NodeFault, Outcomes, ProbeFailure, Signal};
 pub use tracker::Tracker;
-pub use verdict::{Spared, State, Verdict};
+pub use verdict::{Held, Spared, State, Verdict};

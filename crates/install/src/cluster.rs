@@ -106,6 +106,7 @@ impl Cluster {
         apply(self.all(), &controller.cluster_role_binding, &mut told).await?;
         apply(self.within(&namespace), &controller.role, &mut told).await?;
         apply(self.within(&namespace), &controller.role_binding, &mut told).await?;
+        apply(self.within(&namespace), &controller.service, &mut told).await?;
         apply(self.within(&namespace), &controller.deployment, &mut told).await
     }
 
@@ -123,6 +124,7 @@ impl Cluster {
         let namespace = objects.namespace.name_any();
         let controller = &objects.controller;
         remove(self.within(&namespace), &controller.deployment, &mut told).await?;
+        remove(self.within(&namespace), &controller.service, &mut told).await?;
         remove(self.within(&namespace), &controller.role_binding, &mut told).await?;
         remove(self.within(&namespace), &controller.role, &mut told).await?;
         remove(self.all(), &controller.cluster_role_binding, &mut told).await?;

@@ -3,7 +3,7 @@
 use k8s_openapi::{
     api::{
         apps::v1::{DaemonSet, Deployment},
-        core::v1::{Container, EnvVar, Namespace, PodTemplateSpec, ServiceAccount},
+        core::v1::{Container, EnvVar, Namespace, PodTemplateSpec, Service, ServiceAccount},
         rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -25,9 +25,9 @@ macro_rules! shipped {
 pub struct Objects {
     /// The agent's namespace, in which Pods may be privileged.
     pub namespace: Namespace,
-    /// The kinds `NodeHealth`, `NodeMonitor`, `TrafficPolicy` and `TrafficRoute`, ordered as kustomize
+    /// The kinds `NodeHealth`, `NodeMonitor`, `NodeReport`, `TrafficPolicy` and `TrafficRoute`, ordered as kustomize
     /// does.
-    pub kinds: [CustomResourceDefinition; 4],
+    pub kinds: [CustomResourceDefinition; 5],
     /// Who the agent is to the API server.
     pub service_account: ServiceAccount,
     /// What the agent may read.
@@ -54,6 +54,8 @@ pub struct Controller {
     pub role: Role,
     /// That it may.
     pub role_binding: RoleBinding,
+    /// Where Alertmanager reaches it.
+    pub service: Service,
     /// The controller itself.
     pub deployment: Deployment,
 }
@@ -71,6 +73,7 @@ impl Objects {
             kinds: [
                 shipped!("crds/nodehealths.etm.dev.yaml")?,
                 shipped!("crds/nodemonitors.etm.dev.yaml")?,
+                shipped!("crds/nodereports.etm.dev.yaml")?,
                 shipped!("crds/trafficpolicies.etm.dev.yaml")?,
                 shipped!("crds/trafficroutes.etm.dev.yaml")?,
             ],
@@ -117,6 +120,7 @@ impl Objects {
             yaml(&controller.role_binding)?,
             yaml(&self.cluster_role_binding)?,
             yaml(&controller.cluster_role_binding)?,
+            yaml(&controller.service)?,
             yaml(&controller.deployment)?,
             yaml(&self.daemon_set)?,
         ];
@@ -132,6 +136,7 @@ impl Objects {
         controller.service_account.metadata.namespace.clone_from(&namespace);
         controller.role.metadata.namespace.clone_from(&namespace);
         controller.role_binding.metadata.namespace.clone_from(&namespace);
+        controller.service.metadata.namespace.clone_from(&namespace);
         controller.deployment.metadata.namespace.clone_from(&namespace);
         let subjects = self.cluster_role_binding.subjects.iter_mut().flatten();
         let subjects = subjects
@@ -155,6 +160,7 @@ impl Controller {
             cluster_role_binding: shipped!("controller/cluster-role-binding.yaml")?,
             role: shipped!("controller/role.yaml")?,
             role_binding: shipped!("controller/role-binding.yaml")?,
+            service: shipped!("controller/service.yaml")?,
             deployment: shipped!("controller/deployment.yaml")?,
         })
     }
@@ -215,8 +221,8 @@ mod tests {
         let yaml = shipped.to_yaml().expect("YAML");
         let documents: Vec<serde_json::Value> =
             serde_saphyr::from_multiple(&yaml).expect("documents");
-        assert_eq!(documents.len(), 14);
-        assert_eq!(documents[13], serde_json::to_value(&shipped.daemon_set).expect("JSON"));
+        assert_eq!(documents.len(), 16);
+        assert_eq!(documents[15], serde_json::to_value(&shipped.daemon_set).expect("JSON"));
     }
 
     #[test]
@@ -233,7 +239,7 @@ mod tests {
         let moved = objects(&Parameters { namespace: Some("net".into()), ..Parameters::default() });
         let yaml = moved.to_yaml().expect("YAML");
         assert!(!yaml.contains("etm-system"), "{yaml}");
-        assert_eq!(yaml.matches("namespace: net\n").count(), 9, "{yaml}");
+        assert_eq!(yaml.matches("namespace: net\n").count(), 10, "{yaml}");
     }
 
     #[test]

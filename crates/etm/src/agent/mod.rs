@@ -97,6 +97,7 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
     let mut health_checks = HealthChecks::new();
     health_checks.update(&reconciler.plan().health_checks, reconciler.health());
     problems.report(all_problems(&reconciler, &callers, &health_checks));
+    report(&source, &mut reconciler);
     println!("{ready}");
     let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&ready)]);
 
@@ -132,12 +133,22 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
             _ = interrupt.recv() => break,
         }
         callers.write(&mut reconciler);
+        report(&source, &mut reconciler);
         health_checks.update(&reconciler.plan().health_checks, reconciler.health());
         problems.report(all_problems(&reconciler, &callers, &health_checks));
     }
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     info!("stopping; the data path goes on, `etm detach` would remove it");
     Ok(())
+}
+
+/// Tells the cluster what is out, once it is known whose each backend is.
+fn report(source: &Source, reconciler: &mut Reconciler) {
+    if source.is_complete()
+        && let Some(ejected) = reconciler.report()
+    {
+        source.report(ejected);
+    }
 }
 
 /// What does not come from the source.

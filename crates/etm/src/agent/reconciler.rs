@@ -6,6 +6,7 @@ use std::{
 
 use anyhow::Context as _;
 use etm_abi::{Ejection, Event, Happened};
+use etm_api::NodeReportSpec;
 use etm_dataplane::{Dataplane, monotonic};
 use etm_health::Probed;
 use etm_model::{
@@ -271,6 +272,11 @@ impl Reconciler {
     pub(super) fn probed(&mut self, probed: Probed) {
         let (verdicts, scene) = self.scene();
         verdicts.probed(probed, scene);
+    }
+
+    /// What this node has taken out of service by itself, where that is news.
+    pub(super) fn report(&mut self) -> Option<NodeReportSpec> {
+        self.verdicts.news()
     }
 
     fn follow_all(&mut self) {

@@ -1,6 +1,7 @@
 use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
+use etm_api::NodeReportSpec;
 use etm_model::{Change, PodChange, Problem, Snapshot};
 use etm_source::{
     Manifests, Supposed, Update,
@@ -100,6 +101,13 @@ impl Source {
         match self {
             Self::Manifests(manifests) => manifests.set_node_addresses(addresses),
             Self::Kubernetes(cluster) => cluster.set_node_addresses(addresses),
+        }
+    }
+
+    /// Tells the cluster what this node has taken out of service; a directory hears nothing.
+    pub(super) fn report(&self, ejected: NodeReportSpec) {
+        if let Self::Kubernetes(cluster) = self {
+            cluster.report(ejected);
         }
     }
 

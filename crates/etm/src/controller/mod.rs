@@ -2,6 +2,7 @@
 //! the one that does.
 
 mod alerts;
+mod announcer;
 mod watchman;
 
 use std::{
@@ -16,7 +17,9 @@ use etm_controller::{
     write, write_nodes, write_route,
 };
 use etm_model::Problem;
-use etm_source::kubernetes::{NodeUpdate, NodeWatch, Options, PolicyUpdate, PolicyWatch};
+use etm_source::kubernetes::{
+    NodeUpdate, NodeWatch, Options, PolicyUpdate, PolicyWatch, ReportUpdate, ReportWatch,
+};
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use tokio::{
@@ -26,6 +29,7 @@ use tokio::{
 use tracing::{debug, info};
 
 use alerts::Alerts;
+use announcer::Announcer;
 use watchman::Watchman;
 
 use crate::{
@@ -48,12 +52,14 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
     let options = options(&arguments);
     let mut source = PolicyWatch::open(&options).await?;
     let mut node_source = NodeWatch::open(&options).await?;
+    let mut report_source = ReportWatch::open(&options).await?;
     let client = source.client();
     let mut listener = Alerts::open(&arguments.monitors).await?;
     let watchman = Watchman::new(client.clone(), &arguments.monitors)?;
     let namespace = arguments.namespace.unwrap_or_else(|| client.default_namespace().to_owned());
     let state = Arc::new(State::default());
-    let watches = [source.statistics(), node_source.statistics()].concat();
+    let watches = [source.statistics(), node_source.statistics(), report_source.statistics()];
+    let watches = watches.concat();
     let metrics = ControllerMetrics::new(&watches, Arc::clone(&state));
     if let Some(address) = arguments.admin {
         admin::serve(address, metrics.registry(), Arc::clone(&state)).await?;
@@ -67,6 +73,7 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
         listener.set_leading(controller.led);
         let (due, resume) = (controller.due(), controller.resume);
         let wake = controller.watchman.wake();
+        let telling = controller.announcer.wake();
         tokio::select! {
             biased;
             _ = terminate.recv() => break,
@@ -75,11 +82,14 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
             // Before each write, so that what is written is about what is known.
             update = source.next() => controller.update(update),
             update = node_source.next() => controller.update_nodes(update),
+            update = report_source.next() => controller.update_reports(update),
             notification = listener.next() => controller.watchman.hear(&notification),
             () = controller.watchman.answered() => {}
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
                 controller.watchman.expire();
             }
+            () = controller.announcer.done() => {}
+            () = sleep_until(telling.unwrap_or_else(Instant::now)), if telling.is_some() => {}
             () = sleep_until(resume), if due.is_some() => {
                 if let Some(due) = due {
                     controller.write(&due).await;
@@ -88,7 +98,9 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
         }
         controller.lead();
         controller.judge();
-        controller.ready(source.is_complete() && node_source.is_complete(), &namespace);
+        let complete =
+            [source.is_complete(), node_source.is_complete(), report_source.is_complete()];
+        controller.ready(!complete.contains(&false), &namespace);
         controller.report();
     }
     info!("stopping; the status of policies, routes and nodes stays as it is");
@@ -110,9 +122,11 @@ struct Controller {
     policies: Policies,
     routes: Routes,
     watchman: Watchman,
+    announcer: Announcer,
     problems: Problems,
     policy_problems: Vec<Problem>,
     node_problems: Vec<Problem>,
+    report_problems: Vec<Problem>,
     state: Arc<State>,
     metrics: ControllerMetrics,
     identity: String,
@@ -132,6 +146,7 @@ impl Controller {
         watchman: Watchman,
     ) -> Self {
         Self {
+            announcer: Announcer::new(client.clone(), identity.clone()),
             client,
             leadership,
             policies: Policies::default(),
@@ -140,6 +155,7 @@ impl Controller {
             problems: Problems::new(Arc::clone(&state)),
             policy_problems: Vec::new(),
             node_problems: Vec::new(),
+            report_problems: Vec::new(),
             state,
             metrics,
             identity,
@@ -171,6 +187,11 @@ impl Controller {
         self.watchman.update(update, self.led);
     }
 
+    fn update_reports(&mut self, update: ReportUpdate) {
+        self.report_problems = update.problems;
+        self.announcer.update(update.reports);
+    }
+
     fn ready(&mut self, complete: bool, namespace: &str) {
         if !complete || self.state.is_ready() {
             return;
@@ -193,6 +214,7 @@ impl Controller {
         self.led = leads;
         self.metrics.leads(leads);
         self.watchman.take_over(leads, &mut self.policies);
+        self.announcer.lead(leads);
         // That of one that could not be renewed is still in its own name.
         let other = self.leadership.holder().filter(|holder| *holder != self.identity);
         match (leads, other) {
@@ -206,7 +228,11 @@ impl Controller {
     fn judge(&mut self) {
         if self.led {
             self.watchman.ask();
-            self.watchman.judge(&mut self.policies);
+            if self.watchman.judge(&mut self.policies) {
+                self.announcer.judged(&self.policies, self.watchman.lost());
+            }
+            let until = self.leadership.until().filter(|_| self.state.is_ready());
+            self.announcer.announce(until);
         }
         self.metrics.monitors(self.watchman.counts());
     }
@@ -258,9 +284,11 @@ impl Controller {
 
     fn report(&mut self) {
         let lease: Option<Problem> = self.leadership.problem();
-        let watches = self.policy_problems.iter().chain(&self.node_problems).cloned();
+        let watches = self.policy_problems.iter().chain(&self.node_problems);
+        let watches = watches.chain(&self.report_problems).cloned();
         self.problems.set_source(watches.collect());
         let others = self.policies.problems().chain(self.routes.problems()).chain(lease);
+        let others = others.chain(self.announcer.problem());
         let others: Vec<_> = others.chain(self.watchman.problems()).collect();
         self.problems.report(others.into_iter());
     }

@@ -1,6 +1,10 @@
 //! Who watches: asks monitors when they are due, and looks after nodes.
 
-use std::time::{Duration, Instant as Clock};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant as Clock},
+};
 
 use anyhow::Context as _;
 use etm_controller::{Limits, Monitored, NodeWrite, Nodes, Policies, Reachable, ejections};
@@ -161,8 +165,9 @@ impl Watchman {
         self.stale |= self.lease.is_some_and(|lease| lease <= now);
     }
 
-    /// Tells policies what their monitors say, and looks anew which nodes are out.
-    pub(super) fn judge(&mut self, policies: &mut Policies) {
+    /// Tells policies what their monitors say, and looks anew which nodes are out; says whether there
+    /// was anything to look at.
+    pub(super) fn judge(&mut self, policies: &mut Policies) -> bool {
         if std::mem::take(&mut self.news) {
             let scopes: Vec<_> = policies
                 .observed()
@@ -181,12 +186,22 @@ impl Watchman {
             }
             self.stale = true;
         }
-        if std::mem::take(&mut self.stale) {
+        let stale = std::mem::take(&mut self.stale);
+        if stale {
             let now = Clock::now();
             let ejected = self.monitors.ejected(&Scope::Nodes);
             self.verdict = self.nodes.verdict(self.limits, &ejected, now);
             self.lease = self.nodes.signs().next(self.limits.lease, now);
         }
+        stale
+    }
+
+    /// Nodes of which nobody may be left to say anything: they are not ready, or their Lease ran out.
+    /// Where too many seem so, none is.
+    pub(super) fn lost(&self) -> BTreeSet<Arc<str>> {
+        let lost = self.verdict.bad.iter().filter(|_| !self.verdict.too_many);
+        let lost = lost.filter(|bad| matches!(bad.reason, "NotReady" | "LeaseExpired"));
+        lost.map(|bad| Arc::clone(&bad.node)).collect()
     }
 
     fn tell(&self, scope: &Scope, name: &ObjectName, policies: &mut Policies) {

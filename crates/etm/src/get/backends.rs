@@ -1,7 +1,7 @@
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use etm_abi::{Backend, Target};
-use etm_dataplane::monotonic;
+use etm_dataplane::{Reason, monotonic};
 use etm_model::{Contents, from_abi};
 use serde::Serialize;
 
@@ -20,6 +20,12 @@ pub(super) struct BackendRow {
     /// `namespace/name`; empty where the endpoint names none.
     pod: String,
     state: &'static str,
+    /// What speaks against it; null where nothing does, or the agent has not said so.
+    reason: Option<String>,
+    /// For how long.
+    since_seconds: Option<u64>,
+    /// In how long it is tried again; null where no time brings it back.
+    returns_in_seconds: Option<u64>,
     /// Its share beside those of the others; null where all are alike.
     weight: Option<u16>,
     /// Open connections that were given to it by load; null where load does not count.
@@ -27,9 +33,19 @@ pub(super) struct BackendRow {
 }
 
 impl Row for BackendRow {
-    const HEADER: &'static [&'static str] =
-        &["SERVICE", "ADDRESS", "POD", "STATE", "WEIGHT", "CONNECTIONS"];
-    const SPARSE: &'static [&'static str] = &["WEIGHT", "CONNECTIONS"];
+    const HEADER: &'static [&'static str] = &[
+        "SERVICE",
+        "ADDRESS",
+        "POD",
+        "STATE",
+        "WEIGHT",
+        "CONNECTIONS",
+        "RETURNS",
+        "SINCE",
+        "REASON",
+    ];
+    const SPARSE: &'static [&'static str] =
+        &["WEIGHT", "CONNECTIONS", "RETURNS", "SINCE", "REASON"];
 
     fn cells(&self) -> Vec<String> {
         vec![
@@ -39,6 +55,9 @@ impl Row for BackendRow {
             self.state.to_owned(),
             self.weight.map(|weight| weight.to_string()).unwrap_or_default(),
             self.connections.map(|count| count.to_string()).unwrap_or_default(),
+            seconds(self.returns_in_seconds),
+            seconds(self.since_seconds),
+            self.reason.clone().unwrap_or_default(),
         ]
     }
 }
@@ -47,6 +66,7 @@ impl Row for BackendRow {
 /// `connections` tells how many connections were given to a backend by load.
 pub(super) fn rows(
     contents: &Contents,
+    reasons: &BTreeMap<u32, Reason>,
     connections: impl Fn(u32) -> u32,
     filter: &str,
 ) -> Vec<BackendRow> {
@@ -55,7 +75,7 @@ pub(super) fn rows(
         let service = service_name(contents, frontend.service);
         if service.starts_with(filter) {
             for target in contents.targets(frontend) {
-                enter(contents, &service, target, &connections, &mut rows);
+                enter(contents, reasons, &service, target, &connections, &mut rows);
             }
         }
     }
@@ -65,6 +85,7 @@ pub(super) fn rows(
 /// Enters the members of a table.
 fn enter(
     contents: &Contents,
+    reasons: &BTreeMap<u32, Reason>,
     service: &str,
     target: Target,
     connections: impl Fn(u32) -> u32,
@@ -83,6 +104,9 @@ fn enter(
             address,
             pod: contents.backend_names.get(id).cloned().unwrap_or_default(),
             state: state(&backend, now),
+            reason: reasons.get(id).map(|reason| reason.text.clone()),
+            since_seconds: reasons.get(id).map(|reason| since(reason, now)),
+            returns_in_seconds: returns(&backend, now),
             weight: None,
             connections: None,
         });
@@ -91,6 +115,24 @@ fn enter(
         row.weight = row.weight.or(candidate.map(|candidate| candidate.weight()));
         row.connections = row.connections.or(counted.then(|| connections(*id)));
     }
+}
+
+/// For how long a reason has held, in seconds.
+pub(super) fn since(reason: &Reason, now: Duration) -> u64 {
+    now.saturating_sub(reason.since).as_secs()
+}
+
+/// In how many seconds a backend is tried again, not before its time; none where no time brings it
+/// back, and once it is tried.
+pub(super) fn returns(backend: &Backend, now: Duration) -> Option<u64> {
+    let until = (state(backend, now) == "ejected" && backend.until != 0)
+        .then(|| Duration::from_nanos(backend.until).saturating_sub(now));
+    until.map(|time| time.as_millis().div_ceil(1_000) as u64)
+}
+
+/// As tables have times.
+pub(super) fn seconds(time: Option<u64>) -> String {
+    time.map(|time| format!("{time}s")).unwrap_or_default()
 }
 
 pub(super) fn address(backend: &Backend) -> SocketAddr {

@@ -1,7 +1,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    time::Duration,
 };
 
 use etm_abi::{BACKEND_AVAILABLE, Outcomes as Counted};
@@ -11,7 +10,11 @@ use serde::Serialize;
 
 use crate::{
     balancing::state,
-    get::{Row, backends::address, service_name},
+    get::{
+        Row,
+        backends::{address, returns, seconds, since},
+        service_name,
+    },
 };
 
 /// One backend that something speaks against.
@@ -66,7 +69,6 @@ impl Row for EjectionRow {
     ];
 
     fn cells(&self) -> Vec<String> {
-        let seconds = |time: Option<u64>| time.map(|time| format!("{time}s")).unwrap_or_default();
         let Outcomes { established, refused, timed_out, reset } = self.connections;
         vec![
             self.services.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
@@ -109,8 +111,6 @@ pub(super) fn rows(
         .map(|(id, services)| {
             let backend = contents.backends.get(&id).copied().unwrap_or_default();
             let state = state(&backend, now);
-            let until = (state == "ejected" && backend.until != 0)
-                .then(|| Duration::from_nanos(backend.until).saturating_sub(now));
             let reason = reasons.get(&id);
             let Counted { established, refused, timed_out, reset, .. } = outcomes(id);
             EjectionRow {
@@ -119,9 +119,8 @@ pub(super) fn rows(
                 pod: contents.backend_names.get(&id).cloned().unwrap_or_default(),
                 state,
                 reason: reason.map(|reason| reason.text.clone()),
-                since_seconds: reason.map(|reason| now.saturating_sub(reason.since).as_secs()),
-                // Not before its time.
-                returns_in_seconds: until.map(|time| time.as_millis().div_ceil(1_000) as u64),
+                since_seconds: reason.map(|reason| since(reason, now)),
+                returns_in_seconds: returns(&backend, now),
                 times: backend.times,
                 failures_in_row: backend.failures,
                 connections: Outcomes { established, refused, timed_out, reset },

@@ -30,7 +30,8 @@ pub(crate) fn run(arguments: &GetArgs) -> anyhow::Result<()> {
         Resource::Backends => {
             let live = view.live();
             let connections = |id| live.connections(id);
-            print(&backends::rows(&view.contents()?, connections, filter), arguments.output)
+            let rows = backends::rows(&view.contents()?, &view.reasons()?, connections, filter);
+            print(&rows, arguments.output)
         }
         Resource::Ejections => {
             let outcomes = |id| view.outcomes(id).unwrap_or_default();

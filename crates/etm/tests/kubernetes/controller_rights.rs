@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use crate::conditions::until_condition;
 use crate::gateway;
-use crate::metrics;
 use crate::policies::policy;
 use crate::routes;
-use crate::scene::{Scene, free};
+use crate::scene::{Scene, addresses, free};
 use crate::shipped::{self, CONTROLLER, NAMESPACE};
+use crate::{events, metrics};
 use etm_testkit::wait::until;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
@@ -117,6 +117,8 @@ fn told(rule: &Value) -> String {
         "nodemonitors/status" => "NodeMonitor ".to_owned(),
         "nodehealths/status" => "NodeHealth ".to_owned(),
         "nodehealths" if rule["verbs"][0] == "create" => "NodeHealth ".to_owned(),
+        "events" if rule["verbs"][0] == "list" => "Events".to_owned(),
+        "events" => "Event on ".to_owned(),
         watched => format!("watch of {watched}"),
     }
 }
@@ -184,7 +186,9 @@ fn none_of_them_is_too_many() {
     let objects = shipped::objects(scene.cluster);
     let cluster = each(shipped::object(&objects, "ClusterRole", CONTROLLER));
     let own = each(shipped::object(&objects, "Role", CONTROLLER));
-    assert_eq!((cluster.len(), own.len()), (37, 3));
+    assert_eq!((cluster.len(), own.len()), (40, 3));
+    scene.service("web");
+    scene.slice("web-1", "web", &addresses(1));
     for missing in cluster.iter().chain(&own) {
         // One that there is something to write for, and a Lease that is not there.
         let lease = scene.path("leases", "etm-controller");
@@ -217,7 +221,12 @@ fn none_of_them_is_too_many() {
         let left = |rules: &[Value]| -> Vec<Value> {
             rules.iter().filter(|rule| *rule != missing).cloned().collect()
         };
+        if name == "create-events" {
+            let out = events::ejected(&scene, None, &addresses(1)[0].to_string());
+            events::report(&scene, "node", &[out]);
+        }
         misses(&scene, missing, &left(&cluster), &left(&own));
+        let _ = api.delete(&format!("{}/node", events::REPORTS));
         // Others hear no alerts, and would tell of these.
         for (_, plural) in KINDS.into_iter().chain([("", "trafficroutes")]) {
             scene.delete(plural, &name);

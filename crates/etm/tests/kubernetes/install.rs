@@ -43,6 +43,7 @@ fn it_applies_what_it_prints_and_removes_it() {
         "namespace/net",
         "customresourcedefinition/nodehealths.etm.dev",
         "customresourcedefinition/nodemonitors.etm.dev",
+        "customresourcedefinition/nodereports.etm.dev",
         KIND,
         "serviceaccount/etm-agent",
         "clusterrole/etm-agent",
@@ -53,6 +54,7 @@ fn it_applies_what_it_prints_and_removes_it() {
         "clusterrolebinding/etm-controller",
         "role/etm-controller",
         "rolebinding/etm-controller",
+        "service/etm-alerts",
         "deployment/etm-controller",
     ];
     for outcome in ["created", "unchanged"] {
@@ -89,12 +91,12 @@ fn it_applies_what_it_prints_and_removes_it() {
     cluster.api().create(policies, &policy).expect("a policy");
 
     let removed = printed(&run("--remove"));
-    assert_eq!(removed.lines().filter(|line| line.ends_with(" deleted")).count(), 10, "{removed}");
+    assert_eq!(removed.lines().filter(|line| line.ends_with(" deleted")).count(), 11, "{removed}");
     let kept = cluster.api().get(&format!("{policies}/calm")).expect("an answer");
     assert!(kept.is_some(), "what users wrote is theirs");
     assert_eq!(cluster.api().get(path).expect("an answer"), None);
     let removed = printed(&run("--remove"));
-    assert_eq!(removed.lines().filter(|line| line.ends_with(" absent")).count(), 10, "{removed}");
+    assert_eq!(removed.lines().filter(|line| line.ends_with(" absent")).count(), 11, "{removed}");
 
     // Whoever began with kustomize may go on with this: the same objects, no field in dispute.
     let folder = shipped::folder("kustomize");

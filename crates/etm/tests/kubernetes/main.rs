@@ -7,6 +7,7 @@ mod conditions;
 mod container;
 mod controller_rights;
 mod dns;
+mod events;
 mod faults;
 mod forward;
 mod gateway;

@@ -4,6 +4,7 @@ use std::thread;
 
 use serde_json::{Value, json};
 
+use crate::events::{REPORTS, create_node};
 use crate::scene::{Scene, addresses, slice};
 use crate::shipped::{self, ACCOUNT, NAMESPACE};
 use crate::{gateway, metrics, policies, routes};
@@ -74,8 +75,7 @@ fn follows(scene: &Scene) {
     scene.apply(slice("web-1", "web", &addresses(2)).into());
     scene.until_members(web, Some(2));
     let name = &scene.namespace;
-    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}});
-    scene.cluster.api().create("/api/v1/nodes", &node).expect("a node");
+    create_node(scene, name);
     let pod = json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -115,6 +115,8 @@ fn follows(scene: &Scene) {
     for (watch, before) in WATCHES.iter().zip(before) {
         until(&format!("{watch} heard of it"), || received(scene, watch) > before);
     }
+    let report = format!("{REPORTS}/{name}");
+    until("it reports", || scene.cluster.api().get(&report).expect("an answer").is_some());
     assert_eq!(refused(scene), [""; 0], "{}", agent.stderr());
     assert_eq!(metrics::page(scene, "/problems"), "[]");
 }
@@ -145,7 +147,7 @@ fn rights() -> Vec<(Value, String, Vec<String>)> {
     rights.collect()
 }
 
-/// An agent without one of the shipped rights says which watch suffers, and no other does.
+/// An agent without one of the shipped rights says what suffers, and nothing else does.
 fn misses(rights: &[(Value, String, Vec<String>)], verb: &str, resource: &str) {
     let scene = Scene::paging();
     let api = scene.cluster.api();
@@ -181,13 +183,22 @@ fn misses(rights: &[(Value, String, Vec<String>)], verb: &str, resource: &str) {
     scene.create("trafficroutes", asking("split"));
     let kubeconfig = scene.cluster.service_account(&scene.namespace, &name).expect("a token");
     let _agent = scene.agent_with(&kubeconfig).start().expect("an agent");
+    if resource == "nodereports" {
+        create_node(&scene, &scene.namespace);
+        until_told(&scene, &format!("NodeReport {}", scene.namespace));
+        return assert_eq!(refused(&scene), [""; 0]);
+    }
     let watch = watch_of(resource);
     until(&format!("{verb} of {resource} is missed"), || !refused(&scene).is_empty());
     assert_eq!(refused(&scene), [watch], "without {verb} of {resource}");
-    let told = format!("watch of {watch}");
-    until(&told, || {
-        let problems = metrics::page(&scene, "/problems");
-        problems.contains(&told) && problems.contains("403")
+    until_told(&scene, &format!("watch of {watch}"));
+}
+
+/// Waits until the agent tells that something is forbidden.
+fn until_told(scene: &Scene, told: &str) {
+    until(told, || {
+        let problems = metrics::page(scene, "/problems");
+        problems.contains(told) && problems.contains("403")
     });
 }
 
@@ -202,5 +213,5 @@ fn none_of_them_is_too_many() {
             }
         }
     });
-    assert_eq!(rights.iter().map(|(_, _, verbs)| verbs.len()).sum::<usize>(), 26);
+    assert_eq!(rights.iter().map(|(_, _, verbs)| verbs.len()).sum::<usize>(), 28);
 }

@@ -1,5 +1,6 @@
 use std::{fmt::Debug, net::SocketAddr, sync::Arc};
 
+use etm_api::ReportedEndpoint;
 use etm_model::{Change, EndpointSlice, Node, ObjectName, Pod, PodChange, Protocol, RouteOwner};
 use k8s_openapi::{
     api::{core::v1, discovery::v1 as discovery},
@@ -25,6 +26,8 @@ pub(super) struct Batch {
     pub(super) arrivals: Vec<Arrival>,
     /// What this Node's object says now; of one that is gone, its name.
     pub(super) node: Option<Node>,
+    /// Its UID; empty where it is gone.
+    pub(super) node_uid: Option<String>,
     /// Slices of the API servers' own Service, by name: their addresses, none when they are gone.
     pub(super) api_servers: Vec<(Arc<str>, Vec<SocketAddr>)>,
     /// Policies, and whether they ask for the weights of their namespace's Pods.
@@ -37,6 +40,8 @@ pub(super) struct Batch {
     pub(super) observed: Vec<(ObjectName, Option<ObservedPolicy>)>,
     /// What became of nodes, for whoever writes which of them work.
     pub(super) nodes: Vec<NodeChange>,
+    /// What nodes have reported, for whoever tells of it; none of a report that is gone.
+    pub(super) reports: Vec<(Arc<str>, Option<Vec<ReportedEndpoint>>)>,
 }
 
 /// A kind of objects that is watched.
@@ -150,20 +155,24 @@ pub(super) struct Nodes;
 impl Kind for Nodes {
     const WATCHED: Watched = Watched::Node;
     type Object = v1::Node;
-    type Model = Node;
+    /// With its UID.
+    type Model = (Node, String);
     type Told = ();
 
-    fn convert(object: &v1::Node) -> Converted<Node> {
-        convert::node(object)
+    fn convert(object: &v1::Node) -> Converted<Self::Model> {
+        let uid = object.metadata.uid.clone().unwrap_or_default();
+        convert::node(object).map(|node| (node, uid))
     }
 
-    fn told(_model: &Node) -> Self::Told {}
+    fn told(_model: &Self::Model) -> Self::Told {}
 
-    fn set(model: Node, _before: Option<()>, batch: &mut Batch) {
-        batch.node = Some(model);
+    fn set((node, uid): Self::Model, _before: Option<()>, batch: &mut Batch) {
+        batch.node = Some(node);
+        batch.node_uid = Some(uid);
     }
 
     fn remove(name: &ObjectName, (): (), batch: &mut Batch) {
+        batch.node_uid = Some(String::new());
         let name = Arc::clone(&name.name);
         batch.node = Some(Node { name, ..Node::default() });
     }

@@ -13,11 +13,13 @@ mod connector;
 mod demanded;
 mod gateway;
 mod kind;
+mod node_reports;
 mod node_watch;
 mod nodes;
 mod observed;
 mod policies;
 mod policy_status;
+mod reporter;
 mod routes;
 mod servers;
 mod statistics;
@@ -27,10 +29,12 @@ mod watch;
 
 use std::{mem, net::IpAddr, path::PathBuf, sync::Arc};
 
+use etm_api::NodeReportSpec;
 use etm_model::{Change, Problem};
 use kube::runtime::watcher;
 
 pub use configuration::ConfigurationError;
+pub use node_reports::{ReportUpdate, ReportWatch};
 pub use node_watch::{NodeUpdate, NodeWatch};
 pub use nodes::{NodeChange, ObservedHealth, ObservedMonitor, ObservedNode};
 pub use observed::ObservedPolicy;
@@ -48,6 +52,7 @@ use self::{
     nodes::NodeHealths,
     policies::TrafficPolicies,
     routes::{Namespaces, TrafficRoutes},
+    reporter::Reporter,
     servers::Servers,
     watch::Watch,
 };
@@ -92,6 +97,7 @@ pub struct Kubernetes {
     namespaces: Demanded<Namespaces>,
     /// Changes of routes that wait for what the routes ask for to be listed.
     withheld: Vec<Change>,
+    reporter: Reporter,
     servers: Arc<Servers>,
     statistics: Vec<Arc<Statistics>>,
     node: ThisNode,
@@ -126,6 +132,7 @@ impl Kubernetes {
         let one = format!("metadata.name={NODE_HEALTH}");
         let health = connection.watch(watcher::Config::default().fields(&one))?;
         let routes = connection.watch(watcher::Config::default())?;
+        let reporter = Reporter::start(connection.client()?, &node);
         let Connection { access, servers, mut statistics, .. } = connection;
         let gateway = Gateway::new(Arc::clone(&access));
         let asked_pods = AskedPods::new(Arc::clone(&access));
@@ -146,6 +153,7 @@ impl Kubernetes {
             asked_pods,
             namespaces,
             withheld: Vec::new(),
+            reporter,
             servers,
             statistics,
             node: ThisNode::new(&node, addresses),
@@ -175,6 +183,7 @@ impl Kubernetes {
                 outcome = self.namespaces.next() => {
                     self.namespaces.take(outcome, &mut self.batch);
                 }
+                () = self.reporter.changed() => {}
             }
             self.take_waiting();
             if let Some(update) = self.update() {
@@ -197,6 +206,12 @@ impl Kubernetes {
             return None;
         }
         self.node.changed().map(Change::Node)
+    }
+
+    /// Tells the cluster what this node has taken out of service by itself, in its `NodeReport`: not
+    /// at once, and of several that are told shortly after each other the last one alone.
+    pub fn report(&self, ejected: NodeReportSpec) {
+        self.reporter.report(ejected);
     }
 
     /// What became of each watch so far.
@@ -231,6 +246,9 @@ impl Kubernetes {
         let batch = &mut self.batch;
         if let Some(node) = batch.node.take() {
             self.node.declare(&node);
+        }
+        if let Some(uid) = batch.node_uid.take() {
+            self.reporter.set_node(uid);
         }
         if !batch.api_servers.is_empty() {
             self.unwritten = self.servers.learn(mem::take(&mut batch.api_servers)).err();
@@ -274,7 +292,8 @@ impl Kubernetes {
         let watches = watches.chain(self.policies.problems()).chain(self.routes.problems());
         let watches = watches.chain(self.gateway.problems()).chain(self.asked_pods.problems());
         let watches = watches.chain(self.namespaces.problems());
-        let mut problems: Vec<_> = watches.chain(self.unwritten.clone()).collect();
+        let written = self.unwritten.clone().into_iter().chain(self.reporter.problem());
+        let mut problems: Vec<_> = watches.chain(written).collect();
         problems.sort();
         problems
     }

@@ -280,7 +280,7 @@ impl Kind for WrittenHealth {
 }
 
 /// An object of which nothing is wrong, or has told of it itself.
-fn plain<T>(object: T) -> Converted<T> {
+pub(super) fn plain<T>(object: T) -> Converted<T> {
     Converted {
         object: Some(object),
         created: None,

@@ -31,6 +31,8 @@ pub enum Watched {
     NodeLeases,
     /// Monitors of nodes.
     NodeMonitors,
+    /// What nodes' kernels have taken out.
+    NodeReports,
     /// Pods' annotations and labels, in the namespaces in which a policy or route asks for them.
     PodMetadata,
     /// Traffic routes.
@@ -61,6 +63,7 @@ impl fmt::Display for Watched {
             Self::Nodes => "nodes",
             Self::NodeLeases => "leases",
             Self::NodeMonitors => "nodemonitors",
+            Self::NodeReports => "nodereports",
             Self::PodMetadata => "podmetadata",
             Self::TrafficRoutes => "trafficroutes",
             Self::Namespaces => "namespaces",

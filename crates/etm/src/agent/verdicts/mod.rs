@@ -9,6 +9,7 @@ mod index;
 mod outside;
 mod reasons;
 mod records;
+mod report;
 mod samples;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -30,6 +31,7 @@ use self::{
     outside::{faults, monitored, on_nodes, touches},
     reasons::Reasons,
     records::Records,
+    report::Reported,
     samples::Samples,
 };
 
@@ -43,6 +45,7 @@ pub(super) struct Verdicts {
     index: Index,
     records: Records,
     reasons: Reasons,
+    reported: Reported,
     samples: Samples,
     prober: Prober,
     /// Service ports that the tracker knows.
@@ -71,6 +74,7 @@ impl Verdicts {
             index: Index::default(),
             records: Records::default(),
             reasons: Reasons::default(),
+            reported: Reported::default(),
             samples: Samples::default(),
             prober,
             told: BTreeSet::new(),
@@ -325,6 +329,7 @@ impl Verdicts {
             }
         }
         let judged = self.tracker.judged();
+        self.reported.follow(&self.tracker, judged.iter().copied(), scene.ledger);
         self.reasons.tell(&self.tracker, judged, scene.ledger, scene.dataplane);
     }
 }

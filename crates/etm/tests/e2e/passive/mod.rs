@@ -4,6 +4,7 @@ mod failures;
 mod innocent;
 mod limits;
 mod outside;
+mod probes;
 mod shown;
 
 use std::net::SocketAddr;

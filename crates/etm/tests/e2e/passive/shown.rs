@@ -77,6 +77,12 @@ fn one_that_is_out_is_told_with_its_reason_until_it_is_back() {
         ejection(&scene).is_some_and(|row| row["times"] == 2)
     });
     assert_eq!(state(&scene, address), "ejected");
+    let rows = scene.get("backends");
+    // The same address is one of another protocol as well.
+    let mut rows = rows.iter().filter(|row| row["service"] == "default/web:http/TCP");
+    let out = rows.find(|row| row["address"] == address.to_string()).expect("a row");
+    assert!(out["reason"].is_string() && out["sinceSeconds"].is_u64(), "{out}");
+    assert!(out["returnsInSeconds"].is_u64(), "{out}");
     let row = ejection(&scene).expect("a row");
     assert!((1..=6).contains(&row["returnsInSeconds"].as_u64().expect("a number")), "{row}");
     until("it is counted", || measured(&scene, "etm_backends{state=\"ejected\"}") == 1);
