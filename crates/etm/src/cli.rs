@@ -63,6 +63,11 @@ pub(crate) struct AgentArgs {
     #[arg(long, env = "ETM_UNKNOWN_PORT", value_name = "WHAT", default_value = "pass")]
     pub(crate) unknown_port: UnknownPort,
 
+    /// What becomes of sockets that still point at a Pod that is gone or ejected: what the
+    /// TrafficPolicy says, or nothing. To end those of Pods takes CAP_SYS_ADMIN.
+    #[arg(long, env = "ETM_STALE_CONNECTIONS", value_name = "WHAT", default_value = "end")]
+    pub(crate) stale_connections: StaleConnections,
+
     /// Handle Services whose label service.kubernetes.io/service-proxy-name is this, besides those
     /// without the label.
     #[arg(long, env = "ETM_PROXY_NAME", value_name = "NAME")]
@@ -200,6 +205,14 @@ pub(crate) enum UnknownPort {
     Pass,
     /// Refuse it with ECONNREFUSED.
     Refuse,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StaleConnections {
+    /// End them where the TrafficPolicy says so, or where there is none those of connected UDP.
+    End,
+    /// Leave every socket as it is.
+    Keep,
 }
 
 #[derive(Args, Debug)]

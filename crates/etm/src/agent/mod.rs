@@ -7,6 +7,7 @@ mod health_check;
 pub(crate) mod node;
 mod reconciler;
 mod source;
+mod stale;
 mod verdicts;
 
 use std::{sync::Arc, time::Duration};
@@ -31,7 +32,7 @@ use crate::{
         reconciler::Reconciler,
         source::Source,
     },
-    cli::{AgentArgs, UnknownPort},
+    cli::{AgentArgs, StaleConnections, UnknownPort},
     logging,
     metrics::Metrics,
     problems::Problems,
@@ -85,7 +86,8 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
     if !complete {
         warn!("{}", source.incomplete());
     }
-    let mut reconciler = Reconciler::adopt(dataplane, planner, metrics, complete)?;
+    let ends_stale = arguments.stale_connections == StaleConnections::End;
+    let mut reconciler = Reconciler::adopt(dataplane, planner, metrics, complete, ends_stale)?;
     let mut callers = CallerWatch::open(&cgroup, first.pods, &mut reconciler)?;
     let ready = reconciler.attach()?;
     state.set_ready(complete);

@@ -30,6 +30,7 @@ use self::{
     records::Records,
     samples::Samples,
 };
+use crate::agent::stale::Moved;
 
 /// How often counters are read.
 const SAMPLING: Duration = Duration::from_secs(1);
@@ -50,6 +51,8 @@ pub(super) struct Verdicts {
     /// Nodes that do not work, as they were told.
     nodes: EjectedNodes,
     sampled: Duration,
+    /// Backends that were taken out of service or are back, since they were taken from here.
+    moved: Vec<Moved>,
 }
 
 /// What verdicts are made from, and where they go.
@@ -75,6 +78,7 @@ impl Verdicts {
             suspects: BTreeSet::new(),
             nodes: EjectedNodes::new(),
             sampled: monotonic(),
+            moved: Vec::new(),
         };
         (verdicts, probed)
     }
@@ -118,6 +122,11 @@ impl Verdicts {
             last: kind(ejection.failure),
         };
         tell(*what, &key, failures, &scene);
+        match what {
+            Happened::Ejected | Happened::EjectedAgain => self.moved.push(Moved::Out(key)),
+            Happened::Returned => self.moved.push(Moved::Back(key)),
+            _ => {}
+        }
         let until = Duration::from_nanos(ejection.until);
         let signal = match what {
             Happened::Ejected => Signal::Ejected { failures, until, times: record.times.into() },
@@ -136,6 +145,11 @@ impl Verdicts {
         let key = probed.backend;
         self.tracker.signal(monotonic(), key, probed.into());
         self.settle(&mut scene);
+    }
+
+    /// What became of backends since this was asked last.
+    pub(super) fn take_moved(&mut self) -> Vec<Moved> {
+        std::mem::take(&mut self.moved)
     }
 
     /// When [`Verdicts::due`] has something to do, in the time of [`monotonic`].
@@ -321,7 +335,7 @@ impl Verdicts {
         }
         for (key, record) in changes.records {
             if let Some(id) = scene.ledger.backend(&key) {
-                Records::write(id, record, scene.dataplane);
+                self.moved.extend(Records::write(id, key, record, scene.dataplane));
             }
         }
         let judged = self.tracker.judged();
