@@ -28,6 +28,7 @@ mod refusal_reasons;
 mod repair;
 mod restart;
 mod scene;
+mod stale;
 mod traffic_policy;
 mod unconnected;
 mod upgrade;
