@@ -331,6 +331,11 @@ pub(crate) struct InstallArgs {
     #[arg(long, value_name = "WHAT", default_value = "pass")]
     pub(crate) unknown_port: UnknownPort,
 
+    /// What becomes of sockets that still point at a Pod that is gone or ejected; to end them takes
+    /// CAP_SYS_ADMIN and the host's /run/netns.
+    #[arg(long, value_name = "WHAT", default_value = "end")]
+    pub(crate) stale_connections: StaleConnections,
+
     /// How to reach the cluster [default: $KUBECONFIG, then ~/.kube/config, then a Pod's service
     /// account].
     #[arg(long, value_name = "FILE")]
