@@ -7,9 +7,9 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use etm_abi::{
-    Affinity, AffinityKey, Backend, BackendName, BackendReason, CALLER_PLACES, CachedCaller,
+    Affinity, AffinityKey, Backend, BackendReason, CALLER_PLACES, CachedCaller,
     Caller, Counter, Ejection, Event, FLOW_SLOTS, Flow, HEALTH_POLICIES, HealthPolicy, MAX_SOURCES,
-    Meta, Outcomes, ServiceCell4, ServiceCell6, ServiceName, ShunnedKey, SourceKey, UdpFlow,
+    Meta, NamePart, Outcomes, ServiceCell4, ServiceCell6, ShunnedKey, SourceKey, UdpFlow,
     UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 use etm_decide::Line;
@@ -80,7 +80,7 @@ pub static FLOWS: Array<Flow, { FLOW_SLOTS as usize }, MMAPABLE> = Array::new();
 
 /// Records whose place in `FLOWS` a younger socket took.
 #[btf_map]
-pub static FLOWS_MOVED: HashMap<u64, Flow, 262_144, NO_PREALLOC> = HashMap::new();
+pub static FLOWS_MOVED: HashMap<u64, Flow, 131_072, NO_PREALLOC> = HashMap::new();
 
 /// In the storage of MPTCP sockets; each goes with its socket.
 #[btf_map]
@@ -108,11 +108,11 @@ pub static EVENTS: RingBuf<Event, 262_144> = RingBuf::new();
 
 /// Read only by user space, kept here so that it is made and pinned with the others.
 #[btf_map]
-pub static SERVICE_NAMES: HashMap<u32, ServiceName, 65_536, NO_PREALLOC> = HashMap::new();
+pub static SERVICE_NAMES: HashMap<u32, NamePart, 65_536, NO_PREALLOC> = HashMap::new();
 
 /// Read only by user space, like `SERVICE_NAMES`.
 #[btf_map]
-pub static BACKEND_NAMES: HashMap<u32, BackendName, 131_072, NO_PREALLOC> = HashMap::new();
+pub static BACKEND_NAMES: HashMap<u32, NamePart, 65_536, NO_PREALLOC> = HashMap::new();
 
 /// Read only by user space, like `SERVICE_NAMES`.
 #[btf_map]

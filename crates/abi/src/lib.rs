@@ -16,11 +16,11 @@ mod flow;
 mod frontend;
 mod health;
 mod meta;
+mod name;
 
 pub use affinity::{Affinity, AffinityKey};
 pub use backend::{
-    BACKEND_AVAILABLE, BACKEND_EJECTED, BACKEND_FREE, BACKEND_NAME_LEN, BACKEND_OUT, Backend,
-    BackendName, state_of, with_state,
+    BACKEND_AVAILABLE, BACKEND_EJECTED, BACKEND_FREE, BACKEND_OUT, Backend, state_of, with_state,
 };
 pub use balancing::{
     ALGORITHM_CONSISTENT_HASH, ALGORITHM_LEAST_CONNECTIONS, ALGORITHM_RANDOM, BALANCING_WORDS,
@@ -42,16 +42,19 @@ pub use flow::{
 };
 pub use frontend::{
     FRONTEND_ANYWAY, FRONTEND_BALANCED, FRONTEND_ELSEWHERE, FRONTEND_FLAGS, FRONTEND_NODE_ONLY,
-    FRONTEND_SOURCES, Frontend, MAX_MEMBERS, Owner, SERVICE_NAME_LEN, ServiceName, Target,
+    FRONTEND_SOURCES, Frontend, MAX_MEMBERS, Owner, Target,
 };
 pub use health::{
     BackendReason, Ejection, Failure, HEALTH_POLICIES, HEALTH_POLICY_NONE, Happened, HealthPolicy,
     MAX_TIMES, Outcomes, REASON_LEN, ShunnedKey,
 };
 pub use meta::Meta;
+pub use name::{
+    BACKEND_NAME_LEN, NAMES_TOGETHER, NamePart, PART_BITS, PART_TEXT, SERVICE_NAME_LEN, name_parts,
+};
 
 /// Version of the layouts in this crate; pinned maps of another version are never written to.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
 
 /// `IPPROTO_TCP`. MPTCP sockets (`IPPROTO_MPTCP`, 262) are looked up as TCP.
 pub const PROTOCOL_TCP: u8 = 6;

@@ -71,7 +71,10 @@ fn its_values_do_what_the_options_of_install_do() {
         "keep",
     ];
     let installed = |options: &[&str]| sorted(shipped::documents(&printed(&etm(options, None))));
-    assert_eq!(rendered(&image.iter().chain(&more).copied().collect::<Vec<_>>()), installed(&options));
+    assert_eq!(
+        rendered(&image.iter().chain(&more).copied().collect::<Vec<_>>()),
+        installed(&options)
+    );
     assert_eq!(rendered(&["detach=true"]), installed(&["--detach"]));
 }
 
