@@ -7,8 +7,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use etm_abi::{
-    Affinity, AffinityKey, Backend, BackendReason, CALLER_PLACES, CachedCaller,
-    Caller, Counter, Ejection, Event, FLOW_SLOTS, Flow, HEALTH_POLICIES, HealthPolicy, MAX_SOURCES,
+    Affinity, AffinityKey, Backend, BackendReason, CALLER_PLACES, CachedCaller, Caller, Counter,
+    Ejection, Event, FLOW_SLOTS, Flow, HEALTH_POLICIES, HealthPolicy, MAX_REASONS, MAX_SOURCES,
     Meta, NamePart, Outcomes, ServiceCell4, ServiceCell6, ShunnedKey, SourceKey, UdpFlow,
     UdpFlowKey, UdpReverse, UdpReverseKey,
 };
@@ -87,10 +87,10 @@ pub static FLOWS_MOVED: HashMap<u64, Flow, 131_072, NO_PREALLOC> = HashMap::new(
 pub static MPTCP_FLOWS: SkStorage<Flow> = SkStorage::new();
 
 #[btf_map]
-pub static UDP_FLOWS: LruHashMap<UdpFlowKey, UdpFlow, 65_536> = LruHashMap::new();
+pub static UDP_FLOWS: LruHashMap<UdpFlowKey, UdpFlow, 49_152> = LruHashMap::new();
 
 #[btf_map]
-pub static UDP_REVERSE: LruHashMap<UdpReverseKey, UdpReverse, 65_536> = LruHashMap::new();
+pub static UDP_REVERSE: LruHashMap<UdpReverseKey, UdpReverse, 49_152> = LruHashMap::new();
 
 #[btf_map]
 pub static COUNTERS: PerCpuArray<u64, { Counter::COUNT as usize }> = PerCpuArray::new();
@@ -116,7 +116,8 @@ pub static BACKEND_NAMES: HashMap<u32, NamePart, 65_536, NO_PREALLOC> = HashMap:
 
 /// Read only by user space, like `SERVICE_NAMES`.
 #[btf_map]
-pub static REASONS: HashMap<u32, BackendReason, 131_072, NO_PREALLOC> = HashMap::new();
+pub static REASONS: HashMap<u32, BackendReason, { MAX_REASONS as usize }, NO_PREALLOC> =
+    HashMap::new();
 
 /// Read only by user space, like `SERVICE_NAMES`.
 #[btf_map]

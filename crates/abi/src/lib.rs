@@ -46,7 +46,7 @@ pub use frontend::{
 };
 pub use health::{
     BackendReason, Ejection, Failure, HEALTH_POLICIES, HEALTH_POLICY_NONE, Happened, HealthPolicy,
-    MAX_TIMES, Outcomes, REASON_LEN, ShunnedKey,
+    MAX_REASONS, MAX_TIMES, Outcomes, REASON_LEN, ShunnedKey,
 };
 pub use meta::Meta;
 pub use name::{

@@ -17,12 +17,12 @@ pub const PART_TEXT: usize = 440;
 /// Entries that the names of so many ids may need, whose longest is of so many bytes.
 #[must_use]
 pub const fn name_parts(ids: u32, longest: usize) -> u32 {
-    let each = (NAMES_TOGETHER as usize * (longest + 1)).div_ceil(PART_TEXT);
+    let each = (NAMES_TOGETHER as usize * (longest + 2)).div_ceil(PART_TEXT);
     ids.div_ceil(NAMES_TOGETHER).saturating_mul(each as u32)
 }
 
-/// Value of `SERVICE_NAMES` and `BACKEND_NAMES`: a part of the names of a group, each of which is
-/// ended by a zero.
+/// Value of `SERVICE_NAMES` and `BACKEND_NAMES`: a part of the names of a group. Of each there is a
+/// byte, one more than it has in common with the name before, then the rest of it, then a zero.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NamePart {
@@ -30,7 +30,7 @@ pub struct NamePart {
     pub stamp: u32,
     /// How many parts there are.
     pub parts: u32,
-    /// UTF-8, cut wherever the part is full.
+    /// Cut wherever the part is full.
     pub text: [u8; PART_TEXT],
 }
 pod!(NamePart, 448, 4);

@@ -81,7 +81,7 @@ impl FlowRecords {
     /// Has the programs count nothing of what becomes of a socket from now on.
     pub(crate) fn look_away(&mut self, flow: &Flow) {
         let index = flow.cookie as u32 & (FLOW_SLOTS - 1);
-        if let Some([words @ ..]) = self.placed.words(index)
+        if let Some(words) = self.placed.words(index)
             && words[COOKIE].load(Ordering::Acquire) == flow.cookie
         {
             // The upper half; the incarnation below it is compared with it, so that the record of

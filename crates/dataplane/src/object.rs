@@ -10,7 +10,7 @@ use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
     programs::{CgroupSock, CgroupSockAddr, ProgramError, SockOps},
 };
-use etm_abi::{BACKEND_NAME_LEN, LINE_SLOTS, SERVICE_NAME_LEN, cells, name_parts};
+use etm_abi::{BACKEND_NAME_LEN, LINE_SLOTS, MAX_REASONS, SERVICE_NAME_LEN, cells, name_parts};
 
 use crate::{attach::Hook, btf, dataplane::Config, error::OpenError, kernel::Helpers, maps::NAMES};
 
@@ -95,7 +95,7 @@ impl Programs {
             .map_max_entries("SERVICE_NAMES", name_parts(config.limits.names(), SERVICE_NAME_LEN))
             .map_max_entries("BACKENDS", config.limits.backends)
             .map_max_entries("BACKEND_NAMES", name_parts(config.limits.backends, BACKEND_NAME_LEN))
-            .map_max_entries("REASONS", config.limits.backends)
+            .map_max_entries("REASONS", config.limits.backends.min(MAX_REASONS))
             .map_max_entries("CONNECTIONS", config.limits.backends)
             .map_max_entries("OUTCOMES", config.limits.backends)
             .map_max_entries("BUDGETS", config.limits.names())

@@ -1,9 +1,10 @@
 //! `SERVICE_NAMES` and `BACKEND_NAMES`: texts of neighbouring ids together, so that memory grows with
 //! the length of the texts and not with that of the longest one.
 //!
-//! A group's texts, each ended by a zero, lie one after the other in as many entries as they need. All
-//! entries of a group bear the same stamp, another one after each change, by which a reader tells that
-//! he met a change half-way.
+//! A group's texts lie one after the other in as many entries as they need. Of each there is how many of
+//! the first bytes it has in common with the one before (one more, so that it is no zero), the rest, and
+//! a zero: Pods of one Deployment differ in a few letters. All entries of a group bear the same stamp,
+//! another one after each change, by which a reader tells that he met a change half-way.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -157,7 +158,9 @@ fn parts(group: &Group, stamp: u32) -> Vec<NamePart> {
     if group.iter().all(String::is_empty) {
         return Vec::new();
     }
-    let bytes: Vec<u8> = group.iter().flat_map(|name| name.bytes().chain([0])).collect();
+    let before = [""].into_iter().chain(group.iter().map(String::as_str));
+    let bytes: Vec<u8> =
+        before.zip(group).flat_map(|(before, name)| shortened(before, name)).collect();
     let chunks = bytes.chunks(PART_TEXT);
     let count = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
     let part = |chunk: &[u8]| {
@@ -176,9 +179,26 @@ fn joined(parts: &[NamePart]) -> Option<(Group, u32)> {
     whole.then(|| (texts(parts), first.stamp))
 }
 
+/// A text as it is written after another one.
+fn shortened(before: &str, name: &str) -> Vec<u8> {
+    let same = before.bytes().zip(name.bytes()).take_while(|(before, byte)| before == byte).count();
+    let same = same.min(usize::from(u8::MAX - 1));
+    let mut bytes = vec![same as u8 + 1];
+    bytes.extend(&name.as_bytes()[same..]);
+    bytes.push(0);
+    bytes
+}
+
 fn texts(parts: &[NamePart]) -> Group {
     let bytes: Vec<u8> = parts.iter().flat_map(|part| part.text).collect();
-    let mut names: Group = bytes.split(|byte| *byte == 0).map(text).collect();
+    let mut before = Vec::new();
+    let names = bytes.split(|byte| *byte == 0).map(|written| {
+        let Some((same, rest)) = written.split_first() else { return String::new() };
+        before.truncate(usize::from(*same) - 1);
+        before.extend(rest);
+        String::from_utf8_lossy(&before).into_owned()
+    });
+    let mut names: Group = names.collect();
     names.resize(NAMES_TOGETHER as usize, String::new());
     names
 }
@@ -204,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_group_takes_what_its_texts_need() {
-        for (length, count) in [(0, 0), (1, 1), (26, 1), (27, 2), (SERVICE_NAME_LEN, 8)] {
+        for (length, count) in [(0, 0), (1, 1), (25, 1), (26, 2), (SERVICE_NAME_LEN, 8)] {
             let group = group(length);
             let parts = parts(&group, 7);
             assert_eq!(parts.len(), count, "{length}");
@@ -213,6 +233,18 @@ mod tests {
         }
         let most = 1 << PART_BITS;
         assert!(parts(&group(SERVICE_NAME_LEN), 0).len() <= most);
+    }
+
+    #[test]
+    fn texts_that_begin_alike_take_little() {
+        let alike =
+            |number: u32| format!("shop/a-deployment-of-some-length-7c9d8b6f5-é{number:03}");
+        let mut group: Group = (0..NAMES_TOGETHER).map(alike).collect();
+        group[3].clear();
+        group[7] = "shop/a".into();
+        let parts = parts(&group, 1);
+        assert_eq!(parts.len(), 1);
+        assert_eq!(joined(&parts), Some((group, 1)));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::{
 use anyhow::Context as _;
 use etm_dataplane::{Dataplane, Led, Pass, StaleError, StaleSockets};
 use etm_model::{Problem, with_causes};
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::metrics::{Metrics, Stale};
 
@@ -85,16 +85,15 @@ fn lock(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
 }
 
 fn work(shared: &(Mutex<Board>, Condvar), mut sockets: StaleSockets, metrics: &Metrics) {
-    if let Err(error) = StaleSockets::permitted() {
-        lock(&shared.0).problem = Some(problem(&error));
-    }
+    let lacking = StaleSockets::permitted().err().map(|error| problem(&error));
+    lock(&shared.0).problem.clone_from(&lacking);
     loop {
         let waiting = shared.1.wait_while(lock(&shared.0), |board| board.orders.is_empty());
         let orders = waiting.unwrap_or_else(PoisonError::into_inner).orders.clone();
         let pass = sockets.end(&|led| lock(&shared.0).orders.contains_key(led));
         tell(&pass, &orders, metrics);
         let mut board = lock(&shared.0);
-        board.problem = told(&pass).or_else(|| board.problem.take().filter(|_| unproved(&pass)));
+        board.problem = told(&pass).or_else(|| lacking.clone());
         board.orders.retain(|led, order| {
             if orders.get(led).is_some_and(|done| done.number == order.number) {
                 order.passes -= 1;
@@ -104,11 +103,6 @@ fn work(shared: &(Mutex<Board>, Condvar), mut sockets: StaleSockets, metrics: &M
         drop(board);
         thread::sleep(PAUSE);
     }
-}
-
-/// Whether a pass did not have to leave its own network namespace, so says nothing of the others.
-fn unproved(pass: &Pass) -> bool {
-    pass.ended.is_empty()
 }
 
 fn told(pass: &Pass) -> Option<Problem> {
@@ -151,8 +145,5 @@ fn tell(pass: &Pass, orders: &HashMap<Led, Order>, metrics: &Metrics) {
             Stale::Ejected => "ended sockets to a Pod that is ejected",
         };
         info!(%service, %backend, %protocol, sockets = count, "{told}");
-    }
-    if let Some(error) = &pass.error {
-        warn!("sockets that ought to be ended may stay: {}", with_causes(error));
     }
 }

@@ -315,6 +315,15 @@ impl Verdicts {
                 _ if times != 0 => Record::Available { times },
                 _ => continue,
             };
+            // Sockets that came to it on probation stay.
+            let is_out = match adopted {
+                Record::Ejected { until, .. } => until > monotonic(),
+                Record::Out => true,
+                Record::Available { .. } => false,
+            };
+            if is_out {
+                self.moved.push(Moved::Out(key));
+            }
             self.suspect(key, scene);
             self.tracker.adopt(monotonic(), key, adopted);
         }
