@@ -6,7 +6,7 @@
 //! a zero: Pods of one Deployment differ in a few letters. All entries of a group bear the same stamp,
 //! another one after each change, by which a reader tells that he met a change half-way.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
 use aya::maps::{HashMap, MapData, MapError as AyaError};
 use etm_abi::{BACKEND_NAME_LEN, NAMES_TOGETHER, NamePart, PART_BITS, PART_TEXT, SERVICE_NAME_LEN};
@@ -89,7 +89,11 @@ impl Names {
         }
         for index in (0..1 << PART_BITS).skip(parts.len()) {
             match self.map.remove(&key(number, index)) {
-                Err(AyaError::KeyNotFound) => break,
+                Err(AyaError::SyscallError(error))
+                    if error.io_error.kind() == io::ErrorKind::NotFound =>
+                {
+                    break;
+                }
                 other => other?,
             }
         }
