@@ -146,6 +146,7 @@ fn claim(place: *mut Flow, cookie: u64) -> bool {
 fn displace(place: *mut Flow, held: u64, cookie: u64) -> bool {
     if held == cookie {
         let counted = Counted::of(place);
+        outcomes::replaced(place);
         let taken = swap(place, held, FLOW_BUSY) == held;
         if taken {
             counted.close();

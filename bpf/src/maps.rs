@@ -7,9 +7,9 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use etm_abi::{
-    Affinity, AffinityKey, Backend, BackendName, BackendReason, CALLER_PLACES, CachedCaller,
-    Caller, Counter, Ejection, Event, FLOW_SLOTS, Flow, HEALTH_POLICIES, HealthPolicy, MAX_SOURCES,
-    Meta, Outcomes, ServiceCell4, ServiceCell6, ServiceName, ShunnedKey, SourceKey, UdpFlow,
+    Affinity, AffinityKey, Backend, BackendReason, CALLER_PLACES, CachedCaller, Caller, Counter,
+    Ejection, Event, FLOW_SLOTS, Flow, HEALTH_POLICIES, HealthPolicy, MAX_REASONS, MAX_SOURCES,
+    Meta, NamePart, Outcomes, ServiceCell4, ServiceCell6, ShunnedKey, SourceKey, UdpFlow,
     UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 use etm_decide::Line;
@@ -84,17 +84,17 @@ pub static FLOWS: Array<Flow, { FLOW_SLOTS as usize }, MMAPABLE> = Array::new();
 
 /// Records whose place in `FLOWS` a younger socket took.
 #[btf_map]
-pub static FLOWS_MOVED: HashMap<u64, Flow, 262_144, NO_PREALLOC> = HashMap::new();
+pub static FLOWS_MOVED: HashMap<u64, Flow, 131_072, NO_PREALLOC> = HashMap::new();
 
 /// In the storage of MPTCP sockets; each goes with its socket.
 #[btf_map]
 pub static MPTCP_FLOWS: SkStorage<Flow> = SkStorage::new();
 
 #[btf_map]
-pub static UDP_FLOWS: LruHashMap<UdpFlowKey, UdpFlow, 65_536> = LruHashMap::new();
+pub static UDP_FLOWS: LruHashMap<UdpFlowKey, UdpFlow, 49_152> = LruHashMap::new();
 
 #[btf_map]
-pub static UDP_REVERSE: LruHashMap<UdpReverseKey, UdpReverse, 65_536> = LruHashMap::new();
+pub static UDP_REVERSE: LruHashMap<UdpReverseKey, UdpReverse, 49_152> = LruHashMap::new();
 
 #[btf_map]
 pub static COUNTERS: PerCpuArray<u64, { Counter::COUNT as usize }> = PerCpuArray::new();
@@ -112,15 +112,16 @@ pub static EVENTS: RingBuf<Event, 262_144> = RingBuf::new();
 
 /// Read only by user space, kept here so that it is made and pinned with the others.
 #[btf_map]
-pub static SERVICE_NAMES: HashMap<u32, ServiceName, 65_536, NO_PREALLOC> = HashMap::new();
+pub static SERVICE_NAMES: HashMap<u32, NamePart, 65_536, NO_PREALLOC> = HashMap::new();
 
 /// Read only by user space, like `SERVICE_NAMES`.
 #[btf_map]
-pub static BACKEND_NAMES: HashMap<u32, BackendName, 131_072, NO_PREALLOC> = HashMap::new();
+pub static BACKEND_NAMES: HashMap<u32, NamePart, 65_536, NO_PREALLOC> = HashMap::new();
 
 /// Read only by user space, like `SERVICE_NAMES`.
 #[btf_map]
-pub static REASONS: HashMap<u32, BackendReason, 131_072, NO_PREALLOC> = HashMap::new();
+pub static REASONS: HashMap<u32, BackendReason, { MAX_REASONS as usize }, NO_PREALLOC> =
+    HashMap::new();
 
 /// Read only by user space, like `SERVICE_NAMES`.
 #[btf_map]

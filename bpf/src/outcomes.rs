@@ -8,8 +8,9 @@ use core::{ffi::c_void, intrinsics, ptr};
 
 use aya_ebpf::{
     bindings::{
-        BPF_SOCK_OPS_RETRANS_CB, BPF_SOCK_OPS_RETRANS_CB_FLAG, BPF_SOCK_OPS_STATE_CB,
-        BPF_SOCK_OPS_STATE_CB_FLAG, BPF_SOCK_OPS_TCP_CONNECT_CB, bpf_sock_ops,
+        BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB, BPF_SOCK_OPS_RETRANS_CB, BPF_SOCK_OPS_RETRANS_CB_FLAG,
+        BPF_SOCK_OPS_STATE_CB, BPF_SOCK_OPS_STATE_CB_FLAG, BPF_SOCK_OPS_TCP_CONNECT_CB,
+        bpf_sock_ops,
     },
     helpers::{bpf_get_netns_cookie, bpf_get_socket_cookie},
     programs::SockOpsContext,
@@ -82,7 +83,8 @@ pub fn observe(ctx: SockOpsContext) {
     let observed = Observed { ops: ctx.ops };
     match observed.op() {
         BPF_SOCK_OPS_TCP_CONNECT_CB => begin(&ctx, &observed),
-        BPF_SOCK_OPS_STATE_CB => change(&ctx, &observed),
+        BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB => established(&observed),
+        BPF_SOCK_OPS_STATE_CB => change(&observed),
         BPF_SOCK_OPS_RETRANS_CB => repeat(&ctx, &observed),
         _ => {}
     }
@@ -90,9 +92,9 @@ pub fn observe(ctx: SockOpsContext) {
 
 /// The first SYN is about to be sent.
 ///
-/// Each change of state costs a run of the program. The first one tells how the attempt ended; how
-/// the connection ends is asked for where something went wrong lately, and elsewhere seen when the
-/// socket is closed.
+/// Each change of state costs a run of the program, so these are asked for where something went wrong
+/// lately. Elsewhere the kernel says by itself that a connection is established, and how it ended, or
+/// that it never was, is seen when the socket is closed.
 #[inline(always)]
 fn begin(ctx: &SockOpsContext, observed: &Observed) {
     let Some(flow) = observed.flow() else { return };
@@ -100,14 +102,17 @@ fn begin(ctx: &SockOpsContext, observed: &Observed) {
         return;
     }
     set_phase(flow, FLOW_UNDER_WAY);
-    let _ = ctx.set_cb_flags((BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RETRANS_CB_FLAG) as i32);
+    let mut asked = BPF_SOCK_OPS_RETRANS_CB_FLAG;
+    if ejection::watches(backend(flow)) {
+        asked |= BPF_SOCK_OPS_STATE_CB_FLAG;
+    }
+    let _ = ctx.set_cb_flags(asked as i32);
 }
 
 /// The socket's state changes.
 #[inline(always)]
-fn change(ctx: &SockOpsContext, observed: &Observed) {
+fn change(observed: &Observed) {
     match (observed.argument(0), observed.argument(1)) {
-        (SYN_SENT, ESTABLISHED) => established(ctx, observed),
         (SYN_SENT, CLOSE) => failed(observed),
         (ESTABLISHED, CLOSE) => reset(observed),
         (ESTABLISHED, FIN_WAIT1 | CLOSE_WAIT) => ended_well(observed),
@@ -116,7 +121,7 @@ fn change(ctx: &SockOpsContext, observed: &Observed) {
 }
 
 #[inline(always)]
-fn established(ctx: &SockOpsContext, observed: &Observed) {
+fn established(observed: &Observed) {
     let Some(flow) = observed.flow() else { return };
     let phase = phase(flow);
     if phase != FLOW_UNDER_WAY && phase != FLOW_LATE {
@@ -127,9 +132,6 @@ fn established(ctx: &SockOpsContext, observed: &Observed) {
     // An eighth of a microsecond is the kernel's unit.
     add_established(id, observed.srtt() >> 3);
     ejection::succeeded(id, flow);
-    if !ejection::watches(id) {
-        let _ = ctx.set_cb_flags(BPF_SOCK_OPS_RETRANS_CB_FLAG as i32);
-    }
 }
 
 #[cold]
@@ -169,6 +171,14 @@ pub fn ended(flow: *mut Flow, state: u32, netns: impl FnOnce() -> u64) {
     } else if phase == FLOW_ESTABLISHED {
         // The change of state that follows finds no record any more.
         ejection::ended_well(backend(flow), flow);
+    }
+}
+
+/// A socket is connected once more. Whether the attempt before had come to nothing is not known here.
+#[inline(always)]
+pub fn replaced(flow: *mut Flow) {
+    if matches!(phase(flow), FLOW_UNDER_WAY | FLOW_LATE) {
+        ejection::watch(backend(flow));
     }
 }
 

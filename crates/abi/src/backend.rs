@@ -1,4 +1,4 @@
-//! `BACKENDS` and `BACKEND_NAMES`: the Pods' addresses, one record for each address, port and
+//! `BACKENDS`: the Pods' addresses, one record for each address, port and
 //! protocol, however many Services share it.
 
 use crate::{Address, pod};
@@ -84,15 +84,3 @@ pub const fn with_state(word: u64, state: u8) -> u64 {
 pub const fn state_of(word: u64) -> u8 {
     (word >> 24) as u8
 }
-
-/// Longest backend name kept, in bytes.
-pub const BACKEND_NAME_LEN: usize = 128;
-
-/// Value of `BACKEND_NAMES`: `namespace/pod`, UTF-8, zero-padded; empty where no Pod is known.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BackendName {
-    /// The text, cut at the end where it is longer.
-    pub text: [u8; BACKEND_NAME_LEN],
-}
-pod!(BackendName, 128, 1);

@@ -1,4 +1,4 @@
-//! Frontends, and `SERVICE_NAMES`: what an address, port and protocol of a Service leads to.
+//! Frontends: what an address, port and protocol of a Service leads to.
 
 use crate::pod;
 
@@ -142,15 +142,3 @@ impl Frontend {
         Owner { service: self.service, generation: self.generation, errno: self.errno, pad: [0; 3] }
     }
 }
-
-/// Longest Service name kept, in bytes: two DNS labels, a port name and separators.
-pub const SERVICE_NAME_LEN: usize = 192;
-
-/// Value of `SERVICE_NAMES`: `namespace/name:port-name/protocol`, UTF-8, zero-padded.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ServiceName {
-    /// The text, cut at the end where it is longer.
-    pub text: [u8; SERVICE_NAME_LEN],
-}
-pod!(ServiceName, 192, 1);

@@ -70,6 +70,8 @@ pub struct ShunnedKey {
 }
 pod!(ShunnedKey, 16, 8);
 
+/// Most backends that a reason is kept of.
+pub const MAX_REASONS: u32 = 16_384;
 /// Longest reason kept, in bytes.
 pub const REASON_LEN: usize = 120;
 

@@ -16,12 +16,12 @@ mod flow;
 mod frontend;
 mod health;
 mod meta;
+mod name;
 mod route;
 
 pub use affinity::{Affinity, AffinityKey};
 pub use backend::{
-    BACKEND_AVAILABLE, BACKEND_EJECTED, BACKEND_FREE, BACKEND_NAME_LEN, BACKEND_OUT, Backend,
-    BackendName, state_of, with_state,
+    BACKEND_AVAILABLE, BACKEND_EJECTED, BACKEND_FREE, BACKEND_OUT, Backend, state_of, with_state,
 };
 pub use balancing::{
     ALGORITHM_CONSISTENT_HASH, ALGORITHM_LEAST_CONNECTIONS, ALGORITHM_RANDOM, BALANCING_WORDS,
@@ -43,14 +43,16 @@ pub use flow::{
 };
 pub use frontend::{
     FRONTEND_ANYWAY, FRONTEND_BALANCED, FRONTEND_ELSEWHERE, FRONTEND_FLAGS, FRONTEND_NODE_ONLY,
-    FRONTEND_ROUTED, FRONTEND_SOURCES, Frontend, MAX_MEMBERS, Owner, SERVICE_NAME_LEN, ServiceName,
-    Target,
+    FRONTEND_ROUTED, FRONTEND_SOURCES, Frontend, MAX_MEMBERS, Owner, Target,
 };
 pub use health::{
     BackendReason, Ejection, Failure, HEALTH_POLICIES, HEALTH_POLICY_NONE, Happened, HealthPolicy,
-    MAX_TIMES, Outcomes, REASON_LEN, ShunnedKey,
+    MAX_REASONS, MAX_TIMES, Outcomes, REASON_LEN, ShunnedKey,
 };
 pub use meta::Meta;
+pub use name::{
+    BACKEND_NAME_LEN, NAMES_TOGETHER, NamePart, PART_BITS, PART_TEXT, SERVICE_NAME_LEN, name_parts,
+};
 pub use route::{Class, LINE_CALLERS, MAX_CLASSES, MAX_PARTS, PART_WORDS, RouteHeader};
 
 /// Version of the layouts in this crate; pinned maps of another version are never written to.

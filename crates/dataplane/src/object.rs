@@ -10,7 +10,7 @@ use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
     programs::{CgroupSock, CgroupSockAddr, ProgramError, SockOps},
 };
-use etm_abi::{LINE_SLOTS, cells};
+use etm_abi::{BACKEND_NAME_LEN, LINE_SLOTS, MAX_REASONS, SERVICE_NAME_LEN, cells, name_parts};
 
 use crate::{attach::Hook, btf, dataplane::Config, error::OpenError, kernel::Helpers, maps::NAMES};
 
@@ -92,10 +92,10 @@ impl Programs {
             .override_global("CGROUP_PATH", &settings.cgroup_path, true)
             .map_max_entries("SERVICES4", cells(config.limits.frontends))
             .map_max_entries("SERVICES6", cells(config.limits.frontends))
-            .map_max_entries("SERVICE_NAMES", config.limits.names())
+            .map_max_entries("SERVICE_NAMES", name_parts(config.limits.names(), SERVICE_NAME_LEN))
             .map_max_entries("BACKENDS", config.limits.backends)
-            .map_max_entries("BACKEND_NAMES", config.limits.backends)
-            .map_max_entries("REASONS", config.limits.backends)
+            .map_max_entries("BACKEND_NAMES", name_parts(config.limits.backends, BACKEND_NAME_LEN))
+            .map_max_entries("REASONS", config.limits.backends.min(MAX_REASONS))
             .map_max_entries("CONNECTIONS", config.limits.backends)
             .map_max_entries("OUTCOMES", config.limits.backends)
             .map_max_entries("BUDGETS", config.limits.names())

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use etm_abi::{ABI_VERSION, LINE_SLOTS, cells};
+use etm_abi::{ABI_VERSION, BACKEND_NAME_LEN, LINE_SLOTS, SERVICE_NAME_LEN, cells, name_parts};
 use etm_model::Limits;
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 
@@ -162,8 +162,9 @@ fn fits(set: &Path, limits: &Limits, clients: u32) -> bool {
         && NAMES.iter().all(|name| set.join(name).exists())
         && [
             ("SERVICES4", cells(limits.frontends)),
-            ("SERVICE_NAMES", limits.names()),
+            ("SERVICE_NAMES", name_parts(limits.names(), SERVICE_NAME_LEN)),
             ("BACKENDS", limits.backends),
+            ("BACKEND_NAMES", name_parts(limits.backends, BACKEND_NAME_LEN)),
             ("SLOTS", limits.slots.div_ceil(LINE_SLOTS)),
             ("ROUTES", limits.routes),
             ("AFFINITY", clients),

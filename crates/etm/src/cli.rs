@@ -57,6 +57,11 @@ pub(crate) struct AgentArgs {
     #[arg(long, env = "ETM_UNKNOWN_PORT", value_name = "WHAT", default_value = "pass")]
     pub(crate) unknown_port: UnknownPort,
 
+    /// What becomes of sockets that still point at a Pod that is gone or ejected: what the
+    /// TrafficPolicy says, or nothing. To end those of Pods takes CAP_SYS_ADMIN.
+    #[arg(long, env = "ETM_STALE_CONNECTIONS", value_name = "WHAT", default_value = "end")]
+    pub(crate) stale_connections: StaleConnections,
+
     /// Most frontends (address, port and protocol of a Service) of each family.
     #[arg(long, env = "ETM_MAX_FRONTENDS", value_name = "N", default_value_t = 65_536)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
@@ -217,6 +222,14 @@ pub(crate) enum UnknownPort {
     Refuse,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StaleConnections {
+    /// End them where the TrafficPolicy says so, or where there is none those of connected UDP.
+    End,
+    /// Leave every socket as it is.
+    Keep,
+}
+
 #[derive(Args, Debug)]
 pub(crate) struct GetArgs {
     /// What to show.
@@ -349,6 +362,11 @@ pub(crate) struct InstallArgs {
     /// What becomes of a connection to a Service's address on a port that it does not have.
     #[arg(long, value_name = "WHAT", default_value = "pass")]
     pub(crate) unknown_port: UnknownPort,
+
+    /// What becomes of sockets that still point at a Pod that is gone or ejected; to end them takes
+    /// CAP_SYS_ADMIN and the host's /run/netns.
+    #[arg(long, value_name = "WHAT", default_value = "end")]
+    pub(crate) stale_connections: StaleConnections,
 
     /// How to reach the cluster [default: $KUBECONFIG, then ~/.kube/config, then a Pod's service
     /// account].

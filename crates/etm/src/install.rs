@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use etm_install::{Cluster, Objects, Outcome, Parameters};
 
-use crate::cli::{InstallArgs, UnknownPort};
+use crate::cli::{InstallArgs, StaleConnections, UnknownPort};
 
 pub(crate) fn run(arguments: InstallArgs) -> anyhow::Result<()> {
     let objects = Objects::new(&parameters(&arguments))?;
@@ -45,6 +45,7 @@ fn parameters(arguments: &InstallArgs) -> Parameters {
         image: arguments.image.clone(),
         environment,
         controller_environment,
+        keep_stale: arguments.stale_connections == StaleConnections::Keep,
         arguments: arguments.detach.then_some(detach),
     }
 }

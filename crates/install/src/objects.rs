@@ -90,11 +90,19 @@ impl Objects {
         change(controller, parameters.image.as_ref(), &parameters.controller_environment);
         let container = objects.container()?;
         change(container, parameters.image.as_ref(), &parameters.environment);
+        if parameters.keep_stale {
+            keep_stale(container);
+        }
         if let Some(arguments) = &parameters.arguments {
             container.args = Some(arguments.clone());
             container.startup_probe = None;
             container.liveness_probe = None;
             container.readiness_probe = None;
+        }
+        if parameters.keep_stale {
+            let pod = objects.daemon_set.spec.template.spec.as_mut();
+            let volumes = pod.and_then(|pod| pod.volumes.as_mut());
+            volumes.into_iter().for_each(|all| all.retain(|volume| volume.name != NAMESPACES));
         }
         Ok(objects)
     }
@@ -187,6 +195,19 @@ fn change(container: &mut Container, image: Option<&String>, environment: &[(Str
     }
 }
 
+/// The volume with the network namespaces of Pods.
+const NAMESPACES: &str = "netns";
+
+/// Leaves stale sockets alone, and gives back what only that takes.
+fn keep_stale(container: &mut Container) {
+    set(container.env.get_or_insert_default(), "ETM_STALE_CONNECTIONS", "keep");
+    let context = container.security_context.as_mut();
+    let added = context.and_then(|context| context.capabilities.as_mut()?.add.as_mut());
+    added.into_iter().for_each(|added| added.retain(|capability| capability != "SYS_ADMIN"));
+    let mounts = container.volume_mounts.iter_mut();
+    mounts.for_each(|mounts| mounts.retain(|mount| mount.name != NAMESPACES));
+}
+
 fn set(environment: &mut Vec<EnvVar>, name: &str, value: &str) {
     let variable =
         EnvVar { name: name.to_owned(), value: Some(value.to_owned()), ..EnvVar::default() };
@@ -240,6 +261,18 @@ mod tests {
         let yaml = moved.to_yaml().expect("YAML");
         assert!(!yaml.contains("etm-system"), "{yaml}");
         assert_eq!(yaml.matches("namespace: net\n").count(), 10, "{yaml}");
+    }
+
+    #[test]
+    fn who_keeps_stale_sockets_gives_no_right_to_end_them() {
+        let mut kept = objects(&Parameters { keep_stale: true, ..Parameters::default() });
+        let yaml = kept.to_yaml().expect("YAML");
+        assert!(!yaml.contains("SYS_ADMIN") && !yaml.contains("netns"), "{yaml}");
+        let variables = kept.container().expect("a container").env.clone().expect("variables");
+        let keep = variables.iter().find(|variable| variable.name == "ETM_STALE_CONNECTIONS");
+        assert_eq!(keep.and_then(|variable| variable.value.as_deref()), Some("keep"));
+        let shipped = objects(&Parameters::default()).to_yaml().expect("YAML");
+        assert!(shipped.contains("SYS_ADMIN") && shipped.contains("/run/netns"));
     }
 
     #[test]

@@ -9,6 +9,9 @@ pub struct Parameters {
     pub environment: Vec<(String, String)>,
     /// Environment variables of the controller, which are options of it.
     pub controller_environment: Vec<(String, String)>,
+    /// Sockets that point at Pods that are gone stay as they are: the agent then needs neither
+    /// `CAP_SYS_ADMIN` nor the host's network namespaces.
+    pub keep_stale: bool,
     /// Arguments of the program on each node instead of `agent`; then it is no agent, and is not probed.
     pub arguments: Option<Vec<String>>,
 }

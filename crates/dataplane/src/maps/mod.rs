@@ -23,7 +23,7 @@ pub use counters::Counters;
 pub use events::{Ejections, Events};
 pub(crate) use frontends::Frontends;
 pub(crate) use mapped::Mapped;
-pub(crate) use names::{BackendNames, ServiceNames};
+pub(crate) use names::Names;
 pub(crate) use raw::Raw;
 pub use reasons::Reason;
 pub(crate) use reasons::Reasons;
@@ -77,8 +77,8 @@ pub(crate) struct Maps {
     pub(crate) health: Mapped<HealthPolicy>,
     pub(crate) budgets: Mapped<u64>,
     pub(crate) affinities: Affinities,
-    pub(crate) service_names: ServiceNames,
-    pub(crate) backend_names: BackendNames,
+    pub(crate) service_names: Names,
+    pub(crate) backend_names: Names,
     pub(crate) reasons: Reasons,
     pub(crate) sources: Sources,
     pub(crate) callers: Callers,
@@ -99,8 +99,8 @@ impl Maps {
             health: Mapped::open(directory, "HEALTH")?,
             budgets: Mapped::open(directory, "BUDGETS")?,
             affinities: Affinities::open(directory)?,
-            service_names: ServiceNames::open(directory)?,
-            backend_names: BackendNames::open(directory)?,
+            service_names: Names::of_services(directory)?,
+            backend_names: Names::of_backends(directory)?,
             reasons: Reasons::open(directory)?,
             sources: Sources::open(directory)?,
             callers: Callers::open(directory)?,

@@ -7,6 +7,7 @@ mod health_check;
 pub(crate) mod node;
 mod reconciler;
 pub(crate) mod source;
+mod stale;
 mod verdicts;
 
 use std::{sync::Arc, time::Duration};
@@ -31,7 +32,7 @@ use crate::{
         reconciler::Reconciler,
         source::{Follow, Source},
     },
-    cli::{AgentArgs, UnknownPort},
+    cli::{AgentArgs, StaleConnections, UnknownPort},
     logging,
     metrics::Metrics,
     problems::Problems,
@@ -90,7 +91,8 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
     let written = dataplane.callers().context("could not read the map of callers")?;
     let mut callers = CallerWatch::open(&cgroup, first.pods, written)?;
     planner.change(callers.take_changes());
-    let mut reconciler = Reconciler::adopt(dataplane, planner, metrics, complete)?;
+    let ends_stale = arguments.stale_connections == StaleConnections::End;
+    let mut reconciler = Reconciler::adopt(dataplane, planner, metrics, complete, ends_stale)?;
     callers.write(&mut reconciler);
     let ready = reconciler.attach()?;
     state.set_ready(complete);

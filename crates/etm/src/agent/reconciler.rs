@@ -20,6 +20,7 @@ use crate::{
     agent::{
         RETRY,
         health::Health,
+        stale::StaleConnections,
         verdicts::{Scene, Verdicts},
     },
     get::describe,
@@ -39,6 +40,8 @@ pub(super) struct Reconciler {
     first: Report,
     metrics: Arc<Metrics>,
     verdicts: Verdicts,
+    /// None where every socket stays as it is.
+    stale: Option<StaleConnections>,
     probed: Receiver<Probed>,
     /// Where the latency of changes begins that are not in the maps yet.
     unwritten: Vec<Arrival>,
@@ -52,9 +55,11 @@ impl Reconciler {
         planner: Planner,
         metrics: Arc<Metrics>,
         complete: bool,
+        ends_stale: bool,
     ) -> anyhow::Result<Self> {
         let ledger = read_back(&dataplane)?;
         let (verdicts, probed) = Verdicts::new(&planner.snapshot().node.name);
+        let stale = ends_stale.then(|| StaleConnections::start(&dataplane, Arc::clone(&metrics)));
         let mut reconciler = Self {
             dataplane,
             planner,
@@ -65,6 +70,7 @@ impl Reconciler {
             first: Report::default(),
             metrics,
             verdicts,
+            stale: stale.transpose()?,
             probed,
             unwritten: Vec::new(),
         };
@@ -116,7 +122,8 @@ impl Reconciler {
 
     /// What the Plan could not honour, and what did not fit.
     pub(super) fn problems(&self) -> impl Iterator<Item = Problem> {
-        self.planner.problems().iter().cloned().chain(self.ledger.problems())
+        let planned = self.planner.problems().iter().cloned().chain(self.ledger.problems());
+        planned.chain(self.stale.as_ref().and_then(StaleConnections::problem))
     }
 
     /// The node of this agent.
@@ -178,6 +185,10 @@ impl Reconciler {
         self.attempt(&reconciled);
         let (verdicts, scene) = self.scene();
         verdicts.follow(&delta, scene);
+        if let Some(stale) = self.stale.as_mut().filter(|_| self.kept.is_none()) {
+            stale.follow(&delta, self.planner.plan(), self.planner.snapshot());
+        }
+        self.moved();
         debug!(steps, microseconds = since.elapsed().as_micros(), "applied a change");
     }
 
@@ -215,6 +226,7 @@ impl Reconciler {
     pub(super) fn due(&mut self) {
         let (verdicts, scene) = self.scene();
         verdicts.due(scene);
+        self.moved();
         self.metrics.backends(&self.verdicts.counts());
         if self.retry.is_some_and(|at| at > self.now()) {
             return;
@@ -261,6 +273,7 @@ impl Reconciler {
         what.inspect(|what| self.metrics.happened(*what));
         let (verdicts, scene) = self.scene();
         verdicts.hear(ejection, scene);
+        self.moved();
     }
 
     /// Waits for what a probe finds; cancel safe.
@@ -272,6 +285,7 @@ impl Reconciler {
     pub(super) fn probed(&mut self, probed: Probed) {
         let (verdicts, scene) = self.scene();
         verdicts.probed(probed, scene);
+        self.moved();
     }
 
     /// What this node has taken out of service by itself, where that is news.
@@ -282,6 +296,18 @@ impl Reconciler {
     fn follow_all(&mut self) {
         let (verdicts, scene) = self.scene();
         verdicts.follow_all(scene);
+        if let Some(stale) = self.stale.as_mut().filter(|_| self.kept.is_none()) {
+            stale.follow_all(self.planner.plan(), self.planner.snapshot(), &self.dataplane);
+        }
+        self.moved();
+    }
+
+    /// Has sockets follow what became of backends.
+    fn moved(&mut self) {
+        let moved = self.verdicts.take_moved();
+        if let Some(stale) = &mut self.stale {
+            moved.into_iter().for_each(|moved| stale.moved(moved));
+        }
     }
 
     fn scene(&mut self) -> (&mut Verdicts, Scene<'_>) {

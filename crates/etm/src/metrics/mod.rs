@@ -4,6 +4,7 @@ mod collect;
 mod controller;
 mod ejections;
 mod refusals;
+mod stale;
 
 use std::{
     collections::BTreeMap,
@@ -15,6 +16,7 @@ use std::{
 use etm_abi::Happened;
 use etm_dataplane::Counters;
 use etm_health::State as Health;
+use etm_model::Protocol;
 use etm_source::{Arrival, kubernetes::Statistics};
 use prometheus_client::{
     encoding::text::encode,
@@ -22,12 +24,16 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-pub(crate) use self::controller::{ControllerMetrics, Counts};
+pub(crate) use self::{
+    controller::{ControllerMetrics, Counts},
+    stale::Stale,
+};
 
 use self::{
     collect::{Problems, Watches},
     ejections::Ejections,
     refusals::{Kernel, Refusals},
+    stale::Ended,
 };
 use crate::state::State;
 
@@ -48,6 +54,7 @@ pub(crate) struct Metrics {
     skewed: Counter,
     callers: Family<[(&'static str, &'static str); 1], Gauge>,
     ejections: Ejections,
+    ended: Ended,
     kernel: Kernel,
 }
 
@@ -84,11 +91,12 @@ impl Metrics {
             callers.clone(),
         );
         let ejections = Ejections::register(&mut registry);
+        let ended = Ended::register(&mut registry);
         let kernel = Kernel::default();
         registry.register_collector(Box::new(Refusals::new(Arc::clone(&kernel))));
         collect(&mut registry, watches, state);
         let registry = Arc::new(registry);
-        Self { registry, programming, change, skewed, callers, ejections, kernel }
+        Self { registry, programming, change, skewed, callers, ejections, ended, kernel }
     }
 
     /// Shows what the kernel counts from now on; only the first one given is shown.
@@ -121,6 +129,11 @@ impl Metrics {
     /// Takes note of what the kernel did with a backend.
     pub(crate) fn happened(&self, what: Happened) {
         self.ejections.happened(what);
+    }
+
+    /// Takes note of sockets that were ended.
+    pub(crate) fn ended(&self, protocol: Protocol, why: Stale, count: u64) {
+        self.ended.count(protocol, why, count);
     }
 
     /// Takes note of how many backends there are of each state but the healthy one.

@@ -29,6 +29,7 @@ mod repair;
 mod restart;
 mod routing;
 mod scene;
+mod stale;
 mod traffic_policy;
 mod unconnected;
 mod upgrade;

@@ -58,7 +58,8 @@ fn it_gives_what_kustomize_gives() {
 #[test]
 fn its_values_do_what_the_options_of_install_do() {
     let image = ["image.repository=mine/etm", "image.tag=x"];
-    let more = ["apiServers={10.0.0.1:6443,10.0.0.2}", "unknownPort=refuse"];
+    let servers = "apiServers={10.0.0.1:6443,10.0.0.2}";
+    let more = [servers, "unknownPort=refuse", "staleConnections=keep"];
     let options = [
         "--image",
         "mine/etm:x",
@@ -66,9 +67,14 @@ fn its_values_do_what_the_options_of_install_do() {
         "10.0.0.1:6443,10.0.0.2",
         "--unknown-port",
         "refuse",
+        "--stale-connections",
+        "keep",
     ];
     let installed = |options: &[&str]| sorted(shipped::documents(&printed(&etm(options, None))));
-    assert_eq!(rendered(&[image, more].concat()), installed(&options));
+    assert_eq!(
+        rendered(&image.iter().chain(&more).copied().collect::<Vec<_>>()),
+        installed(&options)
+    );
     assert_eq!(rendered(&["detach=true"]), installed(&["--detach"]));
 }
 

@@ -21,7 +21,8 @@ use crate::shipped::{self, ACCOUNT, NAMESPACE};
 const CREDENTIALS: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// Capabilities as the kernel numbers them (linux/capability.h).
-const CAPABILITIES: [(&str, u32); 3] = [("NET_ADMIN", 12), ("PERFMON", 38), ("BPF", 39)];
+const CAPABILITIES: [(&str, u32); 4] =
+    [("NET_ADMIN", 12), ("SYS_ADMIN", 21), ("PERFMON", 38), ("BPF", 39)];
 
 /// What a kubelet would make of the shipped DaemonSet.
 struct Container {
@@ -110,7 +111,7 @@ impl Container {
         assert_eq!(self.spec["hostNetwork"], true);
         assert_eq!(self.container["args"], json!(["agent"]));
         let script = self.script(scene);
-        let words = ["unshare", "--mount", "--propagation", "private", "sh"].map(OsString::from);
+        let words = ["unshare", "--mount", "--propagation", "slave", "sh"].map(OsString::from);
         let mut agent = Agent::of("/etm")
             .place(&scene.node.place())
             .through(words.into_iter().chain([script.into()]));

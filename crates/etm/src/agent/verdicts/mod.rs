@@ -34,6 +34,7 @@ use self::{
     report::Reported,
     samples::Samples,
 };
+use crate::agent::stale::Moved;
 
 /// How often counters are read.
 const SAMPLING: Duration = Duration::from_secs(1);
@@ -55,6 +56,8 @@ pub(super) struct Verdicts {
     /// Nodes that do not work, as they were told.
     nodes: EjectedNodes,
     sampled: Duration,
+    /// Backends that were taken out of service or are back, since they were taken from here.
+    moved: Vec<Moved>,
 }
 
 /// What verdicts are made from, and where they go.
@@ -81,6 +84,7 @@ impl Verdicts {
             suspects: BTreeSet::new(),
             nodes: EjectedNodes::new(),
             sampled: monotonic(),
+            moved: Vec::new(),
         };
         (verdicts, probed)
     }
@@ -124,6 +128,11 @@ impl Verdicts {
             last: kind(ejection.failure),
         };
         tell(*what, &key, failures, &scene);
+        match what {
+            Happened::Ejected | Happened::EjectedAgain => self.moved.push(Moved::Out(key)),
+            Happened::Returned => self.moved.push(Moved::Back(key)),
+            _ => {}
+        }
         let until = Duration::from_nanos(ejection.until);
         let signal = match what {
             Happened::Ejected => Signal::Ejected { failures, until, times: record.times.into() },
@@ -142,6 +151,11 @@ impl Verdicts {
         let key = probed.backend;
         self.tracker.signal(monotonic(), key, probed.into());
         self.settle(&mut scene);
+    }
+
+    /// What became of backends since this was asked last.
+    pub(super) fn take_moved(&mut self) -> Vec<Moved> {
+        std::mem::take(&mut self.moved)
     }
 
     /// When [`Verdicts::due`] has something to do, in the time of [`monotonic`].
@@ -305,6 +319,15 @@ impl Verdicts {
                 _ if times != 0 => Record::Available { times },
                 _ => continue,
             };
+            // Sockets that came to it on probation stay.
+            let is_out = match adopted {
+                Record::Ejected { until, .. } => until > monotonic(),
+                Record::Out => true,
+                Record::Available { .. } => false,
+            };
+            if is_out {
+                self.moved.push(Moved::Out(key));
+            }
             self.suspect(key, scene);
             self.tracker.adopt(monotonic(), key, adopted);
         }
@@ -325,7 +348,7 @@ impl Verdicts {
         }
         for (key, record) in changes.records {
             if let Some(id) = scene.ledger.backend(&key) {
-                Records::write(id, record, scene.dataplane);
+                self.moved.extend(Records::write(id, key, record, scene.dataplane));
             }
         }
         let judged = self.tracker.judged();

@@ -9,8 +9,10 @@ use std::{
 use etm_abi::{self as abi, BACKEND_AVAILABLE, BACKEND_EJECTED, BACKEND_OUT, HEALTH_POLICIES};
 use etm_dataplane::Dataplane;
 use etm_health::Record;
-use etm_model::{HealthPolicy, ServicePortName};
+use etm_model::{BackendKey, HealthPolicy, ServicePortName};
 use tracing::warn;
+
+use crate::agent::stale::Moved;
 
 /// What was told so far.
 #[derive(Default)]
@@ -90,9 +92,15 @@ impl Records {
         self.budgets.remove(name);
     }
 
-    /// Brings the record of a backend to what it is to be.
-    pub(super) fn write(id: u32, record: Record, dataplane: &mut Dataplane) {
-        let Some(seen) = dataplane.backend(id) else { return };
+    /// Brings the record of a backend to what it is to be, and says where that changes whether it is
+    /// in service.
+    pub(super) fn write(
+        id: u32,
+        key: BackendKey,
+        record: Record,
+        dataplane: &mut Dataplane,
+    ) -> Option<Moved> {
+        let seen = dataplane.backend(id)?;
         let (state, until, times) = match record {
             Record::Available { times } => (BACKEND_AVAILABLE, Duration::ZERO, Some(times)),
             Record::Ejected { until, times } => (BACKEND_EJECTED, until, Some(times)),
@@ -102,8 +110,13 @@ impl Records {
             dataplane.set_times(id, u16::try_from(times).unwrap_or(abi::MAX_TIMES));
         }
         let until = u64::try_from(until.as_nanos()).unwrap_or(u64::MAX);
-        if seen.state != state {
-            dataplane.set_state(id, &seen, state, until);
+        if seen.state == state || !dataplane.set_state(id, &seen, state, until) {
+            return None;
+        }
+        match (seen.state, state) {
+            (BACKEND_AVAILABLE, _) => Some(Moved::Out(key)),
+            (_, BACKEND_AVAILABLE) => Some(Moved::Back(key)),
+            _ => None,
         }
     }
 }
