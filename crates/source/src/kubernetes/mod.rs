@@ -51,8 +51,8 @@ use self::{
     kind::{Batch, EndpointSlices, Nodes, Pods, Services},
     nodes::NodeHealths,
     policies::TrafficPolicies,
-    routes::{Namespaces, TrafficRoutes},
     reporter::Reporter,
+    routes::{Namespaces, TrafficRoutes},
     servers::Servers,
     watch::Watch,
 };
