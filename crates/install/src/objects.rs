@@ -242,8 +242,8 @@ mod tests {
         let yaml = shipped.to_yaml().expect("YAML");
         let documents: Vec<serde_json::Value> =
             serde_saphyr::from_multiple(&yaml).expect("documents");
-        assert_eq!(documents.len(), 16);
-        assert_eq!(documents[15], serde_json::to_value(&shipped.daemon_set).expect("JSON"));
+        assert_eq!(documents.len(), 17);
+        assert_eq!(documents[16], serde_json::to_value(&shipped.daemon_set).expect("JSON"));
     }
 
     #[test]

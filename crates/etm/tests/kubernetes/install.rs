@@ -45,6 +45,7 @@ fn it_applies_what_it_prints_and_removes_it() {
         "customresourcedefinition/nodemonitors.etm.dev",
         "customresourcedefinition/nodereports.etm.dev",
         KIND,
+        "customresourcedefinition/trafficroutes.etm.dev",
         "serviceaccount/etm-agent",
         "clusterrole/etm-agent",
         "clusterrolebinding/etm-agent",
