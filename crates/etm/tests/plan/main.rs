@@ -116,7 +116,8 @@ fn shares_and_callers_that_would_change_are_told() {
     assert_eq!(others["callers"].as_array().unwrap().len(), 0);
     assert_eq!(shares(&others["then"]), [share("shop/cart", 95.0), share("shop/cart-v2", 5.0)]);
     let of = |name: &str| {
-        let mut found = classes.iter().filter(|class| class["callers"] == serde_json::json!([name]));
+        let mut found =
+            classes.iter().filter(|class| class["callers"] == serde_json::json!([name]));
         found.next().unwrap()
     };
     assert_eq!(shares(&of("shop/web")["then"]), [share("shop/cart-v2", 100.0)]);
@@ -132,14 +133,14 @@ fn what_is_there_already_changes_nothing() {
     assert_eq!(report["services"], Value::Array(Vec::new()));
     assert_eq!(report["frontends"], 0);
     // Another weight is a change of one class alone.
-    let report = planned(directory.path(), &route(&CANARY.replace("95", "50").replace("weight: 5}", "weight: 50}")));
+    let report = planned(
+        directory.path(),
+        &route(&CANARY.replace("95", "50").replace("weight: 5}", "weight: 50}")),
+    );
     let classes = report["services"][0]["classes"].as_array().unwrap();
     let changes: Vec<_> = classes.iter().map(|class| class["changes"].as_bool().unwrap()).collect();
     assert_eq!(changes, [true, false, false]);
-    assert_eq!(
-        shares(&classes[0]["now"]),
-        [share("shop/cart", 95.0), share("shop/cart-v2", 5.0)]
-    );
+    assert_eq!(shares(&classes[0]["now"]), [share("shop/cart", 95.0), share("shop/cart-v2", 5.0)]);
     assert_eq!(
         shares(&classes[0]["then"]),
         [share("shop/cart", 50.0), share("shop/cart-v2", 50.0)]
@@ -193,6 +194,9 @@ fn a_file_that_cannot_be_used_is_refused() {
     assert!(!output.status.success());
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(told.contains("there is nothing to plan"), "{told}");
-    assert!(told.contains("spec.rules[0] has neither deny: true nor to")
-        || told.contains("spec.rules[0]: has neither deny: true nor to"), "{told}");
+    assert!(
+        told.contains("spec.rules[0] has neither deny: true nor to")
+            || told.contains("spec.rules[0]: has neither deny: true nor to"),
+        "{told}"
+    );
 }
