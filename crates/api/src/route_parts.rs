@@ -2,6 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::KubeSchema;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::LabelSelector;
@@ -79,7 +80,7 @@ pub struct RouteDestination {
 }
 
 /// A Service that connections are led to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RouteService {
     /// Name of the Service.
     #[schemars(length(min = 1, max = 63))]
@@ -92,9 +93,7 @@ pub struct RouteService {
     /// Name or number of its port. By default the port with the name of the one that was called, else
     /// with its number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new(
-        "type(self) == int ? self >= 1 && self <= 65535 : size(self) >= 1 && size(self) <= 63")
-        .message("a port is its name, or a number from 1 to 65535"))]
+    #[schemars(extend("minimum" = 1, "maximum" = 65_535, "minLength" = 1, "maxLength" = 63))]
     pub port: Option<IntOrString>,
 }
 

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
-use crate::{RouteCallers, RouteDestination};
+use crate::{RouteCallers, RouteDestination, rule::rule};
 
 /// Which callers of one Service reach which Pods.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,16 +45,14 @@ pub struct TrafficRouteSpec {
 }
 
 /// A Service of the route's namespace, or one port of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RouteTarget {
     /// Name of the Service.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
     /// Name or number of a port of the Service; without one the route is for every port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new(
-        "type(self) == int ? self >= 1 && self <= 65535 : size(self) >= 1 && size(self) <= 63")
-        .message("a port is its name, or a number from 1 to 65535"))]
+    #[schemars(extend("minimum" = 1, "maximum" = 65_535, "minLength" = 1, "maxLength" = 63))]
     pub port: Option<IntOrString>,
 }
 
@@ -101,7 +99,16 @@ pub struct RouteRule {
 /// A number from 0 to 100 with at most two digits behind the point.
 fn percent(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
-        "type": "number", "minimum": 0.0, "maximum": 100.0, "multipleOf": 0.01, "nullable": true
+        "type": "number",
+        "minimum": 0.0,
+        "maximum": 100.0,
+        "nullable": true,
+        // The API server takes a `multipleOf` for whole numbers as a whole number, which 0.01 is not.
+        "x-kubernetes-validations": [rule(
+            "double(int(self * 100.0 + 0.5)) - self * 100.0 < 0.000001 && \
+             self * 100.0 - double(int(self * 100.0 + 0.5)) < 0.000001",
+            "percent has at most two digits behind the point",
+        )],
     })
 }
 

@@ -215,8 +215,8 @@ mod tests {
         let yaml = shipped.to_yaml().expect("YAML");
         let documents: Vec<serde_json::Value> =
             serde_saphyr::from_multiple(&yaml).expect("documents");
-        assert_eq!(documents.len(), 14);
-        assert_eq!(documents[13], serde_json::to_value(&shipped.daemon_set).expect("JSON"));
+        assert_eq!(documents.len(), 15);
+        assert_eq!(documents[14], serde_json::to_value(&shipped.daemon_set).expect("JSON"));
     }
 
     #[test]

@@ -19,7 +19,15 @@ struct Directory {
 
 impl Directory {
     fn open() -> Self {
+        Self::with(&[])
+    }
+
+    /// With these files.
+    fn with(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
         let (manifests, snapshot, _) =
             Manifests::open(folder.path(), Options { node: "a".into(), ..Options::default() })
                 .unwrap();
@@ -93,11 +101,10 @@ async fn labels_of_pods_are_told_where_a_route_asks() {
     let route = "apiVersion: etm.dev/v1alpha1\nkind: TrafficRoute\nmetadata: {name: split, \
                  namespace: shop}\nspec: {targetRef: {name: cart}, rules: [{to: [{subset: \
                  {matchLabels: {version: '2'}}}]}]}\n";
-    let mut directory = Directory::open();
     let both = pod("shop", "cart-1", 1) + &pod("lab", "other", 1);
-    directory.write("route.yaml", &split(1)).await;
-    fs::write(directory.path("pods.yaml"), &both).unwrap();
-    directory.write("more.yaml", &pod("shop", "cart-2", 2)).await;
+    let (more, plain) = (pod("shop", "cart-2", 2), split(1));
+    let files = [("route.yaml", &*plain), ("pods.yaml", &*both), ("more.yaml", &*more)];
+    let mut directory = Directory::with(&files);
     assert_eq!(directory.snapshot.pod_labels.len(), 0);
 
     directory.write("route.yaml", route).await;

@@ -45,7 +45,7 @@ fn received(scene: &Scene, watch: &str) -> Option<f64> {
 
 /// A route that asks for the labels of namespaces.
 fn asking(name: &str) -> Value {
-    let labels = json!({"matchLabels": {"team": "a"}});
+    let labels = json!({"matchLabels": {"team": name}});
     let rules = json!([{"from": [{"namespaceSelector": labels}], "deny": true}]);
     routes::route(name, "web", &rules)
 }

@@ -29,7 +29,9 @@ pub(crate) fn beside_build(name: &str) -> PathBuf {
 /// The Gateway API's own definitions, as `cargo xtask gateway-api` fetches them.
 pub(crate) fn gateway_kinds() -> PathBuf {
     let first = "gateway-api/gateway.networking.k8s.io_tcproutes.yaml";
-    beside_build(first).parent().expect("a folder").to_owned()
+    // kubectl does not look behind links.
+    let file = beside_build(first).canonicalize().expect("a file");
+    file.parent().expect("a folder").to_owned()
 }
 
 /// Makes the Gateway API's kinds known, and waits until they are served.

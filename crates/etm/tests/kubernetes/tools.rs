@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::gateway::{service, until_condition};
 use crate::scene::Scene;
+use etm_testkit::wait::until;
 
 const GROUP: &str = "gateway.networking.k8s.io";
 
@@ -74,9 +75,19 @@ fn pair(stable: &str, weight: u32, canary: &str, other: u32) -> Vec<(String, u32
     vec![(stable.to_owned(), weight), (canary.to_owned(), other)]
 }
 
-/// Replaces an object as client-go's `Update` does: all of it, with the version that was read.
-fn update(scene: &Scene, object: &Value) {
-    scene.cluster.kubectl_with(&["replace", "-f", "-"], &object.to_string()).expect("an update");
+/// Reads an object, changes it and replaces all of it, as client-go's `Update` does: for the version that
+/// was read alone. Where somebody has written in between, here the status, both tools begin anew.
+fn update(scene: &Scene, path: &str, change: impl Fn(&mut Value)) {
+    until("the update is taken", || {
+        let mut object = scene.cluster.api().get(path).expect("an answer").expect("a route");
+        change(&mut object);
+        let written = scene.cluster.kubectl_with(&["replace", "-f", "-"], &object.to_string());
+        match written.map_err(|error| error.to_string()) {
+            Ok(_) => true,
+            Err(error) if error.contains("Conflict") => false,
+            Err(error) => panic!("{error}"),
+        }
+    });
 }
 
 /// Argo Rollouts' Gateway API plugin: `setTCPRouteWeight` in pkg/plugin/tcproute.go and
@@ -86,22 +97,22 @@ fn update(scene: &Scene, object: &Value) {
 /// route while a rollout is under way, and updates it.
 fn argo_sets_weight(scene: &Scene, name: &str, weight: u32) {
     let path = format!("/apis/{GROUP}/v1alpha2/namespaces/{}/tcproutes/{name}", scene.namespace);
-    let mut route = scene.cluster.api().get(&path).expect("an answer").expect("a route");
-    for rule in route["spec"]["rules"].as_array_mut().expect("rules") {
-        for backend in rule["backendRefs"].as_array_mut().expect("backends") {
-            match backend["name"].as_str() {
-                Some("web-canary") => backend["weight"] = json!(weight),
-                Some("web-stable") => backend["weight"] = json!(100 - weight),
-                _ => {}
+    update(scene, &path, |route| {
+        for rule in route["spec"]["rules"].as_array_mut().expect("rules") {
+            for backend in rule["backendRefs"].as_array_mut().expect("backends") {
+                match backend["name"].as_str() {
+                    Some("web-canary") => backend["weight"] = json!(weight),
+                    Some("web-stable") => backend["weight"] = json!(100 - weight),
+                    _ => {}
+                }
             }
         }
-    }
-    let in_progress = if weight == 0 { Value::Null } else { json!("in-progress") };
-    route["metadata"]["labels"] = json!({"rollouts.argoproj.io/gatewayapi-canary": in_progress});
-    if weight == 0 {
-        route["metadata"]["labels"] = json!({});
-    }
-    update(scene, &route);
+        route["metadata"]["labels"] = if weight == 0 {
+            json!({})
+        } else {
+            json!({"rollouts.argoproj.io/gatewayapi-canary": "in-progress"})
+        };
+    });
 }
 
 #[test]
@@ -185,20 +196,16 @@ fn flagger_sets_weights() {
     // Its tutorial's `stepWeight: 10`, `maxWeight: 50`, then all to the canary while the primary is
     // renewed, then back.
     for canary in [10, 20, 30, 40, 50, 100, 0] {
-        let mut route = scene.cluster.api().get(&path).expect("an answer").expect("a route");
-        route["spec"] = flagger_spec(100 - canary, canary);
-        update(&scene, &route);
+        update(&scene, &path, |route| route["spec"] = flagger_spec(100 - canary, canary));
         assert_eq!(follower.next(), pair(100 - canary, canary));
     }
 
     // An A/B test asks for a header, which takes layer 7: that is said, and callers go as if there were
     // no route.
-    let mut route = scene.cluster.api().get(&path).expect("an answer").expect("a route");
     let mut spec = flagger_spec(0, 100);
     let insider = json!([{"type": "Exact", "name": "x-canary", "value": "insider"}]);
     spec["rules"][0]["matches"][0]["headers"] = insider;
-    route["spec"] = spec;
-    update(&scene, &route);
+    update(&scene, &path, |route| route["spec"] = spec.clone());
     let refused = until_condition(&scene, &path, "Accepted", "UnsupportedValue");
     assert!(refused["message"].as_str().expect("a message").contains("layer 7"), "{refused}");
     assert_eq!(follower.next(), []);

@@ -24,7 +24,7 @@ pub(super) fn selector(
         report.add(field, "has neither matchLabels nor matchExpressions", hint(way));
     }
     let sizes = [
-        ("matchLabels", match_labels.as_ref().map(|labels| labels.len())),
+        ("matchLabels", match_labels.as_ref().map(std::collections::BTreeMap::len)),
         ("matchExpressions", match_expressions.as_ref().map(Vec::len)),
     ];
     for (name, size) in sizes {
