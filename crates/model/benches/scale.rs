@@ -12,9 +12,11 @@ use std::{
 };
 
 use etm_model::{
-    Address, AddressKind, Change, Contents, Endpoint, EndpointSlice, Family, Ledger, Limits,
-    Locality, ObjectName, Options, Planner, Protocol, Service, ServicePort, SlicePort, Snapshot,
-    TrafficPolicy, compile,
+    Action, Address, AddressKind, CALLER_NODE_NUMBER, CallerNumber, CallerPod, CallerSelector,
+    Change, Contents, Delta, Destination, DestinationRef, Endpoint, EndpointSlice, Family,
+    LabelSelector, Labels, Ledger, Limits, Locality, ObjectName, Operator, Options, Planner,
+    Protocol, Requirement, Route, RouteKind, RouteOwner, RoutePort, Rule, Service, ServicePort,
+    SlicePort, Snapshot, TrafficPolicy, compile,
 };
 
 const SERVICES: u32 = 10_000;
@@ -22,7 +24,10 @@ const ENDPOINTS: u32 = 10;
 /// Their Pods are spread over so many nodes, in three zones.
 const NODES: u32 = 5_000;
 const ROUNDS: usize = 5;
-const LIMITS: Limits = Limits { frontends: 65_536, backends: 262_144, slots: 524_288, routes: 256 };
+const ROUTES: u32 = 500;
+const CALLERS: u32 = 250;
+const LIMITS: Limits =
+    Limits { frontends: 65_536, backends: 262_144, slots: 524_288, routes: 16_384 };
 
 fn main() {
     let before = resident();
@@ -48,6 +53,88 @@ fn main() {
         assert!(ledger.reconcile(planner.plan(), Duration::ZERO).steps.is_empty());
     });
     one_change(&mut planner, &mut ledger);
+    routes(&mut planner);
+}
+
+/// 500 Services with a route each, 250 callers on the node: what single changes cost.
+fn routes(planner: &mut Planner) {
+    for index in 0..CALLERS {
+        planner.change([caller(index, true)]);
+    }
+    let mut set = each(ROUTES, |index| planner.change([route(index, 5)]));
+    show("one route, plan", &mut set);
+    let mut weight = each(ROUTES, |index| planner.change([route(index, 10)]));
+    show("one weight, plan", &mut weight);
+    let localities = localities();
+    let mut moved = each(ROUTES, |index| {
+        let mut slice = slice(ROUTES + index, &localities);
+        slice.endpoints.pop();
+        let delta = planner.change([Change::SetSlice(slice)]);
+        assert_eq!(delta.set.len(), 2, "the destination's own frontend and the target's");
+        delta
+    });
+    show("one destination, plan", &mut moved);
+    let mut other = each(CALLERS, |index| {
+        let delta = planner.change([caller(index, index % 2 == 0)]);
+        assert!(delta.set.len() == if index % 2 == 0 { 0 } else { ROUTES as usize });
+        delta
+    });
+    show("one caller, plan", &mut other);
+}
+
+fn each(count: u32, mut change: impl FnMut(u32) -> Delta) -> Vec<Duration> {
+    let times = (0..count).map(|index| {
+        let start = Instant::now();
+        hint::black_box(change(index));
+        start.elapsed()
+    });
+    times.collect()
+}
+
+/// A caller of this node that routes select or do not.
+fn caller(index: u32, selected: bool) -> Change {
+    let app = if selected { "web" } else { "batch" };
+    let pod = CallerPod {
+        name: Some(ObjectName::new("namespace-0", format!("caller-{index}"))),
+        labels: Labels::from([("app".into(), app.into())]),
+        service_account: "default".into(),
+        addresses: Vec::new(),
+    };
+    let number = CALLER_NODE_NUMBER + 1 + CallerNumber::try_from(index).unwrap();
+    Change::SetCaller(number, Some(pod))
+}
+
+/// Callers that are labelled so go to another Service by this weight.
+fn route(index: u32, weight: u32) -> Change {
+    let target = service_name(index);
+    let owner = RouteOwner { kind: RouteKind::TrafficRoute, name: target.clone() };
+    let to = |index: u32, weight| Destination {
+        field: "spec.rules[0].backendRefs[0]".into(),
+        weight,
+        to: DestinationRef::Service { name: service_name(index), port: RoutePort::Every },
+    };
+    let operator = Operator::In(vec!["web".into()]);
+    let requirements = vec![Requirement { key: "app".into(), operator }];
+    let from =
+        CallerSelector { pod_labels: Some(LabelSelector { requirements }), ..Default::default() };
+    let rule = Rule {
+        name: "".into(),
+        field: "spec.rules[0]".into(),
+        from: vec![from],
+        share: None,
+        action: Action::Forward(vec![to(index, 100 - weight), to(ROUTES + index, weight)]),
+    };
+    let route = Route {
+        owner: owner.clone(),
+        created: None,
+        field: "spec.parentRefs[0]".into(),
+        target,
+        port: RoutePort::Every,
+        protocol: None,
+        consumers: None,
+        rules: vec![rule],
+    };
+    Change::SetRoutes(owner, vec![route])
 }
 
 /// One slice loses and regains an endpoint, in Services all over the cluster.
