@@ -7,6 +7,8 @@
 
 mod duration;
 mod health;
+#[allow(unreachable_pub, reason = "kube's derives repeat an item's `pub` out of reach")]
+mod labels;
 #[allow(
     unreachable_pub,
     clippy::duplicated_attributes,
@@ -21,6 +23,14 @@ mod monitor;
 mod node;
 mod probe;
 mod refusal;
+#[allow(
+    unreachable_pub,
+    clippy::duplicated_attributes,
+    reason = "kube's derives repeat an item's `pub` out of reach, and take a column for another"
+)]
+mod release;
+#[allow(unreachable_pub, reason = "kube's derives repeat an item's `pub` out of reach")]
+mod route_parts;
 mod rule;
 mod schema;
 #[allow(
@@ -32,6 +42,7 @@ mod traffic_policy;
 
 pub use duration::Duration;
 pub use health::{FailureShare, Health, Passive, Probation};
+pub use labels::{LabelExpression, LabelOperator, LabelSelector};
 pub use monitor::{AlertmanagerAlerts, EjectedPod, Matcher, Operator, PodMonitor, PrometheusQuery};
 pub use node::{
     EjectedNode, NodeHealth, NodeHealthSpec, NodeHealthStatus, NodeMonitor, NodeMonitorSpec,
@@ -39,6 +50,13 @@ pub use node::{
 };
 pub use probe::{GrpcProbe, HttpProbe, Probe, TcpProbe};
 pub use refusal::{Refusal, Stale, StaleConnections};
+pub use release::{
+    Analysis, BlueGreen, Canary, CommandVerb, ConnectionAnalysis, Pause, QueryAnalysis,
+    RELEASE_COMMAND, Release, ReleaseCommand, ReleaseCommandResult, ReleaseEvent,
+    ReleasePhase, ReleaseSpec, ReleaseStatus, ReleasedService, Step, Strategy, Traffic,
+    UncheckedRelease, Version,
+};
+pub use route_parts::{RouteCallers, RouteDestination, RouteService};
 pub use schema::definitions;
 pub use traffic_policy::{
     Algorithm, ConsistentHash, Field, LoadBalancing, ServiceWeight, TargetRef, TrafficPolicy,

@@ -7,17 +7,23 @@
 #![forbid(unsafe_code)]
 
 mod election;
+mod gather;
 mod lease;
 mod monitored;
 mod nodes;
 mod policies;
 mod problem;
+mod release_write;
+mod releases;
 mod write;
 
 pub use election::{Election, Leadership};
+pub use gather::{Agents, AgentsAt, Gathered, ReleaseAsk, Sources};
 pub use monitored::{Monitored, Reachable, ejections};
 pub use nodes::{Limits, NodeWrite, Nodes, write_nodes};
 pub use policies::Policies;
+pub use release_write::{ReleaseWrite, write_release};
+pub use releases::Releases;
 pub use write::{Outcome, StatusWrite, write};
 
 /// The field manager of all that is written, and the name of the Lease.

@@ -15,6 +15,7 @@ mod logging;
 mod metrics;
 mod output;
 mod problems;
+mod release;
 mod state;
 
 use std::process::ExitCode;
@@ -42,6 +43,7 @@ fn run() -> anyhow::Result<()> {
         Verb::Controller(arguments) => controller::run(*arguments),
         Verb::Get(arguments) => get::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
+        Verb::Release(arguments) => release::run(arguments),
         Verb::Detach(arguments) => detach::run(&arguments),
         Verb::Install(arguments) => install::run(arguments),
     }

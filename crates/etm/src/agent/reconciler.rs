@@ -11,6 +11,7 @@ use etm_health::Probed;
 use etm_model::{
     Caller, Change, Kept, Ledger, Node, Plan, Planner, Problem, Reconciled, Report, from_abi,
 };
+use etm_outcomes::{Question, Report as OutcomesReport};
 use etm_source::Arrival;
 use tokio::sync::mpsc::Receiver;
 use tracing::{debug, error, info, warn};
@@ -19,6 +20,7 @@ use crate::{
     agent::{
         RETRY,
         health::Health,
+        outcomes,
         verdicts::{Scene, Verdicts},
     },
     get::describe,
@@ -271,6 +273,11 @@ impl Reconciler {
     pub(super) fn probed(&mut self, probed: Probed) {
         let (verdicts, scene) = self.scene();
         verdicts.probed(probed, scene);
+    }
+
+    /// What became of the connections to some Pods.
+    pub(super) fn outcomes(&self, question: &Question) -> OutcomesReport {
+        outcomes::report(question, &self.ledger, &self.dataplane)
     }
 
     fn follow_all(&mut self) {

@@ -2,6 +2,7 @@
 //! the one that does.
 
 mod alerts;
+mod overseer;
 mod watchman;
 
 use std::{
@@ -12,10 +13,13 @@ use std::{
 
 use anyhow::Context as _;
 use etm_controller::{
-    Election, Leadership, NAME, NodeWrite, Outcome, Policies, StatusWrite, write, write_nodes,
+    Election, Leadership, NAME, NodeWrite, Outcome, Policies, ReleaseWrite, StatusWrite, write,
+    write_nodes, write_release,
 };
 use etm_model::Problem;
-use etm_source::kubernetes::{NodeUpdate, NodeWatch, Options, PolicyUpdate, PolicyWatch};
+use etm_source::kubernetes::{
+    NodeUpdate, NodeWatch, Options, PolicyUpdate, PolicyWatch, ReleaseUpdate, ReleaseWatch,
+};
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use tokio::{
@@ -25,6 +29,7 @@ use tokio::{
 use tracing::{debug, info};
 
 use alerts::Alerts;
+use overseer::Overseer;
 use watchman::Watchman;
 
 use crate::{
@@ -47,12 +52,16 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
     let options = options(&arguments);
     let mut source = PolicyWatch::open(&options).await?;
     let mut node_source = NodeWatch::open(&options).await?;
+    let mut release_source = ReleaseWatch::open(&options).await?;
     let client = source.client();
     let mut listener = Alerts::open(&arguments.monitors).await?;
     let watchman = Watchman::new(client.clone(), &arguments.monitors)?;
+    let prometheus = watchman.prometheus();
     let namespace = arguments.namespace.unwrap_or_else(|| client.default_namespace().to_owned());
     let state = Arc::new(State::default());
-    let watches = [source.statistics(), node_source.statistics()].concat();
+    let overseer = Overseer::new(client.clone(), prometheus, &namespace, &arguments.outcomes);
+    let watches =
+        [source.statistics(), node_source.statistics(), release_source.statistics()].concat();
     let metrics = ControllerMetrics::new(&watches, Arc::clone(&state));
     if let Some(address) = arguments.admin {
         admin::serve(address, metrics.registry(), Arc::clone(&state)).await?;
@@ -61,11 +70,12 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
     let election = Election::start(client.clone(), &namespace, NAME, identity.clone());
     let mut leadership = election.leadership();
     let mut controller =
-        Controller::new(client, leadership.clone(), state, metrics, identity, watchman);
+        Controller::new(client, leadership.clone(), state, metrics, identity, watchman, overseer);
     loop {
         listener.set_leading(controller.led);
         let (due, resume) = (controller.due(), controller.resume);
         let wake = controller.watchman.wake();
+        let look = controller.overseer.wake().filter(|_| controller.led);
         tokio::select! {
             biased;
             _ = terminate.recv() => break,
@@ -74,8 +84,11 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
             // Before each write, so that what is written is about what is known.
             update = source.next() => controller.update(update),
             update = node_source.next() => controller.update_nodes(update),
+            update = release_source.next() => controller.update_releases(update),
             notification = listener.next() => controller.watchman.hear(&notification),
             () = controller.watchman.answered() => {}
+            () = controller.overseer.looked() => {}
+            () = sleep_until(look.unwrap_or_else(Instant::now)), if look.is_some() => {}
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
                 controller.watchman.expire();
             }
@@ -87,10 +100,13 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
         }
         controller.lead();
         controller.judge();
-        controller.ready(source.is_complete() && node_source.is_complete(), &namespace);
+        let complete = source.is_complete()
+            && node_source.is_complete()
+            && release_source.is_complete();
+        controller.ready(complete, &namespace);
         controller.report();
     }
-    info!("stopping; the status of policies and nodes stays as it is");
+    info!("stopping; the status of policies, releases and nodes stays as it is");
     drop(controller);
     election.end().await;
     Ok(())
@@ -100,6 +116,7 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
 enum Due {
     Policy(StatusWrite),
     Nodes(NodeWrite),
+    Release(Box<ReleaseWrite>),
 }
 
 struct Controller {
@@ -107,9 +124,11 @@ struct Controller {
     leadership: Leadership,
     policies: Policies,
     watchman: Watchman,
+    overseer: Overseer,
     problems: Problems,
     policy_problems: Vec<Problem>,
     node_problems: Vec<Problem>,
+    release_problems: Vec<Problem>,
     state: Arc<State>,
     metrics: ControllerMetrics,
     identity: String,
@@ -127,15 +146,18 @@ impl Controller {
         metrics: ControllerMetrics,
         identity: String,
         watchman: Watchman,
+        overseer: Overseer,
     ) -> Self {
         Self {
             client,
             leadership,
             policies: Policies::default(),
             watchman,
+            overseer,
             problems: Problems::new(Arc::clone(&state)),
             policy_problems: Vec::new(),
             node_problems: Vec::new(),
+            release_problems: Vec::new(),
             state,
             metrics,
             identity,
@@ -161,6 +183,12 @@ impl Controller {
         self.watchman.update(update, self.led);
     }
 
+    fn update_releases(&mut self, mut update: ReleaseUpdate) {
+        self.release_problems = std::mem::take(&mut update.problems);
+        self.overseer.update(update);
+        self.metrics.releases(self.overseer.releases.count());
+    }
+
     fn ready(&mut self, complete: bool, namespace: &str) {
         if !complete || self.state.is_ready() {
             return;
@@ -183,6 +211,7 @@ impl Controller {
         self.led = leads;
         self.metrics.leads(leads);
         self.watchman.take_over(leads, &mut self.policies);
+        self.overseer.take_over(leads);
         // That of one that could not be renewed is still in its own name.
         let other = self.leadership.holder().filter(|holder| *holder != self.identity);
         match (leads, other) {
@@ -197,6 +226,7 @@ impl Controller {
         if self.led {
             self.watchman.ask();
             self.watchman.judge(&mut self.policies);
+            self.overseer.look();
         }
         self.metrics.monitors(self.watchman.counts());
     }
@@ -206,8 +236,9 @@ impl Controller {
         self.leadership.until().filter(|_| self.led && self.state.is_ready())?;
         let time = Timestamp::now();
         let nodes = || self.watchman.due(time).map(Due::Nodes);
-        // Nodes first: each is about many Pods.
-        nodes().or_else(|| self.policies.next(time).map(Due::Policy))
+        let releases = || self.overseer.releases.next(time).map(Box::new).map(Due::Release);
+        // Nodes first: each is about many Pods. Then releases, of which one may be bad.
+        nodes().or_else(releases).or_else(|| self.policies.next(time).map(Due::Policy))
     }
 
     async fn write(&mut self, due: &Due) {
@@ -218,6 +249,12 @@ impl Controller {
                 let outcome = write(&self.client, due, until).await;
                 debug!(policy = %due.name, ?outcome, "status");
                 self.policies.note(due, &outcome);
+                outcome
+            }
+            Due::Release(due) => {
+                let (outcome, after) = write_release(&self.client, due, until).await;
+                debug!(release = %due.name, ?outcome, "status");
+                self.overseer.wrote(due, &outcome, after);
                 outcome
             }
             Due::Nodes(due) => {
@@ -240,9 +277,11 @@ impl Controller {
 
     fn report(&mut self) {
         let lease: Option<Problem> = self.leadership.problem();
-        let watches = self.policy_problems.iter().chain(&self.node_problems).cloned();
+        let watches = self.policy_problems.iter().chain(&self.node_problems);
+        let watches = watches.chain(&self.release_problems).cloned();
         self.problems.set_source(watches.collect());
         let others = self.policies.problems().chain(lease);
+        let others = others.chain(self.overseer.releases.problems());
         let others: Vec<_> = others.chain(self.watchman.problems()).collect();
         self.problems.report(others.into_iter());
     }

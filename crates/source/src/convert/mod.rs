@@ -14,6 +14,7 @@ mod pod;
 mod policy_health;
 mod policy_probe;
 mod port;
+mod release;
 mod report;
 mod service;
 mod service_address;
@@ -29,6 +30,7 @@ pub use caller::caller;
 pub use ejected::{NODE_HEALTH, node_health, node_monitor};
 pub use node::node;
 pub use pod::{ContainerPort, Pod, pod};
+pub use release::{Routes, release};
 pub use service::{ServiceObject, service};
 pub use service_port::{PodSelection, Target, TargetPort};
 pub use slice::endpoint_slice;
@@ -36,6 +38,7 @@ pub use traffic_policy::traffic_policy;
 pub use weight::pod_weight;
 
 pub(crate) use address::family_name;
+pub(crate) use release::{release_spec, status as release_status};
 pub(crate) use metadata::{HEADLESS, PROXY_NAME};
 pub(crate) use slice::{SERVICE_NAME, triggered};
 

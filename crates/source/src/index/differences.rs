@@ -1,4 +1,7 @@
-use etm_model::{Change, EjectedNodes, EndpointSlice, Node, ObjectName, Policy, Service, Weight};
+use etm_model::{
+    Change, EjectedNodes, EndpointSlice, Node, ObjectName, Policy, Route, RouteOwner, Service,
+    Weight,
+};
 
 use super::service_of;
 
@@ -38,6 +41,10 @@ impl Differences {
 
     pub(super) fn set_weight(&mut self, pod: ObjectName, weight: Option<Weight>) {
         self.settings.push(Change::SetPodWeight(pod, weight));
+    }
+
+    pub(super) fn set_routes(&mut self, owner: RouteOwner, routes: Vec<Route>) {
+        self.settings.push(Change::SetRoutes(owner, routes));
     }
 
     pub(super) fn set_ejected_nodes(&mut self, nodes: EjectedNodes) {

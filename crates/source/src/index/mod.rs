@@ -235,6 +235,12 @@ impl Index {
             (Some(Object::NodeHealth(_)), _) => {
                 differences.set_ejected_nodes(EjectedNodes::new());
             }
+            (_, Some(Object::Release(release))) => {
+                differences.set_routes(release.owner.clone(), release.routes.clone());
+            }
+            (Some(Object::Release(before)), _) => {
+                differences.set_routes(before.owner.clone(), Vec::new());
+            }
             (_, Some(Object::Node(node))) => self.node.declare(node),
             (Some(Object::Node(node)), None) => self.node.withdraw(&node.name),
             (None, None) => {}

@@ -39,6 +39,7 @@ pub(super) fn pod_of(object: &Object) -> Option<&Arc<Pod>> {
         | Object::EndpointSlice(_)
         | Object::Node(_)
         | Object::TrafficPolicy(_)
-        | Object::NodeHealth(_) => None,
+        | Object::NodeHealth(_)
+        | Object::Release(_) => None,
     }
 }

@@ -7,7 +7,7 @@ use k8s_openapi::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{nodes::NodeChange, observed::ObservedPolicy, servers, statistics::Watched};
+use super::{nodes::NodeChange, observed::ObservedPolicy, releases::ObservedRelease, servers, statistics::Watched};
 use crate::{
     Arrival,
     convert::{self, Converted, ServiceObject},
@@ -27,6 +27,8 @@ pub(super) struct Batch {
     pub(super) asking: Vec<(ObjectName, bool)>,
     /// Policies with their status, for whoever writes it; none of one that is gone.
     pub(super) observed: Vec<(ObjectName, Option<ObservedPolicy>)>,
+    /// Releases with their status, likewise.
+    pub(super) releases: Vec<(ObjectName, Option<ObservedRelease>)>,
     /// What became of nodes, for whoever writes which of them work.
     pub(super) nodes: Vec<NodeChange>,
 }

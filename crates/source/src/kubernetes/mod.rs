@@ -14,6 +14,8 @@ mod nodes;
 mod observed;
 mod policies;
 mod policy_status;
+mod release_watch;
+mod releases;
 mod servers;
 mod statistics;
 mod table;
@@ -30,6 +32,8 @@ pub use node_watch::{NodeUpdate, NodeWatch};
 pub use nodes::{NodeChange, ObservedHealth, ObservedMonitor, ObservedNode};
 pub use observed::ObservedPolicy;
 pub use policy_status::{PolicyUpdate, PolicyWatch};
+pub use release_watch::{ReleaseUpdate, ReleaseWatch};
+pub use releases::ObservedRelease;
 pub use statistics::{Statistics, Watched};
 
 use self::{
@@ -37,6 +41,7 @@ use self::{
     kind::{Batch, EndpointSlices, Nodes, Pods, Services},
     nodes::NodeHealths,
     policies::TrafficPolicies,
+    releases::Releases,
     servers::Servers,
     watch::Watch,
     weighed::Weighed,
@@ -75,6 +80,7 @@ pub struct Kubernetes {
     pods: Watch<Pods>,
     policies: Watch<TrafficPolicies>,
     health: Watch<NodeHealths>,
+    releases: Watch<Releases>,
     weighed: Weighed,
     servers: Arc<Servers>,
     statistics: Vec<Arc<Statistics>>,
@@ -107,6 +113,7 @@ impl Kubernetes {
         let nodes = connection.watch(nodes)?;
         let pods = connection.watch(pods)?;
         let policies = connection.watch(watcher::Config::default())?;
+        let releases = connection.watch(watcher::Config::default())?;
         let one = format!("metadata.name={NODE_HEALTH}");
         let health = connection.watch(watcher::Config::default().fields(&one))?;
         let Connection { access, servers, mut statistics, .. } = connection;
@@ -119,6 +126,7 @@ impl Kubernetes {
             pods,
             policies,
             health,
+            releases,
             weighed,
             servers,
             statistics,
@@ -141,6 +149,7 @@ impl Kubernetes {
                 outcome = self.pods.next() => self.pods.take(outcome, &mut self.batch),
                 outcome = self.policies.next() => self.policies.take(outcome, &mut self.batch),
                 outcome = self.health.next() => self.health.take(outcome, &mut self.batch),
+                outcome = self.releases.next() => self.releases.take(outcome, &mut self.batch),
                 outcome = self.weighed.next() => self.weighed.take(outcome, &mut self.batch),
             }
             self.take_waiting();
@@ -182,6 +191,7 @@ impl Kubernetes {
                 self.pods.take_waiting(batch),
                 self.policies.take_waiting(batch),
                 self.health.take_waiting(batch),
+                self.releases.take_waiting(batch),
                 self.weighed.take_waiting(batch),
             ];
             if !any.contains(&true) {
@@ -209,6 +219,7 @@ impl Kubernetes {
                 // Without them members would be chosen otherwise for a moment.
                 && self.policies.is_settled()
                 && self.health.is_settled()
+                && self.releases.is_settled()
                 && self.weighed.is_settled();
         }
         let problems = self.problems();
@@ -227,7 +238,7 @@ impl Kubernetes {
     fn problems(&self) -> Vec<Problem> {
         let watches = self.services.problems().chain(self.slices.problems());
         let watches = watches.chain(self.nodes.problems()).chain(self.pods.problems());
-        let watches = watches.chain(self.health.problems());
+        let watches = watches.chain(self.health.problems()).chain(self.releases.problems());
         let watches = watches.chain(self.policies.problems()).chain(self.weighed.problems());
         let mut problems: Vec<_> = watches.chain(self.unwritten.clone()).collect();
         problems.sort();

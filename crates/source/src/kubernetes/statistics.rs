@@ -31,6 +31,8 @@ pub enum Watched {
     NodeLeases,
     /// Monitors of nodes.
     NodeMonitors,
+    /// Releases.
+    Releases,
     /// Pods' weights, in the namespaces in which a policy asks for them.
     PodWeights,
 }
@@ -47,6 +49,7 @@ impl fmt::Display for Watched {
             Self::Nodes => "nodes",
             Self::NodeLeases => "leases",
             Self::NodeMonitors => "nodemonitors",
+            Self::Releases => "releases",
             Self::PodWeights => "podweights",
         })
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use etm_api::{UncheckedNodeHealth, UncheckedTrafficPolicy};
+use etm_api::{UncheckedNodeHealth, UncheckedRelease, UncheckedTrafficPolicy};
 use k8s_openapi::api::{core::v1, discovery::v1 as discovery};
 use serde::{
     Deserialize, Deserializer,
@@ -14,7 +14,7 @@ use serde::{
 use serde_json::Value;
 use serde_saphyr::Spanned;
 
-use super::object::Object;
+use super::object::{Kind, Object};
 use crate::convert::{self, Converted};
 
 /// A document. Kubernetes' own types are converted at once, so that a long list is never in
@@ -22,7 +22,7 @@ use crate::convert::{self, Converted};
 #[derive(Debug)]
 pub(super) enum Document {
     /// One of the kinds that are read.
-    Object(Converted<Object>),
+    Object(Kind, Converted<Object>),
     /// Any `…List`.
     List(Vec<Spanned<Self>>),
     /// Of a kind that is not read.
@@ -115,26 +115,35 @@ fn object<'de, A: MapAccess<'de>>(
     fields: Fields<A>,
 ) -> Result<Document, A::Error> {
     let fields = MapAccessDeserializer::new(fields);
-    Ok(Document::Object(match (version, kind) {
+    let (kind, converted) = match (version, kind) {
         ("v1", "Service") => {
-            convert::service(&v1::Service::deserialize(fields)?).map(Object::Service)
+            let service = v1::Service::deserialize(fields)?;
+            (Kind::Service, convert::service(&service).map(Object::Service))
         }
         ("discovery.k8s.io/v1", "EndpointSlice") => {
             let slice = discovery::EndpointSlice::deserialize(fields)?;
-            convert::endpoint_slice(&slice).map(Object::EndpointSlice)
+            (Kind::EndpointSlice, convert::endpoint_slice(&slice).map(Object::EndpointSlice))
         }
         ("v1", "Pod") => {
-            convert::pod(&v1::Pod::deserialize(fields)?).map(|pod| Object::Pod(Arc::new(pod)))
+            let pod = convert::pod(&v1::Pod::deserialize(fields)?);
+            (Kind::Pod, pod.map(|pod| Object::Pod(Arc::new(pod))))
         }
         ("etm.dev/v1alpha1", "TrafficPolicy") => {
             let policy = UncheckedTrafficPolicy::deserialize(fields)?;
-            convert::traffic_policy(&policy).map(Object::TrafficPolicy)
+            (Kind::TrafficPolicy, convert::traffic_policy(&policy).map(Object::TrafficPolicy))
         }
         ("etm.dev/v1alpha1", "NodeHealth") => {
             let health = UncheckedNodeHealth::deserialize(fields)?;
-            convert::node_health(&health).map(Object::NodeHealth)
+            (Kind::NodeHealth, convert::node_health(&health).map(Object::NodeHealth))
         }
-        ("v1", "Node") => convert::node(&v1::Node::deserialize(fields)?).map(Object::Node),
+        ("etm.dev/v1alpha1", "Release") => {
+            let release = UncheckedRelease::deserialize(fields)?;
+            (Kind::Release, convert::release(&release).map(Object::Release))
+        }
+        ("v1", "Node") => {
+            let node = v1::Node::deserialize(fields)?;
+            (Kind::Node, convert::node(&node).map(Object::Node))
+        }
         _ => {
             let Header { metadata } = Header::deserialize(fields)?;
             return Ok(Document::Foreign(Foreign {
@@ -143,7 +152,8 @@ fn object<'de, A: MapAccess<'de>>(
                 name: metadata.and_then(|metadata| metadata.name),
             }));
         }
-    }))
+    };
+    Ok(Document::Object(kind, converted))
 }
 
 #[derive(Deserialize)]

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use etm_model::{EjectedNodes, EndpointSlice, Node, ObjectName, Policy, Problem, Timestamp};
 
-use crate::convert::{self, Pod, ServiceObject};
+use crate::convert::{self, Pod, Routes, ServiceObject};
 
 /// The kinds of objects that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +13,7 @@ pub(crate) enum Kind {
     Node,
     TrafficPolicy,
     NodeHealth,
+    Release,
 }
 
 /// Which object it is, in a whole directory.
@@ -32,6 +33,7 @@ pub(crate) enum Object {
     Node(Node),
     TrafficPolicy(Policy),
     NodeHealth(EjectedNodes),
+    Release(Routes),
 }
 
 /// An object as one place in a file declares it.
@@ -52,6 +54,7 @@ impl Object {
             Self::Pod(pod) => (Kind::Pod, pod.name.clone()),
             Self::Node(node) => (Kind::Node, ObjectName::new("", Arc::clone(&node.name))),
             Self::TrafficPolicy(policy) => (Kind::TrafficPolicy, policy.name.clone()),
+            Self::Release(release) => (Kind::Release, release.owner.name.clone()),
             Self::NodeHealth(_) => (Kind::NodeHealth, ObjectName::new("", convert::NODE_HEALTH)),
         };
         ObjectKey { kind, name }

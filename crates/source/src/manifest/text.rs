@@ -80,7 +80,7 @@ fn add(file: &str, document: Spanned<Document>, proxy: Option<&str>, parsed: &mu
                 add(file, item, proxy, parsed);
             }
         }
-        Document::Object(converted) => {
+        Document::Object(kind, converted) => {
             let converted = converted.for_proxy(proxy);
             let mut problems = converted.problems;
             for problem in &mut problems {
@@ -89,7 +89,7 @@ fn add(file: &str, document: Spanned<Document>, proxy: Option<&str>, parsed: &mu
             match converted.object {
                 None => {
                     parsed.problems.append(&mut problems);
-                    let key = |name| ObjectKey { kind: Kind::TrafficPolicy, name };
+                    let key = |name| ObjectKey { kind, name };
                     parsed.stay.extend(converted.stays.map(key));
                 }
                 Some(object) => parsed.objects.push(Declared {
@@ -114,7 +114,7 @@ fn not_read(place: &str, Foreign { api_version, kind, name }: &Foreign) -> Probl
     let version = match kind.as_str() {
         "Service" | "Pod" | "Node" => Some("v1"),
         "EndpointSlice" => Some("discovery.k8s.io/v1"),
-        "TrafficPolicy" | "NodeHealth" => Some("etm.dev/v1alpha1"),
+        "TrafficPolicy" | "NodeHealth" | "Release" => Some("etm.dev/v1alpha1"),
         _ => None,
     };
     let name = name.as_deref().unwrap_or("without a name");
@@ -127,8 +127,8 @@ fn not_read(place: &str, Foreign { api_version, kind, name }: &Foreign) -> Probl
         None => (
             "kind",
             format!("`{kind}` of `{api_version}` is not read here"),
-            "Service, EndpointSlice, Pod, Node, TrafficPolicy and NodeHealth are; keep others in \
-             another directory, or disregard this: the rest of the file is in use"
+            "Service, EndpointSlice, Pod, Node, TrafficPolicy, NodeHealth and Release are; keep \
+             others in another directory, or disregard this: the rest of the file is in use"
                 .into(),
         ),
     };
