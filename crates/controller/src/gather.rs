@@ -118,7 +118,7 @@ impl Sources {
             };
             let answer = prometheus.query(&query.query, PATIENCE).await;
             let values = |samples: Vec<etm_monitor::Sample>| {
-                samples.into_iter().map(|sample| sample.value).collect()
+                samples.into_iter().map(|sample| sample.value).collect::<Vec<f64>>()
             };
             (i, answer.map(values).map_err(|trouble| trouble.to_string()))
         });
@@ -244,10 +244,11 @@ impl Sources {
             return Err("there is no agent".to_owned());
         }
         let (identity, question) = (&agents.identity, &question);
-        let answers = stream::iter(addresses).map(|agent| async move {
+        let asks = addresses.into_iter().map(|agent| async move {
             (agent, ask(agent, identity, question, PATIENCE).await)
         });
-        let answers: Vec<_> = answers.buffer_unordered(AT_ONCE).collect().await;
+        let asks: Vec<_> = asks.collect();
+        let answers: Vec<_> = stream::iter(asks).buffer_unordered(AT_ONCE).collect().await;
         let all = answers.len();
         let mut outcomes = Vec::with_capacity(all);
         let mut failing = None;

@@ -70,6 +70,7 @@ impl Objects {
             kinds: [
                 shipped!("crds/nodehealths.etm.dev.yaml")?,
                 shipped!("crds/nodemonitors.etm.dev.yaml")?,
+                shipped!("crds/releases.etm.dev.yaml")?,
                 shipped!("crds/trafficpolicies.etm.dev.yaml")?,
             ],
             service_account: shipped!("service-account.yaml")?,

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::conditions::until_condition;
 use crate::metrics;
 use crate::policies::policy;
+use crate::releases::release;
 use crate::scene::{Scene, free};
 use crate::shipped::{self, CONTROLLER, NAMESPACE};
 use etm_testkit::wait::until;
@@ -96,6 +97,7 @@ fn told(rule: &Value) -> String {
             "watch of leases".to_owned()
         }
         "leases" => "Lease ".to_owned(),
+        "releases/status" | "pods" => "Release ".to_owned(),
         "trafficpolicies/status" | "endpointslices" => "TrafficPolicy ".to_owned(),
         "nodemonitors/status" => "NodeMonitor ".to_owned(),
         "nodehealths/status" => "NodeHealth ".to_owned(),
@@ -163,7 +165,7 @@ fn none_of_them_is_too_many() {
     let objects = shipped::objects(scene.cluster);
     let cluster = each(shipped::object(&objects, "ClusterRole", CONTROLLER));
     let own = each(shipped::object(&objects, "Role", CONTROLLER));
-    assert_eq!((cluster.len(), own.len()), (17, 3));
+    assert_eq!((cluster.len(), own.len()), (21, 3));
     for missing in cluster.iter().chain(&own) {
         // One that there is something to write for, and a Lease that is not there.
         let lease = scene.path("leases", "etm-controller");
@@ -178,6 +180,15 @@ fn none_of_them_is_too_many() {
         policy["spec"]["monitors"] =
             json!([{"name": "alerts", "alertmanager": {"matchers": matchers}}]);
         scene.create("trafficpolicies", policy);
+        // One whose versions are told by labels.
+        let mut release = release(&name, &json!({"blueGreen": {}}));
+        let labels = |version: &str| json!({"labels": {"version": version}});
+        release["spec"]["services"] =
+            json!([{"service": "x", "stable": labels("1"), "new": labels("2")}]);
+        if resource != "endpointslices" {
+            // For which two would tell.
+            scene.create("releases", release);
+        }
         let api = scene.cluster.api();
         let _ = api.delete("/apis/etm.dev/v1alpha1/nodehealths/cluster");
         let monitor = json!({
@@ -193,6 +204,9 @@ fn none_of_them_is_too_many() {
         misses(&scene, missing, &left(&cluster), &left(&own));
         // Others hear no alerts, and would tell of these.
         scene.delete("trafficpolicies", &name);
+        if resource != "endpointslices" {
+            scene.delete("releases", &name);
+        }
         api.delete(&format!("/apis/etm.dev/v1alpha1/nodemonitors/{name}")).expect("no monitor");
     }
 }

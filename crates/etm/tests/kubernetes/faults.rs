@@ -128,6 +128,7 @@ fn it_asks_for_no_more_than_it_needs() {
         ("/api/v1/pods", format!("spec.nodeName%3D{}", scene.namespace)),
         ("/apis/etm.dev/v1alpha1/trafficpolicies", "watch=true".to_owned()),
         ("/apis/etm.dev/v1alpha1/nodehealths", "watch=true".to_owned()),
+        ("/apis/etm.dev/v1alpha1/releases", "watch=true".to_owned()),
     ] {
         let requests: Vec<_> = seen.iter().filter(|seen| seen.path == path).collect();
         assert_eq!(requests.len(), 1, "{seen:?}");
@@ -135,5 +136,5 @@ fn it_asks_for_no_more_than_it_needs() {
         assert!(requests[0].query.contains("allowWatchBookmarks=true"), "{:?}", requests[0]);
         assert!(requests[0].user_agent.starts_with("etm-agent/"), "{:?}", requests[0]);
     }
-    assert_eq!(seen.len(), 6, "{seen:?}");
+    assert_eq!(seen.len(), 7, "{seen:?}");
 }

@@ -43,6 +43,7 @@ fn it_applies_what_it_prints_and_removes_it() {
         "namespace/net",
         "customresourcedefinition/nodehealths.etm.dev",
         "customresourcedefinition/nodemonitors.etm.dev",
+        "customresourcedefinition/releases.etm.dev",
         KIND,
         "serviceaccount/etm-agent",
         "clusterrole/etm-agent",

@@ -6,11 +6,18 @@ use serde_json::{Value, json};
 
 use crate::scene::{Scene, addresses, slice};
 use crate::shipped::{self, ACCOUNT, NAMESPACE};
-use crate::{metrics, policies};
+use crate::{metrics, policies, releases};
 use etm_testkit::wait::until;
 
-const WATCHES: [&str; 6] =
-    ["services", "endpointslices", "node", "pods", "trafficpolicies", "nodehealths"];
+const WATCHES: [&str; 7] = [
+    "services",
+    "endpointslices",
+    "node",
+    "pods",
+    "trafficpolicies",
+    "nodehealths",
+    "releases",
+];
 
 /// The watch that needs a resource.
 fn watch_of(resource: &str) -> &str {
@@ -66,6 +73,7 @@ fn follows(scene: &Scene) {
         "spec": {},
     });
     scene.cluster.api().create("/apis/etm.dev/v1alpha1/nodehealths", &health).expect("an object");
+    scene.create("releases", releases::release("one", &json!({"blueGreen": {}})));
     for (watch, before) in WATCHES.iter().zip(before) {
         until(&format!("{watch} heard of it"), || received(scene, watch) > before);
     }
@@ -155,5 +163,5 @@ fn none_of_them_is_too_many() {
             }
         }
     });
-    assert_eq!(rights.iter().map(|(_, _, verbs)| verbs.len()).sum::<usize>(), 12);
+    assert_eq!(rights.iter().map(|(_, _, verbs)| verbs.len()).sum::<usize>(), 14);
 }

@@ -205,7 +205,7 @@ impl Scene {
     pub(crate) fn path(&self, kind: &str, name: &str) -> String {
         let group = match kind {
             "endpointslices" => "apis/discovery.k8s.io/v1",
-            "trafficpolicies" => "apis/etm.dev/v1alpha1",
+            "trafficpolicies" | "releases" => "apis/etm.dev/v1alpha1",
             "leases" => "apis/coordination.k8s.io/v1",
             _ => "api/v1",
         };
