@@ -52,9 +52,9 @@ pub use probe::{GrpcProbe, HttpProbe, Probe, TcpProbe};
 pub use refusal::{Refusal, Stale, StaleConnections};
 pub use release::{
     Analysis, BlueGreen, Canary, CommandVerb, ConnectionAnalysis, Pause, QueryAnalysis,
-    RELEASE_COMMAND, Release, ReleaseCommand, ReleaseCommandResult, ReleaseEvent,
-    ReleasePhase, ReleaseSpec, ReleaseStatus, ReleasedService, Step, Strategy, Traffic,
-    UncheckedRelease, Version,
+    RELEASE_COMMAND, Release, ReleaseCommand, ReleaseCommandResult, ReleaseEvent, ReleasePhase,
+    ReleaseSpec, ReleaseStatus, ReleasedService, Step, Strategy, Traffic, UncheckedRelease,
+    Version,
 };
 pub use route_parts::{RouteCallers, RouteDestination, RouteService};
 pub use schema::definitions;

@@ -126,8 +126,7 @@ impl Sources {
         match outcomes {
             Ok((outcomes, failing)) => {
                 gathered.outcomes = outcomes;
-                let told =
-                    failing.map(|reason| told(asked, "spec.analysis.connections", &reason));
+                let told = failing.map(|reason| told(asked, "spec.analysis.connections", &reason));
                 gathered.problems.extend(told);
             }
             Err(reason) => {
@@ -164,7 +163,8 @@ impl Sources {
                         .is_none_or(|names| pod.is_some_and(|pod| names.contains(pod)));
                     if is_meant {
                         ready |= is_ready(endpoint);
-                        let given = endpoint.addresses.iter().filter_map(|text| text.parse().ok());
+                        let given = endpoint.addresses.iter();
+                        let given = given.filter_map(|text| text.parse::<IpAddr>().ok());
                         addresses.extend(given);
                     }
                 }
@@ -173,8 +173,7 @@ impl Sources {
                 }
             }
         }
-        let [stable, new] =
-            absent.map(|absent| absent.map_or(Presence::Present, Presence::Absent));
+        let [stable, new] = absent.map(|absent| absent.map_or(Presence::Present, Presence::Absent));
         gathered.versions = Versions { stable, new };
         Ok(())
     }
@@ -191,7 +190,8 @@ impl Sources {
             named.chain(spec.services.iter().map(|one| one.service.as_str())).collect();
         let names = Vec::from_iter(names).join(",");
         let api = Api::<EndpointSlice>::namespaced(self.client.clone(), namespace);
-        let which = ListParams::default().labels(&format!("{SERVICE_NAME} in ({names})")).match_any();
+        let which =
+            ListParams::default().labels(&format!("{SERVICE_NAME} in ({names})")).match_any();
         let slices = in_time(api.list(&which)).await?;
         let mut endpoints: BTreeMap<String, Vec<Endpoint>> = BTreeMap::new();
         for slice in slices.items {
@@ -244,9 +244,9 @@ impl Sources {
             return Err("there is no agent".to_owned());
         }
         let (identity, question) = (&agents.identity, &question);
-        let asks = addresses.into_iter().map(|agent| async move {
-            (agent, ask(agent, identity, question, PATIENCE).await)
-        });
+        let asks = addresses
+            .into_iter()
+            .map(|agent| async move { (agent, ask(agent, identity, question, PATIENCE).await) });
         let asks: Vec<_> = asks.collect();
         let answers: Vec<_> = stream::iter(asks).buffer_unordered(AT_ONCE).collect().await;
         let all = answers.len();
@@ -259,14 +259,13 @@ impl Sources {
             }
         }
         let silent = all - outcomes.len();
-        let failing = failing.map(|error| format!("{silent} of {all} agents do not answer: {error}"));
+        let failing =
+            failing.map(|error| format!("{silent} of {all} agents do not answer: {error}"));
         Ok((outcomes, failing))
     }
 }
 
-async fn in_time<T>(
-    request: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, String> {
+async fn in_time<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {
     match timeout(PATIENCE, request).await {
         Ok(outcome) => outcome.map_err(|error| problem::words(&error)),
         Err(_) => Err(format!("the API server gives no answer within {PATIENCE:?}")),

@@ -26,7 +26,7 @@ pub struct Objects {
     /// The agent's namespace, in which Pods may be privileged.
     pub namespace: Namespace,
     /// The kinds `NodeHealth`, `NodeMonitor` and `TrafficPolicy`, ordered as kustomize does.
-    pub kinds: [CustomResourceDefinition; 3],
+    pub kinds: [CustomResourceDefinition; 4],
     /// Who the agent is to the API server.
     pub service_account: ServiceAccount,
     /// What the agent may read.

@@ -72,8 +72,7 @@ async fn exchange(
         .body(Full::new(Bytes::from(body)))
         .map_err(|error| broken(error.into()))?;
     let answer = async {
-        let response =
-            sender.send_request(request).await.map_err(|error| broken(error.into()))?;
+        let response = sender.send_request(request).await.map_err(|error| broken(error.into()))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), SIZE).collect().await.map_err(broken)?;
         if status != StatusCode::OK {

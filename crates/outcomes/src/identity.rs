@@ -113,7 +113,9 @@ impl Identity {
         Ok(roots)
     }
 
-    fn pair(&self) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), IdentityError> {
+    fn pair(
+        &self,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), IdentityError> {
         let path = self.folder.join("tls.key");
         let key = PrivateKeyDer::from_pem_file(&path)
             .map_err(|source| IdentityError::File { path, source })?;

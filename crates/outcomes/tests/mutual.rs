@@ -1,7 +1,13 @@
 //! Who is answered, and who is believed.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::{fs, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    time::Duration,
+};
 
 use etm_outcomes::{AskError, BackendOutcomes, Identity, Listener, NAME, Question, Report, ask};
 use rcgen::{
@@ -103,13 +109,17 @@ async fn an_agent_of_another_authority_or_name_is_not_believed() {
 
 #[tokio::test]
 async fn nobody_is_answered_without_tls() {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let folder = identity(NAME);
     let agent = agent(folder.path()).await;
-    let mut stream = tokio::net::TcpStream::connect(agent).await.unwrap();
-    stream.write_all(b"POST /outcomes HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
-    let mut said = Vec::new();
-    let _ = stream.read_to_end(&mut said).await;
+    let said = tokio::task::spawn_blocking(move || {
+        let mut stream = TcpStream::connect(agent).unwrap();
+        let request = b"POST /outcomes HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}";
+        stream.write_all(request).unwrap();
+        let mut said = Vec::new();
+        let _ = stream.read_to_end(&mut said);
+        said
+    });
+    let said = said.await.unwrap();
     assert!(!said.starts_with(b"HTTP"), "{}", String::from_utf8_lossy(&said));
 }
 

@@ -54,9 +54,11 @@ fn perform(
         (CommandVerb::Abort | CommandVerb::Undo, _) => {
             let reason = if command.verb == CommandVerb::Abort { "Aborted" } else { "Undone" };
             if phase != ReleasePhase::Pending && seen.versions.stable.is_absent() {
-                return Err("the stable version has no ready endpoint to go back to; give it some, \
+                return Err(
+                    "the stable version has no ready endpoint to go back to; give it some, \
                             or delete the release"
-                    .to_owned());
+                        .to_owned(),
+                );
             }
             roll_back(next, reason, "somebody asked for it", now);
             Ok("everyone goes to the stable version".to_owned())

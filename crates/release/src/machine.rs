@@ -170,8 +170,7 @@ pub(crate) fn advance(run: &Run<'_>, next: &mut ReleaseStatus, why: &str, now: T
     let step = run.step + 1;
     if step < run.stages.len() {
         enter(run, step, next, now);
-        let reason =
-            if next.traffic == Some(Traffic::Switched) { "Switched" } else { "Stepped" };
+        let reason = if next.traffic == Some(Traffic::Switched) { "Switched" } else { "Stepped" };
         let message = join(&next.message, why);
         return note(next, reason, &message, now);
     }

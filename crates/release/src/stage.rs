@@ -117,7 +117,8 @@ pub fn check(spec: &ReleaseSpec) -> Result<(), (String, String)> {
         _ => return wrong("spec.strategy".to_owned(), "is not either canary or blueGreen"),
     }
     if let Some(analysis) = &spec.analysis {
-        Limits::of(analysis).map_err(|(field, reason)| (format!("spec.analysis.{field}"), reason))?;
+        Limits::of(analysis)
+            .map_err(|(field, reason)| (format!("spec.analysis.{field}"), reason))?;
     }
     Ok(())
 }

@@ -171,7 +171,8 @@ fn an_edit_of_one_that_runs_counts_for_nothing() {
 
 #[test]
 fn a_command_counts_once_and_for_its_step() {
-    let mut scene = Scene::new(canary(&json!([{"weight": 1, "pause": {}}, {"weight": 2, "pause": {}}])));
+    let mut scene =
+        Scene::new(canary(&json!([{"weight": 1, "pause": {}}, {"weight": 2, "pause": {}}])));
     scene.look(0);
     scene.ask(CommandVerb::Promote);
     scene.look(1);

@@ -13,7 +13,8 @@ fn rules(scene: &Scene, route: usize) -> Vec<(String, usize, Option<u32>, u32)> 
     let routes = scene.routes();
     let rules = routes[route].rules.iter().map(|rule| {
         let Action::Forward(to) = &rule.action else { panic!("{rule:?}") };
-        let weight = |of: &str| to.iter().find(|to| to.field.ends_with(of)).map_or(0, |to| to.weight);
+        let weight =
+            |of: &str| to.iter().find(|to| to.field.ends_with(of)).map_or(0, |to| to.weight);
         assert_eq!(weight(".new") + weight(".stable"), 100);
         let share = rule.share.map(|share| share.parts);
         (rule.name.to_string(), rule.from.len(), share, weight(".new"))
@@ -24,9 +25,7 @@ fn rules(scene: &Scene, route: usize) -> Vec<(String, usize, Option<u32>, u32)> 
 const COHORTS: [(&str, usize, Option<u32>, u32); 2] =
     [("callers of the new version", 2, None, 100), ("callers of the stable version", 2, None, 0)];
 
-fn expected(
-    further: &[(&str, usize, Option<u32>, u32)],
-) -> Vec<(String, usize, Option<u32>, u32)> {
+fn expected(further: &[(&str, usize, Option<u32>, u32)]) -> Vec<(String, usize, Option<u32>, u32)> {
     let all = COHORTS.iter().chain(further);
     all.map(|(name, from, share, new)| ((*name).to_owned(), *from, *share, *new)).collect()
 }

@@ -50,7 +50,9 @@ pub struct ReleaseStatus {
 }
 
 /// What a release does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum ReleasePhase {
     /// It has not begun: a version is not there yet, or another release holds a Service.
     Pending,
@@ -67,7 +69,9 @@ pub enum ReleasePhase {
 }
 
 /// What agents route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Traffic {
     /// Everyone to the stable version.
     Stable,
@@ -92,7 +96,9 @@ pub struct ReleaseCommand {
 }
 
 /// What can be asked of a release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum CommandVerb {
     /// To end the step that it is at, whatever its pause and its analysis say.

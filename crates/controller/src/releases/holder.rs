@@ -13,15 +13,14 @@ pub(super) fn holder<'a>(
         other.name.namespace == release.name.namespace && other.name != release.name
     });
     others.find_map(|other| {
-        let shared = services(other)?.iter().find(|service| {
-            own.services.iter().any(|own| own.service == service.service)
-        })?;
+        let shared = services(other)?
+            .iter()
+            .find(|service| own.services.iter().any(|own| own.service == service.service))?;
         let status = other.status.as_ref().ok()?;
         let routes = status.traffic.is_some();
         let over = matches!(status.phase, Some(ReleasePhase::Completed | ReleasePhase::RolledBack));
-        let age = |one: &ObservedRelease| {
-            (one.created.is_none(), one.created, one.name.name.to_string())
-        };
+        let age =
+            |one: &ObservedRelease| (one.created.is_none(), one.created, one.name.name.to_string());
         if !routes && (over || age(release) < age(other)) {
             return None;
         }

@@ -203,7 +203,10 @@ fn a_fifth_refused_rolls_back_and_what_was_before_the_step_does_not() {
     look(&mut controller, &outcomes(1_080, 1_020));
     server.settle(&mut controller);
     let status = server.status("one");
-    assert_eq!((status.phase, status.traffic), (Some(ReleasePhase::RolledBack), Some(Traffic::Stable)));
+    assert_eq!(
+        (status.phase, status.traffic),
+        (Some(ReleasePhase::RolledBack), Some(Traffic::Stable))
+    );
     assert!(status.message.contains("20 of 100 connections failed"), "{}", status.message);
 }
 

@@ -21,7 +21,9 @@ impl Outcomes {
         let identity = Identity::new(folder);
         if let Err(error) = identity.check() {
             let error = etm_model::with_causes(&error);
-            warn!("the controller is not told of connections until there is a certificate: {error}");
+            warn!(
+                "the controller is not told of connections until there is a certificate: {error}"
+            );
         }
         let listener = Listener::open(address, identity).await.context("--outcomes")?;
         Ok(Self(Some(listener)))

@@ -100,9 +100,8 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
         }
         controller.lead();
         controller.judge();
-        let complete = source.is_complete()
-            && node_source.is_complete()
-            && release_source.is_complete();
+        let complete =
+            source.is_complete() && node_source.is_complete() && release_source.is_complete();
         controller.ready(complete, &namespace);
         controller.report();
     }

@@ -24,11 +24,9 @@ fn certificate(folder: &Path) {
         vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     let key = KeyPair::generate().expect("a key");
     let certificate = params.signed_by(&key, &issuer).expect("a certificate");
-    for (file, text) in [
-        ("ca.crt", issuer.pem()),
-        ("tls.crt", certificate.pem()),
-        ("tls.key", key.serialize_pem()),
-    ] {
+    for (file, text) in
+        [("ca.crt", issuer.pem()), ("tls.crt", certificate.pem()), ("tls.key", key.serialize_pem())]
+    {
         fs::write(folder.join(file), text).expect("a file");
     }
 }

@@ -9,15 +9,8 @@ use crate::shipped::{self, ACCOUNT, NAMESPACE};
 use crate::{metrics, policies, releases};
 use etm_testkit::wait::until;
 
-const WATCHES: [&str; 7] = [
-    "services",
-    "endpointslices",
-    "node",
-    "pods",
-    "trafficpolicies",
-    "nodehealths",
-    "releases",
-];
+const WATCHES: [&str; 7] =
+    ["services", "endpointslices", "node", "pods", "trafficpolicies", "nodehealths", "releases"];
 
 /// The watch that needs a resource.
 fn watch_of(resource: &str) -> &str {

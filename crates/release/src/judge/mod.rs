@@ -131,7 +131,8 @@ impl Judge {
         let Some(limits) = &self.limits.connections else { return };
         let seen = self.new.connections();
         if seen < limits.minimum {
-            let told = format!("{seen} of at least {} connections to the new version", limits.minimum);
+            let told =
+                format!("{seen} of at least {} connections to the new version", limits.minimum);
             self.shares = Verdict::Undecided(told);
             return;
         }

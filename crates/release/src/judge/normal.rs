@@ -65,9 +65,13 @@ mod tests {
 
     #[test]
     fn quantiles_are_those_of_the_tables() {
-        for (probability, quantile) in
-            [(0.5, 0.0), (0.1, 1.281_552), (0.025, 1.959_964), (0.001, 3.090_232), (1e-6, 4.753_424)]
-        {
+        for (probability, quantile) in [
+            (0.5, 0.0),
+            (0.1, 1.281_552),
+            (0.025, 1.959_964),
+            (0.001, 3.090_232),
+            (1e-6, 4.753_424),
+        ] {
             let got = exceeded_with(probability);
             assert!((got - quantile).abs() < 1e-5, "{probability}: {got}");
         }

@@ -16,8 +16,8 @@ impl Share {
         let observed = count as f64 / n;
         let z2 = z * z;
         let middle = (observed + z2 / (2.0 * n)) / (1.0 + z2 / n);
-        let spread = z / (1.0 + z2 / n)
-            * (observed * (1.0 - observed) / n + z2 / (4.0 * n * n)).sqrt();
+        let spread =
+            z / (1.0 + z2 / n) * (observed * (1.0 - observed) / n + z2 / (4.0 * n * n)).sqrt();
         Self {
             observed,
             lower: if count == 0 { 0.0 } else { (middle - spread).max(0.0) },

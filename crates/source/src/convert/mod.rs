@@ -38,8 +38,8 @@ pub use traffic_policy::traffic_policy;
 pub use weight::pod_weight;
 
 pub(crate) use address::family_name;
-pub(crate) use release::{release_spec, status as release_status};
 pub(crate) use metadata::{HEADLESS, PROXY_NAME};
+pub(crate) use release::{release_spec, status as release_status};
 pub(crate) use slice::{SERVICE_NAME, triggered};
 
 /// What became of an object.

@@ -7,7 +7,10 @@ use k8s_openapi::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{nodes::NodeChange, observed::ObservedPolicy, releases::ObservedRelease, servers, statistics::Watched};
+use super::{
+    nodes::NodeChange, observed::ObservedPolicy, releases::ObservedRelease, servers,
+    statistics::Watched,
+};
 use crate::{
     Arrival,
     convert::{self, Converted, ServiceObject},

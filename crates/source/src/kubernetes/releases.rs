@@ -97,7 +97,13 @@ impl Kind for ObservedReleases {
         let observed = ObservedRelease::of(object);
         let created = observed.created;
         // What is wrong with it is in the object: to write it down is what it is for.
-        Converted { object: Some(observed), created, proxy: None, problems: Vec::new(), stays: None }
+        Converted {
+            object: Some(observed),
+            created,
+            proxy: None,
+            problems: Vec::new(),
+            stays: None,
+        }
     }
 
     fn told(_model: &ObservedRelease) -> Self::Told {}

@@ -5,7 +5,7 @@ use serde_saphyr::{Error, SnippetMode, Spanned};
 
 use super::{
     document::{Document, Foreign},
-    object::{Declared, Kind, Object, ObjectKey},
+    object::{Declared, Object, ObjectKey},
 };
 
 const LAST_GOOD: &str = "the objects that this file had stay as they were until it is mended";

@@ -1,3 +1,4 @@
 mod policies;
+mod releases;
 mod servers;
 mod table;
