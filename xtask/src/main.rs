@@ -22,6 +22,7 @@ cargo xtask VERB
   setup              get this machine ready: packages, BPF toolchain, bpf-linker, mounts
   control-plane      build a Kubernetes control plane for the tests, once
   helm               build Helm for the tests, once
+  gateway-api        fetch the Gateway API's definitions for the tests, once
   monitoring         unpack Prometheus and Alertmanager for the tests, once
   bpf                build the kernel programs to target/bpf/etm.o
   build [--release]  the kernel programs, then every binary
@@ -63,6 +64,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "setup" => setup::run(&workspace).map(|_| ExitCode::SUCCESS),
         "control-plane" => setup::control_plane(&workspace).map(|_| ExitCode::SUCCESS),
         "monitoring" => setup::monitoring(&workspace).map(|()| ExitCode::SUCCESS),
+        "gateway-api" => setup::gateway_api(&workspace).map(|()| ExitCode::SUCCESS),
         "helm" => setup::helm(&workspace).map(|()| ExitCode::SUCCESS),
         "bpf" => {
             let toolchain = setup::toolchain(&workspace)?;

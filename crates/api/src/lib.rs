@@ -39,6 +39,12 @@ mod schema;
     reason = "kube's derives repeat an item's `pub` out of reach, and take a column for another"
 )]
 mod traffic_policy;
+#[allow(
+    unreachable_pub,
+    clippy::duplicated_attributes,
+    reason = "kube's derives repeat an item's `pub` out of reach, and take a column for another"
+)]
+mod traffic_route;
 
 pub use duration::Duration;
 pub use health::{FailureShare, Health, Passive, Probation};
@@ -61,6 +67,10 @@ pub use schema::definitions;
 pub use traffic_policy::{
     Algorithm, ConsistentHash, Field, LoadBalancing, ServiceWeight, TargetRef, TrafficPolicy,
     TrafficPolicySpec, TrafficPolicyStatus, UncheckedTrafficPolicy, Weights,
+};
+pub use traffic_route::{
+    RouteRule, RouteTarget, TrafficRoute, TrafficRouteSpec, TrafficRouteStatus,
+    UncheckedTrafficRoute,
 };
 
 /// The group of all kinds.

@@ -39,7 +39,7 @@ struct Known {
 impl Policies {
     /// Takes in what changed.
     pub fn update(&mut self, update: PolicyUpdate) {
-        let PolicyUpdate { changes, policies, problems: _ } = update;
+        let PolicyUpdate { changes, policies, routes: _, problems: _ } = update;
         for change in changes {
             self.snapshot.change(change);
         }
@@ -63,6 +63,12 @@ impl Policies {
                 known.accepted = accepted;
             }
         }
+    }
+
+    /// The state of the cluster that was told.
+    #[must_use]
+    pub const fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
     }
 
     /// One of them, as it was observed.

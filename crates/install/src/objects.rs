@@ -25,8 +25,9 @@ macro_rules! shipped {
 pub struct Objects {
     /// The agent's namespace, in which Pods may be privileged.
     pub namespace: Namespace,
-    /// The kinds `NodeHealth`, `NodeMonitor` and `TrafficPolicy`, ordered as kustomize does.
-    pub kinds: [CustomResourceDefinition; 4],
+    /// The kinds `NodeHealth`, `NodeMonitor`, `Release`, `TrafficPolicy` and `TrafficRoute`, ordered as
+    /// kustomize does.
+    pub kinds: [CustomResourceDefinition; 5],
     /// Who the agent is to the API server.
     pub service_account: ServiceAccount,
     /// What the agent may read.
@@ -72,6 +73,7 @@ impl Objects {
                 shipped!("crds/nodemonitors.etm.dev.yaml")?,
                 shipped!("crds/releases.etm.dev.yaml")?,
                 shipped!("crds/trafficpolicies.etm.dev.yaml")?,
+                shipped!("crds/trafficroutes.etm.dev.yaml")?,
             ],
             service_account: shipped!("service-account.yaml")?,
             cluster_role: shipped!("cluster-role.yaml")?,
@@ -107,6 +109,7 @@ impl Objects {
             yaml(&self.kinds[0])?,
             yaml(&self.kinds[1])?,
             yaml(&self.kinds[2])?,
+            yaml(&self.kinds[3])?,
             yaml(&self.service_account)?,
             yaml(&controller.service_account)?,
             yaml(&controller.role)?,

@@ -17,6 +17,7 @@ mod kept;
 mod ledger;
 mod monitor;
 mod object;
+mod outcome;
 mod plan;
 mod planner;
 mod pod;
@@ -24,6 +25,8 @@ mod policy;
 mod problem;
 mod refusal;
 mod route;
+mod route_condition;
+mod routing;
 mod snapshot;
 mod step;
 pub mod testing;
@@ -46,11 +49,12 @@ pub use object::{
     Address, AddressKind, Endpoint, EndpointSlice, Family, Locality, Node, ObjectName, Protocol,
     Service, ServicePort, SlicePort, Timestamp, TrafficPolicy,
 };
+pub use outcome::{Called, Outcome, Outcomes, Share};
 pub use plan::{
     BackendKey, Balancing, Delta, FrontendKey, HealthCheck, Listener, Member, Plan,
     PlannedFrontend, PlannedRoute, Pool, RouteClass, RoutePart, ServicePortName,
 };
-pub use planner::{Options, Planner, UnknownPort, compile};
+pub use planner::{Options, Planner, UnknownPort, compile, outcomes};
 pub use pod::{Pod, PodChange, QosClass};
 pub use policy::{Affinity, Algorithm, HashField, HashFields, LoadBalancing, Policy, Weight};
 pub use problem::{Problem, with_causes};
@@ -60,5 +64,6 @@ pub use route::{
     DestinationRef, LabelSelector, Labels, Operator, ReferenceGrant, Requirement, Route, RouteKind,
     RouteOwner, RoutePort, Rule,
 };
+pub use route_condition::{RouteCondition, RouteReason, RouteStatus, route_conditions};
 pub use snapshot::{Affected, Change, Snapshot};
 pub use step::{Contents, Limits, Step};

@@ -9,23 +9,27 @@ use std::{collections::BTreeMap, sync::Arc};
 use ipnet::IpNet;
 use serde::Serialize;
 
-use crate::object::{ObjectName, Protocol, Timestamp};
+use crate::{
+    identity::hash,
+    object::{ObjectName, Protocol, Timestamp},
+};
 
-/// Kinds that have routes, in the order of their precedence.
+/// Kinds that have routes, in the order of their precedence; that of the Gateway API's is its GEP-1294's.
+/// UDP is apart: no two of its kinds meet at one port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum RouteKind {
     /// `TrafficRoute` (`etm.dev`).
     TrafficRoute,
     /// `Release` (`etm.dev`).
     Release,
-    /// `TCPRoute` (`gateway.networking.k8s.io`).
-    TcpRoute,
-    /// `UDPRoute`.
-    UdpRoute,
-    /// `GRPCRoute`, as far as it asks for nothing of layer 7.
+    /// `GRPCRoute` (`gateway.networking.k8s.io`), as far as it asks for nothing of layer 7.
     GrpcRoute,
     /// `HTTPRoute`, likewise.
     HttpRoute,
+    /// `TCPRoute`.
+    TcpRoute,
+    /// `UDPRoute`.
+    UdpRoute,
 }
 
 impl RouteKind {
@@ -84,6 +88,22 @@ pub struct Route {
     pub rules: Vec<Rule>,
 }
 
+impl Route {
+    /// The Services that its rules name as destinations, as often as they do.
+    pub fn destinations(&self) -> impl Iterator<Item = &ObjectName> {
+        let forwarded = self.rules.iter().flat_map(|rule| rule.action.destinations());
+        forwarded.filter_map(|destination| match &destination.to {
+            DestinationRef::Service { name, .. } => Some(name),
+            DestinationRef::Subset(_) | DestinationRef::Invalid(_) => None,
+        })
+    }
+
+    /// What all of its rules select callers by.
+    pub(crate) fn selectors(&self) -> impl Iterator<Item = &CallerSelector> {
+        self.rules.iter().flat_map(|rule| &rule.from)
+    }
+}
+
 /// Ports of a Service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum RoutePort {
@@ -118,8 +138,19 @@ pub enum Action {
     /// They are refused.
     Deny,
     /// They go to one of these, drawn by weight for each connection. Where all weights are 0, they
-    /// are refused.
+    /// are refused by a kind of the Gateway API, and one of another kind does not count.
     Forward(Vec<Destination>),
+}
+
+impl Action {
+    /// Where calls may go; nowhere where they are denied.
+    #[must_use]
+    pub fn destinations(&self) -> &[Destination] {
+        match self {
+            Self::Deny => &[],
+            Self::Forward(destinations) => destinations,
+        }
+    }
 }
 
 /// Selects callers that meet all that is said; a caller of which something is not known is not
@@ -157,6 +188,34 @@ pub struct CallerShare {
 impl CallerShare {
     /// The parts of all callers: a part is a hundredth of a percent.
     pub const WHOLE: u32 = 10_000;
+
+    /// Whether a caller of this `namespace/name` is in it.
+    #[must_use]
+    pub fn has(&self, caller: &str) -> bool {
+        self.is_whole() || Self::part(self.salt, caller) < self.parts
+    }
+
+    /// Whether every caller is in it, also one whose name is not known.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.parts >= Self::WHOLE
+    }
+
+    /// The part of [`CallerShare::WHOLE`] that a caller of this `namespace/name` falls on, evenly
+    /// spread and for each salt anew: the finalizer of SplitMix64 (Steele, Lea and Flood, "Fast
+    /// Splittable Pseudorandom Number Generators", 2014) over the salt and the name's hash, scaled.
+    #[must_use]
+    pub fn part(salt: u64, caller: &str) -> u32 {
+        let mixed = mix(salt.wrapping_add(mix(hash(caller))));
+        ((u128::from(mixed) * u128::from(Self::WHOLE)) >> 64) as u32
+    }
+}
+
+const fn mix(mut bits: u64) -> u64 {
+    bits = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
 }
 
 /// One of those among which calls are divided.

@@ -6,8 +6,10 @@ use std::{
 use crate::{
     ejection::EjectedNodes,
     object::{EndpointSlice, Node, ObjectName, Service},
+    planner::{Matcher, Subject},
     policy::{Policy, Weight},
     route::{CallerNumber, CallerPod, Labels, ReferenceGrant, Route, RouteOwner},
+    routing::{Routing, has_subsets, route},
 };
 
 /// The state of the cluster as one node needs it.
@@ -36,6 +38,8 @@ pub struct Snapshot {
     pub namespaces: BTreeMap<Arc<str>, Labels>,
     /// Labels of Pods, as far as a route asks for them.
     pub pod_labels: BTreeMap<ObjectName, Arc<Labels>>,
+    /// An index of `routes`.
+    pub(crate) routing: Routing,
 }
 
 /// One change of the cluster's state.
@@ -87,7 +91,7 @@ impl Snapshot {
     ///
     /// A slice that moves to another Service arrives as a removal and an addition.
     pub fn change(&mut self, change: Change) -> Affected {
-        let service = match change {
+        let touched = match change {
             Change::Node(node) => {
                 let before = std::mem::replace(&mut self.node, node);
                 // No Service is planned otherwise on a node that goes away.
@@ -97,11 +101,11 @@ impl Snapshot {
             Change::SetService(service) => {
                 let name = service.name.clone();
                 self.services.insert(name.clone(), service);
-                return Affected::Services(self.weighed_by(name));
+                self.weighed_by(name)
             }
             Change::RemoveService(name) => {
                 self.services.remove(&name);
-                return Affected::Services(self.weighed_by(name));
+                self.weighed_by(name)
             }
             Change::SetSlice(slice) => {
                 let service = ObjectName {
@@ -110,7 +114,7 @@ impl Snapshot {
                 };
                 let name = Arc::clone(&slice.name.name);
                 self.slices.entry(service.clone()).or_default().insert(name, Arc::new(slice));
-                return Affected::Services(self.weighed_by(service));
+                self.weighed_by(service)
             }
             Change::RemoveSlice(service, slice) => {
                 if let Some(slices) = self.slices.get_mut(&service) {
@@ -119,13 +123,13 @@ impl Snapshot {
                         self.slices.remove(&service);
                     }
                 }
-                return Affected::Services(self.weighed_by(service));
+                self.weighed_by(service)
             }
             Change::SetPolicy(policy) => {
                 let service = policy.target();
                 let name = Arc::clone(&policy.name.name);
                 self.policies.entry(service.clone()).or_default().insert(name, Arc::new(policy));
-                service
+                BTreeSet::from([service])
             }
             Change::RemovePolicy(service, policy) => {
                 if let Some(policies) = self.policies.get_mut(&service) {
@@ -134,7 +138,7 @@ impl Snapshot {
                         self.policies.remove(&service);
                     }
                 }
-                service
+                BTreeSet::from([service])
             }
             Change::SetPodWeight(pod, weight) => {
                 let affected = self.weighs_pods_of(&pod.namespace);
@@ -142,56 +146,72 @@ impl Snapshot {
                     Some(weight) => self.pod_weights.insert(pod, weight),
                     None => self.pod_weights.remove(&pod),
                 };
-                return Affected::Services(affected);
+                affected
             }
             Change::SetEjectedNodes(nodes) => {
                 self.ejected_nodes = nodes;
                 // Who is out is no matter of a plan: the tables keep it.
-                return Affected::Services(BTreeSet::new());
+                BTreeSet::new()
             }
             Change::SetRoutes(owner, routes) => {
-                let mut affected: BTreeSet<_> =
-                    routes.iter().map(|route| route.target.clone()).collect();
                 let before = if routes.is_empty() {
                     self.routes.remove(&owner)
                 } else {
-                    self.routes.insert(owner, routes.into())
+                    self.routes.insert(owner.clone(), routes.into())
                 };
-                let before = before.iter().flat_map(|routes| routes.iter());
-                affected.extend(before.map(|route| route.target.clone()));
-                return Affected::Services(affected);
+                let touched = self.routing.replace(
+                    &owner,
+                    before.as_deref().unwrap_or_default(),
+                    &self.routes,
+                );
+                return Affected::Services(touched);
             }
             Change::SetGrant(grant) => {
+                let namespace = Arc::clone(&grant.name.namespace);
                 self.grants.insert(grant.name.clone(), Arc::new(grant));
-                return Affected::Services(self.routed());
+                return Affected::Services(self.granted(&namespace));
             }
             Change::RemoveGrant(name) => {
                 self.grants.remove(&name);
-                return Affected::Services(self.routed());
+                return Affected::Services(self.granted(&name.namespace));
             }
             Change::SetCaller(number, caller) => {
-                match caller {
-                    Some(caller) => self.callers.insert(number, Arc::new(caller)),
+                let caller = caller.map(Arc::new);
+                let before = match &caller {
+                    Some(caller) => self.callers.insert(number, Arc::clone(caller)),
                     None => self.callers.remove(&number),
                 };
-                return Affected::Services(self.routed());
+                let touched = self.told_apart(before.as_deref(), caller.as_deref());
+                return Affected::Services(touched);
             }
             Change::SetNamespace(name, labels) => {
                 match labels {
-                    Some(labels) => self.namespaces.insert(name, labels),
+                    Some(labels) => self.namespaces.insert(Arc::clone(&name), labels),
                     None => self.namespaces.remove(&name),
                 };
-                return Affected::Services(self.routed());
+                return Affected::Services(self.with_callers_of(&name));
             }
             Change::SetPodLabels(pod, labels) => {
+                let touched = self.with_subsets_of(&pod);
                 match labels {
                     Some(labels) => self.pod_labels.insert(pod, Arc::new(labels)),
                     None => self.pod_labels.remove(&pod),
                 };
-                return Affected::Services(self.routed());
+                return Affected::Services(touched);
             }
         };
-        Affected::Services(BTreeSet::from([service]))
+        Affected::Services(self.with_dependents(touched))
+    }
+
+    /// The Services that routes of this one lead to.
+    pub fn destinations(&self, target: &ObjectName) -> BTreeSet<&ObjectName> {
+        let routes = self.routing.of(target).filter_map(|id| route(&self.routes, id));
+        routes.flat_map(Route::destinations).collect()
+    }
+
+    /// The Services whose routes depend on the endpoints of this one.
+    pub fn dependents(&self, service: &ObjectName) -> impl Iterator<Item = &ObjectName> {
+        self.routing.dependents(service)
     }
 
     /// A Service, and those whose policies weigh members by whom it selects.
@@ -205,10 +225,58 @@ impl Snapshot {
         affected
     }
 
-    /// The Services that an object says something of.
-    fn routed(&self) -> BTreeSet<ObjectName> {
+    /// Services, and those whose routes depend on them.
+    fn with_dependents(&self, services: BTreeSet<ObjectName>) -> BTreeSet<ObjectName> {
+        let dependents = services.iter().flat_map(|service| self.routing.dependents(service));
+        let dependents: Vec<_> = dependents.cloned().collect();
+        services.into_iter().chain(dependents).collect()
+    }
+
+    /// The Services whose routes a grant of this namespace may permit.
+    fn granted(&self, namespace: &str) -> BTreeSet<ObjectName> {
+        self.routing.dependents_in(namespace).cloned().collect()
+    }
+
+    /// The Services with a rule that is for one of two callers and not for the other.
+    fn told_apart(
+        &self,
+        one: Option<&CallerPod>,
+        other: Option<&CallerPod>,
+    ) -> BTreeSet<ObjectName> {
+        let (matcher, one, other) = (Matcher::new(self), Subject::of(one), Subject::of(other));
         let routes = self.routes.values().flat_map(|routes| routes.iter());
-        routes.map(|route| route.target.clone()).collect()
+        let differ = routes.filter(|route| {
+            let mut rules = route.rules.iter();
+            rules.any(|rule| matcher.is_for(route, rule, one) != matcher.is_for(route, rule, other))
+        });
+        differ.map(|route| route.target.clone()).collect()
+    }
+
+    /// The Services whose routes look at the labels of a namespace that has callers here.
+    fn with_callers_of(&self, namespace: &Arc<str>) -> BTreeSet<ObjectName> {
+        let mut names = self.callers.values().filter_map(|caller| caller.name.as_ref());
+        if !names.any(|name| name.namespace == *namespace) {
+            return BTreeSet::new();
+        }
+        let routes = self.routes.values().flat_map(|routes| routes.iter());
+        let look = routes
+            .filter(|route| route.selectors().any(|selector| selector.namespace_labels.is_some()));
+        look.map(|route| route.target.clone()).collect()
+    }
+
+    /// The Services that routes divide by labels and that have this Pod.
+    fn with_subsets_of(&self, pod: &ObjectName) -> BTreeSet<ObjectName> {
+        let targets = self.routing.targets_in(&pod.namespace);
+        let divided = targets.filter(|(_, ids)| {
+            let mut routes = ids.iter().filter_map(|id| route(&self.routes, id));
+            routes.any(has_subsets)
+        });
+        let has = |service: &ObjectName| {
+            let slices = self.slices.get(service).into_iter().flat_map(|slices| slices.values());
+            let mut endpoints = slices.flat_map(|slice| &slice.endpoints);
+            endpoints.any(|endpoint| endpoint.pod.as_ref() == Some(pod))
+        };
+        divided.map(|(target, _)| target).filter(|target| has(target)).cloned().collect()
     }
 
     /// The Services of a namespace whose members' weights depend on their Pods' annotations.

@@ -1,6 +1,7 @@
 //! Where the cluster's state comes from: a directory of manifests, or the API server.
 #![forbid(unsafe_code)]
 
+mod asks;
 mod cgroups;
 pub mod convert;
 pub mod derive;

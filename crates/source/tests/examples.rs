@@ -14,6 +14,17 @@ fn open(name: &str) -> Snapshot {
 }
 
 #[tokio::test]
+async fn routes() {
+    let snapshot = open("routes");
+    let told = etm_model::route_conditions(&snapshot);
+    let conditions: Vec<_> = told.values().flatten().collect();
+    assert_eq!(conditions.len(), 1);
+    assert!(conditions[0].accepted.status(), "{conditions:?}");
+    assert!(conditions[0].resolved_refs.status(), "{conditions:?}");
+    assert_eq!(snapshot.pod_labels.len(), 2, "a subset asks for labels");
+}
+
+#[tokio::test]
 async fn shop() {
     let snapshot = open("shop");
     let ready = |service: &str| {

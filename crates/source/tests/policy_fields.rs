@@ -153,7 +153,7 @@ fn pod_annotation_value() {
     let pod = |annotations: &str| {
         let text = format!("metadata: {{name: cart-1, namespace: shop{annotations}}}");
         let converted = convert::pod_weight(&serde_saphyr::from_str(&text).unwrap());
-        (converted.object.map(|(_, weight)| weight.get()), converted.problems)
+        (converted.object.unwrap().1.map(etm_model::Weight::get), converted.problems)
     };
     let with = |value: &str| pod(&format!(", annotations: {{etm.dev/weight: '{value}'}}"));
     assert_eq!(pod(""), (None, vec![]));

@@ -150,7 +150,7 @@ impl Recipe {
 }
 
 /// The version of a module that a `go.mod` requires.
-fn version(modules: &str, module: &str) -> Option<String> {
+pub(super) fn version(modules: &str, module: &str) -> Option<String> {
     let words = modules.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     let required = words.filter(|words| words.first() == Some(&module));
     required.filter_map(|words| Some((*words.get(1)?).to_owned())).next()

@@ -1,6 +1,7 @@
 //! Gets a Debian or Ubuntu machine ready, step by step; what is in place is left alone.
 
 mod control_plane;
+mod gateway_api;
 mod go;
 mod go_tools;
 mod helm;
@@ -19,6 +20,7 @@ use crate::step::{Outcome, step};
 use crate::workspace::Workspace;
 
 pub(crate) use control_plane::{ASSETS, control_plane};
+pub(crate) use gateway_api::gateway_api;
 pub(crate) use helm::helm;
 pub(crate) use lint_tools::lint_tools;
 pub(crate) use monitoring::monitoring;
@@ -68,6 +70,7 @@ pub(crate) fn toolchain(workspace: &Workspace) -> Result<Toolchain> {
 pub(crate) fn for_tests(workspace: &Workspace) -> Result<PathBuf> {
     step("test packages", |progress| packages::provide_programs(TEST_PROGRAMS, progress))?;
     helm(workspace)?;
+    gateway_api(workspace)?;
     monitoring(workspace)?;
     control_plane(workspace)
 }

@@ -35,7 +35,7 @@ fn update(observed: ObservedPolicy) -> PolicyUpdate {
     PolicyUpdate {
         changes: policy.into_iter().map(Change::SetPolicy).collect(),
         policies: vec![(observed.name.clone(), Some(observed))],
-        problems: Vec::new(),
+        ..PolicyUpdate::default()
     }
 }
 

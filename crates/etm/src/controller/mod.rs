@@ -13,8 +13,8 @@ use std::{
 
 use anyhow::Context as _;
 use etm_controller::{
-    Election, Leadership, NAME, NodeWrite, Outcome, Policies, ReleaseWrite, StatusWrite, write,
-    write_nodes, write_release,
+    Election, Leadership, NAME, NodeWrite, Outcome, Policies, ReleaseWrite, RouteWrite, Routes,
+    StatusWrite, write, write_nodes, write_release, write_route,
 };
 use etm_model::Problem;
 use etm_source::kubernetes::{
@@ -105,7 +105,7 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
         controller.ready(complete, &namespace);
         controller.report();
     }
-    info!("stopping; the status of policies, releases and nodes stays as it is");
+    info!("stopping; the status of policies, routes, releases and nodes stays as it is");
     drop(controller);
     election.end().await;
     Ok(())
@@ -114,6 +114,7 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
 /// Something that this process has to write.
 enum Due {
     Policy(StatusWrite),
+    Route(RouteWrite),
     Nodes(NodeWrite),
     Release(Box<ReleaseWrite>),
 }
@@ -122,6 +123,7 @@ struct Controller {
     client: Client,
     leadership: Leadership,
     policies: Policies,
+    routes: Routes,
     watchman: Watchman,
     overseer: Overseer,
     problems: Problems,
@@ -151,6 +153,7 @@ impl Controller {
             client,
             leadership,
             policies: Policies::default(),
+            routes: Routes::default(),
             watchman,
             overseer,
             problems: Problems::new(Arc::clone(&state)),
@@ -168,8 +171,14 @@ impl Controller {
     fn update(&mut self, mut update: PolicyUpdate) {
         self.policy_problems = std::mem::take(&mut update.problems);
         let changed: Vec<_> = update.policies.iter().map(|(name, _)| name.clone()).collect();
+        let routes = std::mem::take(&mut update.routes);
+        let touched = !routes.is_empty() || !update.changes.is_empty();
         self.policies.update(update);
         self.metrics.policies(self.policies.count());
+        if touched {
+            self.routes.update(routes, self.policies.snapshot());
+            self.metrics.routes(self.routes.count());
+        }
         if self.led {
             for name in changed {
                 self.watchman.follow(&name, &mut self.policies);
@@ -214,7 +223,7 @@ impl Controller {
         // That of one that could not be renewed is still in its own name.
         let other = self.leadership.holder().filter(|holder| *holder != self.identity);
         match (leads, other) {
-            (true, _) => info!("leads: writes the status of policies and nodes"),
+            (true, _) => info!("leads: writes the status of policies, routes and nodes"),
             (false, Some(holder)) => info!("no longer leads: {holder} does"),
             (false, None) => info!("no longer leads"),
         }
@@ -237,7 +246,10 @@ impl Controller {
         let nodes = || self.watchman.due(time).map(Due::Nodes);
         let releases = || self.overseer.releases.next(time).map(Box::new).map(Due::Release);
         // Nodes first: each is about many Pods. Then releases, of which one may be bad.
-        nodes().or_else(releases).or_else(|| self.policies.next(time).map(Due::Policy))
+        nodes()
+            .or_else(releases)
+            .or_else(|| self.policies.next(time).map(Due::Policy))
+            .or_else(|| self.routes.next(time).map(Due::Route))
     }
 
     async fn write(&mut self, due: &Due) {
@@ -248,6 +260,12 @@ impl Controller {
                 let outcome = write(&self.client, due, until).await;
                 debug!(policy = %due.name, ?outcome, "status");
                 self.policies.note(due, &outcome);
+                outcome
+            }
+            Due::Route(due) => {
+                let outcome = write_route(&self.client, due, until).await;
+                debug!(?due, ?outcome, "status");
+                self.routes.note(due, &outcome);
                 outcome
             }
             Due::Release(due) => {
@@ -279,7 +297,7 @@ impl Controller {
         let watches = self.policy_problems.iter().chain(&self.node_problems);
         let watches = watches.chain(&self.release_problems).cloned();
         self.problems.set_source(watches.collect());
-        let others = self.policies.problems().chain(lease);
+        let others = self.policies.problems().chain(self.routes.problems()).chain(lease);
         let others = others.chain(self.overseer.releases.problems());
         let others: Vec<_> = others.chain(self.watchman.problems()).collect();
         self.problems.report(others.into_iter());

@@ -29,6 +29,7 @@ pub(crate) struct ControllerMetrics {
     leader: Gauge,
     policies: Family<[(&'static str, &'static str); 1], Gauge>,
     releases: Family<[(&'static str, &'static str); 1], Gauge>,
+    routes: Family<[(&'static str, &'static str); 1], Gauge>,
     writes: Family<[(&'static str, &'static str); 1], Counter>,
     monitors: Family<[(&'static str, &'static str); 1], Gauge>,
     ejected: Family<[(&'static str, &'static str); 1], Gauge>,
@@ -48,6 +49,12 @@ impl ControllerMetrics {
         );
         let releases = Family::default();
         registry.register("releases", "Releases, by whether they are over", releases.clone());
+        let routes = Family::default();
+        registry.register(
+            "routes",
+            "Objects with routes, by whether anything of them is accepted",
+            routes.clone(),
+        );
         let writes = Family::default();
         registry.register(
             "status_writes",
@@ -66,7 +73,7 @@ impl ControllerMetrics {
         registry.register("nodes", "Nodes, by whether anything is wrong with them", nodes.clone());
         collect(&mut registry, watches, state);
         let registry = Arc::new(registry);
-        Self { registry, leader, policies, releases, writes, monitors, ejected, nodes }
+        Self { registry, leader, policies, releases, routes, writes, monitors, ejected, nodes }
     }
 
     /// Takes note of whether this process leads.
@@ -85,6 +92,13 @@ impl ControllerMetrics {
     pub(crate) fn releases(&self, (all, under_way): (usize, usize)) {
         for (label, count) in [("true", all - under_way), ("false", under_way)] {
             self.releases.get_or_create(&[("over", label)]).set(count as i64);
+        }
+    }
+
+    /// Takes note of how many objects with routes there are, and of how many count for something.
+    pub(crate) fn routes(&self, (all, accepted): (usize, usize)) {
+        for (label, count) in [("true", accepted), ("false", all - accepted)] {
+            self.routes.get_or_create(&[("accepted", label)]).set(count as i64);
         }
     }
 

@@ -6,11 +6,25 @@ use serde_json::{Value, json};
 
 use crate::scene::{Scene, addresses, slice};
 use crate::shipped::{self, ACCOUNT, NAMESPACE};
-use crate::{metrics, policies, releases};
+use crate::{gateway, metrics, policies, releases, routes};
 use etm_testkit::wait::until;
 
-const WATCHES: [&str; 7] =
-    ["services", "endpointslices", "node", "pods", "trafficpolicies", "nodehealths", "releases"];
+const WATCHES: [&str; 14] = [
+    "services",
+    "endpointslices",
+    "node",
+    "pods",
+    "trafficpolicies",
+    "trafficroutes",
+    "nodehealths",
+    "releases",
+    "namespaces",
+    "tcproutes",
+    "udproutes",
+    "grpcroutes",
+    "httproutes",
+    "referencegrants",
+];
 
 /// The watch that needs a resource.
 fn watch_of(resource: &str) -> &str {
@@ -30,9 +44,18 @@ fn received(scene: &Scene, watch: &str) -> Option<f64> {
     metrics::value(scene, &format!(r#"etm_watch_received_bytes_total{{watch="{watch}"}}"#))
 }
 
+/// A route that asks for the labels of namespaces.
+fn asking(name: &str) -> Value {
+    let labels = json!({"matchLabels": {"team": "a"}});
+    let rules = json!([{"from": [{"namespaceSelector": labels}], "deny": true}]);
+    routes::route(name, "web", &rules)
+}
+
 /// Follows with the shipped account, and hears of a change of every kind.
 fn follows(scene: &Scene) {
     shipped::apply(scene.cluster);
+    shipped::apply_gateway_kinds(scene.cluster);
+    scene.create("trafficroutes", asking("first"));
     let account = json!({
         "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"},
     });
@@ -42,6 +65,9 @@ fn follows(scene: &Scene) {
     assert_eq!(metrics::status(scene, "/readyz"), 200);
     until("all is listed", || WATCHES.iter().all(|watch| received(scene, watch) > Some(0.0)));
     let before = WATCHES.map(|watch| received(scene, watch));
+    let named = json!({"metadata": {"labels": {"team": "a"}}});
+    let path = format!("/api/v1/namespaces/{}", scene.namespace);
+    scene.cluster.api().merge(&path, &named).expect("a namespace");
 
     let web = scene.service("web");
     scene.slice("web-1", "web", &addresses(1));
@@ -59,6 +85,27 @@ fn follows(scene: &Scene) {
     });
     scene.create("pods", pod);
     scene.create("trafficpolicies", policies::policy("calm", "web", &json!({})));
+    scene.create("trafficroutes", asking("second"));
+    for (kind, plural) in [
+        ("TCPRoute", "tcproutes"),
+        ("UDPRoute", "udproutes"),
+        ("GRPCRoute", "grpcroutes"),
+        ("HTTPRoute", "httproutes"),
+    ] {
+        scene.create(plural, gateway::route(kind, "split", &[], &gateway::to(&[("web", 1)])));
+    }
+    scene.create(
+        "referencegrants",
+        json!({
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "ReferenceGrant",
+            "metadata": {"name": "open"},
+            "spec": {
+                "from": [{"group": "etm.dev", "kind": "TrafficRoute", "namespace": "shop"}],
+                "to": [{"group": "", "kind": "Service"}],
+            },
+        }),
+    );
     let health = json!({
         "apiVersion": "etm.dev/v1alpha1",
         "kind": "NodeHealth",
@@ -133,6 +180,7 @@ fn misses(rights: &[(Value, String, Vec<String>)], verb: &str, resource: &str) {
             shipped::until_allowed(scene.cluster, &scene.namespace, &name, left, of);
         }
     }
+    scene.create("trafficroutes", asking("split"));
     let kubeconfig = scene.cluster.service_account(&scene.namespace, &name).expect("a token");
     let _agent = scene.agent_with(&kubeconfig).start().expect("an agent");
     let watch = watch_of(resource);
@@ -156,5 +204,5 @@ fn none_of_them_is_too_many() {
             }
         }
     });
-    assert_eq!(rights.iter().map(|(_, _, verbs)| verbs.len()).sum::<usize>(), 14);
+    assert_eq!(rights.iter().map(|(_, _, verbs)| verbs.len()).sum::<usize>(), 28);
 }

@@ -34,6 +34,7 @@ static PAGING: LazyLock<ControlPlane> = LazyLock::new(|| {
     let gate = "--feature-gates=WatchList=false";
     let cluster = ControlPlane::builder().api_server_arg(gate).start().expect("a control plane");
     shipped::apply_kinds(&cluster);
+    shipped::apply_gateway_kinds(&cluster);
     cluster
 });
 
@@ -48,11 +49,20 @@ static POLICIES: LazyLock<ControlPlane> = LazyLock::new(|| {
 static BARE: LazyLock<ControlPlane> =
     LazyLock::new(|| ControlPlane::builder().start().expect("a control plane"));
 
+/// Without the Gateway API's kinds, until a test adds them.
+static LATER: LazyLock<ControlPlane> = LazyLock::new(|| {
+    let cluster = ControlPlane::builder().start().expect("a control plane");
+    shipped::apply_kinds(&cluster);
+    cluster
+});
+
 /// For controllers, which write to every namespace: for one test at a time. Its lists are not
 /// streamed, so that the right to list is missed.
 static CONTROLLED: LazyLock<ControlPlane> = LazyLock::new(|| {
     let gate = "--feature-gates=WatchList=false";
-    ControlPlane::builder().api_server_arg(gate).start().expect("a control plane")
+    let cluster = ControlPlane::builder().api_server_arg(gate).start().expect("a control plane");
+    shipped::apply_gateway_kinds(&cluster);
+    cluster
 });
 
 static CONTROLLERS: Mutex<()> = Mutex::new(());
@@ -110,6 +120,12 @@ impl Scene {
     pub(crate) fn bare() -> Self {
         let peace = Peace::Shared(QUIET.read().unwrap_or_else(PoisonError::into_inner));
         Self::of(&BARE, peace)
+    }
+
+    /// With an API server of its own that does not know the Gateway API's kinds yet, for one test.
+    pub(crate) fn later() -> Self {
+        let peace = Peace::Shared(QUIET.read().unwrap_or_else(PoisonError::into_inner));
+        Self::of(&LATER, peace)
     }
 
     /// With an API server that no other controller than this test's writes to.
@@ -205,7 +221,10 @@ impl Scene {
     pub(crate) fn path(&self, kind: &str, name: &str) -> String {
         let group = match kind {
             "endpointslices" => "apis/discovery.k8s.io/v1",
-            "trafficpolicies" | "releases" => "apis/etm.dev/v1alpha1",
+            "trafficpolicies" | "releases" | "trafficroutes" => "apis/etm.dev/v1alpha1",
+            "tcproutes" | "udproutes" | "grpcroutes" | "httproutes" | "referencegrants" => {
+                "apis/gateway.networking.k8s.io/v1"
+            }
             "leases" => "apis/coordination.k8s.io/v1",
             _ => "api/v1",
         };

@@ -26,6 +26,21 @@ pub(crate) fn beside_build(name: &str) -> PathBuf {
     path
 }
 
+/// The Gateway API's own definitions, as `cargo xtask gateway-api` fetches them.
+pub(crate) fn gateway_kinds() -> PathBuf {
+    let first = "gateway-api/gateway.networking.k8s.io_tcproutes.yaml";
+    beside_build(first).parent().expect("a folder").to_owned()
+}
+
+/// Makes the Gateway API's kinds known, and waits until they are served.
+pub(crate) fn apply_gateway_kinds(cluster: &ControlPlane) {
+    let folder = gateway_kinds();
+    let folder = folder.to_str().expect("a path");
+    cluster.kubectl(&["apply", "--server-side", "-f", folder]).expect("kinds");
+    let waiting = ["wait", "--for=condition=Established", "--timeout=60s", "-f", folder];
+    cluster.kubectl(&waiting).expect("kinds that are served");
+}
+
 /// The objects of `deploy/kustomize`.
 pub(crate) fn objects(cluster: &ControlPlane) -> Vec<Value> {
     let folder = folder("kustomize");

@@ -10,7 +10,7 @@ use crate::{
     identity::hash,
     object::{ObjectName, Service},
     plan::{Balancing, Member},
-    policy::{Algorithm, Policy, Weight},
+    policy::{Affinity, Algorithm, Policy, Weight},
     snapshot::Snapshot,
 };
 
@@ -62,6 +62,20 @@ pub(super) fn balancing(service: &Service, policy: Option<&Policy>) -> Option<Ar
         salt: hash(&service.name.to_string()),
         affinity: service.affinity,
     }))
+}
+
+/// How members of a destination are chosen that has a policy of its own: as when it is called itself,
+/// but for affinity, which is the called Service's.
+pub(super) fn by_policy(
+    service: &ObjectName,
+    policy: &Policy,
+    affinity: Option<Affinity>,
+) -> Balancing {
+    Balancing {
+        algorithm: policy.load_balancing.algorithm,
+        salt: hash(&service.to_string()),
+        affinity,
+    }
 }
 
 /// Whether choosing among these members takes more than an even draw.

@@ -3,7 +3,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{claim::Rank, draft::Draft, health, options::Options, policy};
+use super::{claim::Rank, draft::Draft, health, options::Options, policy, route};
 use crate::{plan::Plan, snapshot::Snapshot};
 
 /// The Plan of a Snapshot: the same for the same input, whatever went before.
@@ -23,9 +23,13 @@ pub fn compile(snapshot: &Snapshot, options: &Options) -> Plan {
     let mut plan = Plan::default();
     let mut owners: BTreeMap<_, &Rank> = BTreeMap::new();
     let mut health_checks: BTreeMap<u16, (&Rank, _)> = BTreeMap::new();
-    let policies = snapshot.policies.keys();
-    let mut problems: BTreeMap<_, _> =
-        policies.map(|service| (service, policy::problems(service, snapshot))).collect();
+    let mut problems: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for service in snapshot.policies.keys() {
+        problems.entry(service).or_default().extend(policy::problems(service, snapshot));
+    }
+    for service in snapshot.routing.targets() {
+        problems.entry(service).or_default().extend(route::problems(service, snapshot));
+    }
     // The oldest first, so that whoever finds a frontend taken has lost it.
     for (rank, draft) in &drafts {
         let mut told = draft.problems.clone();

@@ -15,10 +15,12 @@ use super::{
     place::{Place, places},
     policy,
     pool::{Endpoints, Pools, Slices, too_many},
+    route::{Routed, Routes, TooMany, own_outcome},
     served::Served,
 };
 use crate::{
     object::{Family, Node, Protocol, Service, ServicePort, TrafficPolicy},
+    outcome::{Called, Outcomes},
     plan::{FrontendKey, HealthCheck, Listener, Member, Pool},
     problem::Problem,
     snapshot::Snapshot,
@@ -38,16 +40,8 @@ pub(super) struct Draft {
 
 impl Draft {
     pub(super) fn new(service: &Service, snapshot: &Snapshot, options: &Options) -> Self {
-        let (slices, node) = (snapshot.slices.get(&service.name), &snapshot.node);
-        let mut drafting = Drafting {
-            service,
-            slices,
-            node,
-            snapshot,
-            options,
-            claims: BTreeMap::new(),
-            problems: Vec::new(),
-        };
+        let mut drafting = Drafting::new(service, snapshot, options);
+        let (slices, node) = (drafting.slices, drafting.node);
         for (index, port) in service.ports.iter().enumerate() {
             drafting.port(index, port);
         }
@@ -92,9 +86,39 @@ struct Drafting<'a> {
     /// With the index of the port that asks.
     claims: BTreeMap<FrontendKey, (usize, Claim)>,
     problems: Vec<Problem>,
+    /// Filled where somebody wants to know it.
+    outcomes: Option<BTreeMap<Called, Outcomes>>,
 }
 
-impl Drafting<'_> {
+/// What callers of a Service get, for each of its ports that can be planned.
+#[must_use]
+pub fn outcomes(
+    service: &Service,
+    snapshot: &Snapshot,
+    options: &Options,
+) -> BTreeMap<Called, Outcomes> {
+    let mut drafting = Drafting::new(service, snapshot, options);
+    drafting.outcomes = Some(BTreeMap::new());
+    for (index, port) in service.ports.iter().enumerate() {
+        drafting.port(index, port);
+    }
+    drafting.outcomes.unwrap_or_default()
+}
+
+impl<'a> Drafting<'a> {
+    fn new(service: &'a Service, snapshot: &'a Snapshot, options: &'a Options) -> Self {
+        Self {
+            service,
+            slices: snapshot.slices.get(&service.name),
+            node: &snapshot.node,
+            snapshot,
+            options,
+            claims: BTreeMap::new(),
+            problems: Vec::new(),
+            outcomes: None,
+        }
+    }
+
     fn port(&mut self, index: usize, port: &ServicePort) {
         if port.protocol == Protocol::Sctp {
             self.problem(
@@ -109,12 +133,23 @@ impl Drafting<'_> {
         let weights = Weights::new(policy, self.snapshot);
         let served = Served::port(self.service, port, policy, self.options);
         let places = places(self.service, self.slices, self.node, (index, port));
+        let seen = (self.snapshot, self.options);
+        let mut routed = Routed::new(seen, self.service, port, policy, served.balancing());
         for family in [Family::V4, Family::V6] {
             let places: Vec<_> = places.iter().filter(|p| Family::of(p.ip) == family).collect();
-            let pools = self.pools((index, port), family, &places, &weights);
+            let mut pools = self.pools((index, port), family, &places, &weights);
+            if let Some(outcomes) = &mut self.outcomes {
+                add_outcomes(outcomes, family, &places, &served, &pools, routed.as_mut());
+            }
+            let routes = match &mut routed {
+                Some(routed) => {
+                    self.routes((index, port), family, &places, &served, &mut pools, routed)
+                }
+                None => Routes::default(),
+            };
             for place in places {
                 let listener = Listener::Port(place.port, port.protocol);
-                self.claim(index, place, listener, &served, &pools);
+                self.claim(index, place, listener, &served, (&pools, &routes));
             }
         }
     }
@@ -146,6 +181,40 @@ impl Drafting<'_> {
         pools
     }
 
+    /// What callers get at places of a family, where routes say it; a pool that is larger than a table
+    /// may be takes away the one that it stands for, so that frontends stay as they are.
+    fn routes(
+        &mut self,
+        (index, port): (usize, &ServicePort),
+        family: Family,
+        places: &[&Place],
+        served: &Served,
+        pools: &mut Pools,
+        routed: &mut Routed<'_>,
+    ) -> Routes {
+        let mut routes = Routes::default();
+        for traffic in [TrafficPolicy::Cluster, TrafficPolicy::Local] {
+            let asked = places.iter().any(|place| place.policy == traffic);
+            let elsewhere = traffic == TrafficPolicy::Local && pools.elsewhere;
+            let Some(own) = pools.of(traffic).filter(|_| asked) else { continue };
+            let own = served.own(own, elsewhere);
+            let mut told = Vec::new();
+            let planned = routed.plan(own, (family, traffic), &mut told);
+            for problem in told {
+                self.tell(problem);
+            }
+            match planned {
+                Ok(planned) => *routes.at(traffic) = planned,
+                Err(TooMany(members)) => {
+                    let (reason, hint) = too_many(port, members);
+                    self.problem(format!("spec.ports[{index}]"), reason, hint);
+                    *pools.at(traffic) = None;
+                }
+            }
+        }
+        routes
+    }
+
     /// The pool of some members; none where it is larger than a table may be.
     fn pool(&mut self, index: usize, port: &ServicePort, members: Vec<Member>) -> Option<Pool> {
         if members.len() <= abi::MAX_MEMBERS as usize {
@@ -162,12 +231,12 @@ impl Drafting<'_> {
         place: &Place,
         listener: Listener,
         served: &Served,
-        pools: &Pools,
+        (pools, routes): (&Pools, &Routes),
     ) {
         let (key, field) = (FrontendKey { ip: place.ip, listener }, place.field);
         match self.claims.entry(key) {
             Entry::Vacant(vacant) => {
-                let frontend = served.frontend(key, place, pools);
+                let frontend = served.frontend(key, place, pools, routes);
                 vacant.insert((index, Claim { key, frontend, field }));
             }
             Entry::Occupied(taken) if taken.get().0 != index => {
@@ -198,21 +267,50 @@ impl Drafting<'_> {
     fn unknown_ports(&mut self) {
         let Some(first) = self.service.ports.first() else { return };
         let served = Served::unknown_ports(self.service, first, self.snapshot, self.options);
-        let empty = Pools::default();
+        let (empty, none) = (Pools::default(), Routes::default());
         for address in &self.service.addresses {
             if address.ip.is_loopback() || self.node.addresses.contains(&address.ip) {
                 continue;
             }
             let place = Place::at(self.service, address, first.port);
-            self.claim(0, &place, Listener::AnyPort, &served, &empty);
+            self.claim(0, &place, Listener::AnyPort, &served, (&empty, &none));
         }
     }
 
     fn problem(&mut self, field: String, reason: String, hint: String) {
         let object = format!("Service {}", self.service.name);
-        let problem = Problem { object, field, reason, hint };
+        self.tell(Problem { object, field, reason, hint });
+    }
+
+    fn tell(&mut self, problem: Problem) {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
+    }
+}
+
+/// Adds what callers of a port get by one family.
+fn add_outcomes(
+    outcomes: &mut BTreeMap<Called, Outcomes>,
+    family: Family,
+    places: &[&Place],
+    served: &Served,
+    pools: &Pools,
+    mut routed: Option<&mut Routed<'_>>,
+) {
+    for traffic in [TrafficPolicy::Cluster, TrafficPolicy::Local] {
+        let asked = places.iter().any(|place| place.policy == traffic);
+        let Some(pool) = pools.of(traffic).filter(|_| asked) else { continue };
+        let local = traffic == TrafficPolicy::Local;
+        let own = served.own(pool, local && pools.elsewhere);
+        let found = match &mut routed {
+            Some(routed) => routed.outcomes(own, (family, traffic)).ok(),
+            None => {
+                let unknown = own_outcome(&served.name.service, &own);
+                Some(Outcomes { unknown, callers: BTreeMap::new() })
+            }
+        };
+        let called = Called { port: Arc::clone(&served.name), family, local };
+        outcomes.extend(found.map(|found| (called, found)));
     }
 }

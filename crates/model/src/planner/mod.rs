@@ -9,6 +9,7 @@ mod options;
 mod place;
 mod policy;
 mod pool;
+mod route;
 mod served;
 
 use std::{
@@ -17,8 +18,10 @@ use std::{
 };
 
 pub use compile::compile;
+pub use draft::outcomes;
 pub use options::{Options, UnknownPort};
 pub(crate) use policy::{Policies, Verdict, refused, target, verdict};
+pub(crate) use route::{Matcher, RouteVerdict, Standing, Subject};
 
 use self::{claim::Claims, draft::Draft};
 use crate::{
@@ -103,7 +106,7 @@ impl Planner {
     fn everything(&self) -> BTreeSet<ObjectName> {
         let planned = self.snapshot.services.keys().chain(self.drafts.keys());
         let told = self.snapshot.policies.keys().chain(self.problems.keys());
-        planned.chain(told).cloned().collect()
+        planned.chain(told).chain(self.snapshot.routing.targets()).cloned().collect()
     }
 
     fn redraft(&mut self, services: &BTreeSet<ObjectName>) -> Delta {
@@ -228,7 +231,11 @@ impl Planner {
 
     fn problems_of(&self, name: &ObjectName) -> Vec<Problem> {
         let mut told = policy::problems(name, &self.snapshot);
-        let Some(draft) = self.drafts.get(name) else { return told };
+        told.extend(route::problems(name, &self.snapshot));
+        let Some(draft) = self.drafts.get(name) else {
+            told.sort_unstable();
+            return told;
+        };
         told.extend(draft.problems.iter().cloned());
         for claim in &draft.claims {
             if let Some(winner) = self.claims.of(claim.key).next()

@@ -32,6 +32,13 @@ impl Pools {
             TrafficPolicy::Local => self.local.as_ref(),
         }
     }
+
+    pub(super) const fn at(&mut self, policy: TrafficPolicy) -> &mut Option<Pool> {
+        match policy {
+            TrafficPolicy::Cluster => &mut self.cluster,
+            TrafficPolicy::Local => &mut self.local,
+        }
+    }
 }
 
 impl Default for Pools {
@@ -106,6 +113,12 @@ impl<'a> Endpoints<'a> {
         mentions.sort_unstable();
         mentions.dedup_by_key(|mention| mention.backend);
         Self { mentions, weights }
+    }
+
+    /// Only those of some Pods.
+    pub(super) fn of_pods(mut self, is_meant: impl Fn(&ObjectName) -> bool) -> Self {
+        self.mentions.retain(|mention| mention.pod.is_some_and(&is_meant));
+        self
     }
 
     /// Those of policy `Cluster`: the ready ones that hints let this node use, or where none is

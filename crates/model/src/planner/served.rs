@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::{balance, options::Options, place::Place, policy, pool::Pools};
+use super::{balance, options::Options, place::Place, policy, pool::Pools, route::Routes};
 use crate::{
     ejection::Ejected,
     health::HealthPolicy,
     object::{ObjectName, Service, ServicePort, TrafficPolicy},
-    plan::{Balancing, FrontendKey, PlannedFrontend, Pool, ServicePortName},
+    plan::{Balancing, FrontendKey, PlannedFrontend, Pool, RoutePart, ServicePortName},
     policy::Policy,
     refusal::{Refusal, Stale},
     snapshot::Snapshot,
@@ -18,7 +18,7 @@ static ORDINARY: LazyLock<Arc<HealthPolicy>> = LazyLock::new(Arc::default);
 
 /// What the frontends of one port have in common.
 pub(super) struct Served {
-    name: Arc<ServicePortName>,
+    pub(super) name: Arc<ServicePortName>,
     balancing: Option<Arc<Balancing>>,
     refusal: Refusal,
     health: Option<Arc<HealthPolicy>>,
@@ -70,6 +70,7 @@ impl Served {
         key: FrontendKey,
         place: &Place,
         pools: &Pools,
+        routes: &Routes,
     ) -> Option<PlannedFrontend> {
         let pool = pools.of(place.policy)?;
         Some(PlannedFrontend {
@@ -78,15 +79,35 @@ impl Served {
             // Every Pod has a loopback of its own, which is not the Service's.
             node_only: key.ip.is_loopback(),
             errno: self.refusal.errno(),
-            anyway: self.refusal == Refusal::Anyway && !pool.is_empty(),
+            anyway: self.anyway(pool),
             elsewhere: place.policy == TrafficPolicy::Local && pools.elsewhere,
             balancing: self.balancing_of(pool),
             health: self.health.clone(),
             ejected: Arc::clone(&self.ejected),
             stale: self.stale,
-            route: None,
+            route: routes.of(place.policy).map(Arc::clone),
             pool: Arc::clone(pool),
         })
+    }
+
+    /// How the port is balanced, whatever the members.
+    pub(super) fn balancing(&self) -> Option<Arc<Balancing>> {
+        self.balancing.clone()
+    }
+
+    /// What callers get whom no route leads elsewhere, as a route has it.
+    pub(super) fn own(&self, pool: &Pool, elsewhere: bool) -> RoutePart {
+        RoutePart {
+            weight: 1,
+            pool: Arc::clone(pool),
+            balancing: self.balancing_of(pool),
+            anyway: self.anyway(pool),
+            elsewhere,
+        }
+    }
+
+    fn anyway(&self, pool: &Pool) -> bool {
+        self.refusal == Refusal::Anyway && !pool.is_empty()
     }
 
     /// How to choose from a pool.

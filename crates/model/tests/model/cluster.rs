@@ -10,6 +10,8 @@ use etm_model::{
 };
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
+use crate::routing;
+
 pub(crate) fn name(name: &str) -> ObjectName {
     ObjectName::new("shop", name)
 }
@@ -98,6 +100,7 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
         6 => any_service().prop_map(Change::SetService),
         2 => service_name().prop_map(|service| Change::RemoveService(name(service))),
         12 => any_slice().prop_map(Change::SetSlice),
+        2 => any_slice().prop_map(|slice| Change::SetSlice(abroad(slice))),
         3 => (service_name(), slice_name()).prop_map(|(service, slice)| {
             Change::RemoveSlice(name(service), slice.into())
         }),
@@ -109,12 +112,19 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
             let pod = name(&format!("pod-{}", IpAddr::from([10, 1, 0, host])));
             Change::SetPodWeight(pod, weight)
         }),
+        14 => routing::change(),
     ]
 }
 
 /// Changes that arrive together.
 pub(crate) fn changes() -> impl Strategy<Value = Vec<Change>> {
     vec(change(), 1..8)
+}
+
+/// The slice of a headless Service in another namespace.
+fn abroad(slice: EndpointSlice) -> EndpointSlice {
+    let name = ObjectName { namespace: "depot".into(), ..slice.name };
+    EndpointSlice { name, service: "stock".into(), ..slice }
 }
 
 fn service_name() -> impl Strategy<Value = &'static str> {

@@ -17,6 +17,8 @@ mod policies;
 mod pools;
 mod release;
 mod room;
+mod routes;
+mod routing;
 mod services;
 mod traffic;
 mod upkeep;

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use etm_model::{Change, ObjectName, Options, Planner, UnknownPort, compile};
+use etm_model::{
+    CALLER_NODE_NUMBER, Change, ObjectName, Options, PlannedRoute, Planner, RouteClass,
+    UnknownPort, compile, route_conditions,
+};
 use proptest::{collection::vec, prelude::*};
 
 use crate::cluster::{changes, snapshot};
@@ -61,6 +64,10 @@ proptest! {
             let compiled = compile(&snapshot(&past), &options);
             prop_assert_eq!(planner.plan(), &compiled);
             prop_assert_eq!(planner.problems(), &compiled.problems);
+            prop_assert_eq!(
+                route_conditions(planner.snapshot()),
+                route_conditions(&snapshot(&past))
+            );
             prop_assert_eq!(&applied.frontends, &compiled.frontends);
             prop_assert_eq!(&applied.held, &compiled.held);
         }
@@ -115,6 +122,29 @@ proptest! {
             };
             let first = shared.entry(Arc::as_ptr(&frontend.service)).or_insert(balancing);
             prop_assert!(Arc::ptr_eq(first, balancing));
+        }
+    }
+
+    #[test]
+    fn routes_are_of_classes_that_differ(past in vec(changes(), 1..6)) {
+        let plan = compile(&snapshot(past.iter().flatten()), &Options::default());
+        for route in plan.frontends.values().filter_map(|frontend| frontend.route.as_ref()) {
+            let classes = &route.classes;
+            prop_assert!((1..=PlannedRoute::CLASSES).contains(&classes.len()));
+            prop_assert!((1..classes.len()).all(|at| !classes[..at].contains(&classes[at])));
+            for (number, class) in &route.callers {
+                prop_assert!(*number >= CALLER_NODE_NUMBER);
+                prop_assert!((1..classes.len()).contains(&usize::from(*class)));
+            }
+            for class in classes {
+                let RouteClass::Forward(parts) = class else { continue };
+                prop_assert!(parts.len() <= PlannedRoute::PARTS);
+                prop_assert!(parts.iter().all(|part| part.weight > 0));
+                let pools = parts.iter().map(|part| &part.pool);
+                for members in pools {
+                    prop_assert!(members.is_sorted_by(|a, b| a.backend < b.backend));
+                }
+            }
         }
     }
 

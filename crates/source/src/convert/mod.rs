@@ -6,9 +6,12 @@ mod address;
 mod caller;
 mod ejected;
 mod fields;
+mod gateway;
+mod labels;
 mod locality;
 mod metadata;
 mod monitor;
+mod namespace;
 mod node;
 mod pod;
 mod policy_health;
@@ -16,18 +19,24 @@ mod policy_probe;
 mod port;
 mod release;
 mod report;
+mod route_callers;
 mod service;
 mod service_address;
 mod service_port;
 mod service_traffic;
 mod slice;
 mod traffic_policy;
+mod traffic_route;
 mod weight;
 
 use etm_model::{ObjectName, Problem, Timestamp};
 
 pub use caller::caller;
 pub use ejected::{NODE_HEALTH, node_health, node_monitor};
+pub use gateway::{
+    GATEWAY_GROUP, GatewayRoute, NotAccepted, Parent, gateway_route, is_service, reference_grant,
+};
+pub use namespace::namespace;
 pub use node::node;
 pub use pod::{ContainerPort, Pod, pod};
 pub use release::{Routes, release};
@@ -35,10 +44,12 @@ pub use service::{ServiceObject, service};
 pub use service_port::{PodSelection, Target, TargetPort};
 pub use slice::endpoint_slice;
 pub use traffic_policy::traffic_policy;
+pub use traffic_route::traffic_route;
 pub use weight::pod_weight;
 
 pub(crate) use address::family_name;
 pub(crate) use metadata::{HEADLESS, PROXY_NAME};
+pub(crate) use namespace::labels;
 pub(crate) use release::{release_spec, status as release_status};
 pub(crate) use slice::{SERVICE_NAME, triggered};
 

@@ -5,9 +5,9 @@ use kube::core::PartialObjectMeta;
 
 use super::{Converted, metadata::Identity, report::Report};
 
-/// The weight that a Pod's annotation gives it; one without the annotation has none.
+/// A Pod, and the weight that its annotation gives it, if it has one.
 #[must_use]
-pub fn pod_weight(object: &PartialObjectMeta<v1::Pod>) -> Converted<(ObjectName, Weight)> {
+pub fn pod_weight(object: &PartialObjectMeta<v1::Pod>) -> Converted<(ObjectName, Option<Weight>)> {
     let identity = match Identity::namespaced("Pod", &object.metadata) {
         Ok(identity) => identity,
         Err(problems) => return Converted::refused(problems),
@@ -15,7 +15,7 @@ pub fn pod_weight(object: &PartialObjectMeta<v1::Pod>) -> Converted<(ObjectName,
     let mut report = Report::on(format!("Pod {}", identity.name));
     let weight = weight(&object.metadata, &mut report);
     Converted {
-        object: weight.map(|weight| (identity.name, weight)),
+        object: Some((identity.name, weight)),
         created: identity.created,
         proxy: None,
         problems: report.finish(),

@@ -1,6 +1,8 @@
+use std::sync::Arc;
+
 use etm_model::{
-    Change, EjectedNodes, EndpointSlice, Node, ObjectName, Policy, Route, RouteOwner, Service,
-    Weight,
+    Change, EjectedNodes, EndpointSlice, Labels, Node, ObjectName, Policy, ReferenceGrant, Route,
+    RouteOwner, Service, Weight,
 };
 
 use super::service_of;
@@ -43,8 +45,26 @@ impl Differences {
         self.settings.push(Change::SetPodWeight(pod, weight));
     }
 
+    /// An object has these routes now; with none it says nothing any more.
     pub(super) fn set_routes(&mut self, owner: RouteOwner, routes: Vec<Route>) {
-        self.settings.push(Change::SetRoutes(owner, routes));
+        let changes = if routes.is_empty() { &mut self.removals } else { &mut self.settings };
+        changes.push(Change::SetRoutes(owner, routes));
+    }
+
+    pub(super) fn set_grant(&mut self, grant: ReferenceGrant) {
+        self.settings.push(Change::SetGrant(grant));
+    }
+
+    pub(super) fn remove_grant(&mut self, name: ObjectName) {
+        self.removals.push(Change::RemoveGrant(name));
+    }
+
+    pub(super) fn set_namespace(&mut self, name: Arc<str>, labels: Option<Labels>) {
+        self.settings.push(Change::SetNamespace(name, labels));
+    }
+
+    pub(super) fn set_pod_labels(&mut self, pod: ObjectName, labels: Option<Labels>) {
+        self.settings.push(Change::SetPodLabels(pod, labels));
     }
 
     pub(super) fn set_ejected_nodes(&mut self, nodes: EjectedNodes) {

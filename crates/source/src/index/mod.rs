@@ -2,6 +2,7 @@
 
 mod claims;
 mod differences;
+mod labels;
 mod node;
 mod pod;
 mod selection;
@@ -14,6 +15,7 @@ use crate::convert::Pod;
 use crate::manifest::{File, Kind, Object, ObjectKey};
 use claims::Claims;
 use differences::Differences;
+use labels::PodLabels;
 pub(crate) use node::ThisNode;
 use pod::{caller, pod_of, turn_weight};
 use selection::Selection;
@@ -35,6 +37,7 @@ pub(crate) struct Index {
     files: BTreeMap<Arc<str>, LastGood>,
     claims: Claims,
     selection: Selection,
+    labels: PodLabels,
     node: ThisNode,
     pods: Vec<PodChange>,
 }
@@ -59,6 +62,7 @@ impl Index {
             files: BTreeMap::new(),
             claims: Claims::default(),
             selection: Selection::default(),
+            labels: PodLabels::default(),
             node: ThisNode::new(node, addresses),
             pods: Vec::new(),
         }
@@ -99,6 +103,7 @@ impl Index {
             }
         }
         self.selection.rederive(&mut differences);
+        self.labels.settle(&self.selection, &mut differences);
         differences.node = self.node.changed();
         differences.into_changes()
     }
@@ -185,6 +190,9 @@ impl Index {
         after: Option<&Object>,
         differences: &mut Differences,
     ) {
+        if key.kind == Kind::Pod {
+            self.labels.touch(&key.name);
+        }
         if let Some(Object::EndpointSlice(slice)) = before {
             self.selection.drop_slice(&service_of(slice));
         }
@@ -235,11 +243,23 @@ impl Index {
             (Some(Object::NodeHealth(_)), _) => {
                 differences.set_ejected_nodes(EjectedNodes::new());
             }
-            (_, Some(Object::Release(release))) => {
-                differences.set_routes(release.owner.clone(), release.routes.clone());
+            (_, Some(Object::Routes(owner, routes))) => {
+                self.labels.set_routes(owner, routes);
+                differences.set_routes(owner.clone(), routes.clone());
             }
-            (Some(Object::Release(before)), _) => {
-                differences.set_routes(before.owner.clone(), Vec::new());
+            (Some(Object::Routes(owner, _)), _) => {
+                self.labels.set_routes(owner, &[]);
+                differences.set_routes(owner.clone(), Vec::new());
+            }
+            (_, Some(Object::ReferenceGrant(grant))) => differences.set_grant(grant.clone()),
+            (Some(Object::ReferenceGrant(grant)), _) => {
+                differences.remove_grant(grant.name.clone());
+            }
+            (_, Some(Object::Namespace(name, labels))) => {
+                differences.set_namespace(Arc::clone(name), Some(labels.clone()));
+            }
+            (Some(Object::Namespace(name, _)), _) => {
+                differences.set_namespace(Arc::clone(name), None);
             }
             (_, Some(Object::Node(node))) => self.node.declare(node),
             (Some(Object::Node(node)), None) => self.node.withdraw(&node.name),

@@ -40,6 +40,8 @@ pub(super) fn pod_of(object: &Object) -> Option<&Arc<Pod>> {
         | Object::Node(_)
         | Object::TrafficPolicy(_)
         | Object::NodeHealth(_)
-        | Object::Release(_) => None,
+        | Object::Routes(..)
+        | Object::ReferenceGrant(_)
+        | Object::Namespace(..) => None,
     }
 }

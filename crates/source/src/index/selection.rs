@@ -108,6 +108,16 @@ impl Selection {
         derived.flat_map(|(name, derived)| derived.unresolved.iter().map(move |i| (name, *i)))
     }
 
+    /// The Pods of a namespace, by name.
+    pub(super) fn pods(&self, namespace: &str) -> impl Iterator<Item = &Arc<Pod>> {
+        self.namespaces.get(namespace).into_iter().flat_map(|namespace| namespace.pods.values())
+    }
+
+    /// A Pod.
+    pub(super) fn pod(&self, name: &ObjectName) -> Option<&Arc<Pod>> {
+        self.namespaces.get(&name.namespace)?.pods.get(&name.name)
+    }
+
     fn mark_selecting(&mut self) {
         for (name, pods) in std::mem::take(&mut self.moved) {
             let Some(namespace) = self.namespaces.get(&name) else { continue };

@@ -15,7 +15,7 @@ use crate::convert::{HEADLESS, PROXY_NAME};
 
 /// The way to the API server, and the watches that were made of it.
 pub(super) struct Connection {
-    pub(super) access: Access,
+    pub(super) access: Arc<Access>,
     pub(super) servers: Arc<Servers>,
     pub(super) statistics: Vec<Arc<Statistics>>,
     proxy_name: Option<String>,
@@ -30,16 +30,19 @@ impl Connection {
         let state = options.state.as_deref().filter(|_| proven);
         let given = options.api_servers.iter().map(|server| servers::with_port(server)).collect();
         let servers = Arc::new(Servers::new(given, in_cluster, state));
-        let access = Access::new(config, Arc::clone(&servers));
+        let access = Arc::new(Access::new(config, Arc::clone(&servers)));
         let proxy_name = options.source.proxy_name.clone();
         Ok(Self { access, servers, statistics: Vec::new(), proxy_name })
     }
 
     /// A watch of a kind, and what becomes of it among the others.
-    pub(super) fn watch<K: Kind>(
+    pub(super) fn watch<K>(
         &mut self,
         config: watcher::Config,
-    ) -> Result<Watch<K>, ConfigurationError> {
+    ) -> Result<Watch<K>, ConfigurationError>
+    where
+        K: Kind<Object: Resource<DynamicType = ()>>,
+    {
         self.watch_by(Api::all, config)
     }
 
@@ -50,7 +53,7 @@ impl Connection {
         config: watcher::Config,
     ) -> Result<Watch<K>, ConfigurationError>
     where
-        K: Kind<Object: Resource<Scope = NamespaceResourceScope>>,
+        K: Kind<Object: Resource<DynamicType = (), Scope = NamespaceResourceScope>>,
     {
         self.watch_by(|client| Api::namespaced(client, namespace), config)
     }

@@ -1,6 +1,6 @@
 use std::{fmt::Debug, net::SocketAddr, sync::Arc};
 
-use etm_model::{Change, EndpointSlice, Node, ObjectName, Pod, PodChange, Protocol};
+use etm_model::{Change, EndpointSlice, Node, ObjectName, Pod, PodChange, Protocol, RouteOwner};
 use k8s_openapi::{
     api::{core::v1, discovery::v1 as discovery},
     jiff::Timestamp,
@@ -8,11 +8,12 @@ use k8s_openapi::{
 use serde::de::DeserializeOwned;
 
 use super::{
-    nodes::NodeChange, observed::ObservedPolicy, releases::ObservedRelease, servers,
-    statistics::Watched,
+    nodes::NodeChange, observed::ObservedPolicy, releases::ObservedRelease, routes::ObservedRoute,
+    servers, statistics::Watched,
 };
 use crate::{
     Arrival,
+    asks::Asks,
     convert::{self, Converted, ServiceObject},
 };
 
@@ -28,6 +29,10 @@ pub(super) struct Batch {
     pub(super) api_servers: Vec<(Arc<str>, Vec<SocketAddr>)>,
     /// Policies, and whether they ask for the weights of their namespace's Pods.
     pub(super) asking: Vec<(ObjectName, bool)>,
+    /// What objects with routes ask for; none of one that has none any more.
+    pub(super) asking_routes: Vec<(RouteOwner, Option<Asks>)>,
+    /// Objects with routes and their status, for whoever writes it; none of one that is gone.
+    pub(super) observed_routes: Vec<(RouteOwner, Option<ObservedRoute>)>,
     /// Policies with their status, for whoever writes it; none of one that is gone.
     pub(super) observed: Vec<(ObjectName, Option<ObservedPolicy>)>,
     /// Releases with their status, likewise.
@@ -42,8 +47,10 @@ pub(super) trait Kind: 'static {
     const WATCHED: Watched;
     /// Whether a cluster may lack the kind itself, since it is no part of Kubernetes.
     const MAY_LACK: bool = false;
+    /// Whether it is told of then.
+    const NEEDED: bool = true;
     /// As the API server sends it.
-    type Object: kube::Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send;
+    type Object: kube::Resource + Clone + Debug + DeserializeOwned + Send;
     /// What is needed of it.
     type Model;
     /// What it takes to tell that it is gone.

@@ -4,10 +4,14 @@
 //! What watches say is reduced and passed on; nothing but names and versions is kept here. While a
 //! list is under way, and while the API server cannot be reached, the last good state counts.
 
+mod asked_pods;
+mod asking;
 mod client;
 mod configuration;
 mod connection;
 mod connector;
+mod demanded;
+mod gateway;
 mod kind;
 mod node_watch;
 mod nodes;
@@ -16,11 +20,11 @@ mod policies;
 mod policy_status;
 mod release_watch;
 mod releases;
+mod routes;
 mod servers;
 mod statistics;
 mod table;
 mod watch;
-mod weighed;
 
 use std::{mem, net::IpAddr, path::PathBuf, sync::Arc};
 
@@ -34,17 +38,22 @@ pub use observed::ObservedPolicy;
 pub use policy_status::{PolicyUpdate, PolicyWatch};
 pub use release_watch::{ReleaseUpdate, ReleaseWatch};
 pub use releases::ObservedRelease;
+pub use routes::{ObservedRoute, Said};
 pub use statistics::{Statistics, Watched};
 
 use self::{
+    asked_pods::AskedPods,
+    asking::Asking,
     connection::Connection,
+    demanded::Demanded,
+    gateway::Gateway,
     kind::{Batch, EndpointSlices, Nodes, Pods, Services},
     nodes::NodeHealths,
     policies::TrafficPolicies,
     releases::Releases,
+    routes::{Namespaces, TrafficRoutes},
     servers::Servers,
     watch::Watch,
-    weighed::Weighed,
 };
 use crate::{
     Update,
@@ -81,7 +90,13 @@ pub struct Kubernetes {
     policies: Watch<TrafficPolicies>,
     health: Watch<NodeHealths>,
     releases: Watch<Releases>,
-    weighed: Weighed,
+    routes: Watch<TrafficRoutes>,
+    gateway: Gateway,
+    asking: Asking,
+    asked_pods: AskedPods,
+    namespaces: Demanded<Namespaces>,
+    /// Changes of routes that wait for what the routes ask for to be listed.
+    withheld: Vec<Change>,
     servers: Arc<Servers>,
     statistics: Vec<Arc<Statistics>>,
     node: ThisNode,
@@ -116,9 +131,14 @@ impl Kubernetes {
         let releases = connection.watch(watcher::Config::default())?;
         let one = format!("metadata.name={NODE_HEALTH}");
         let health = connection.watch(watcher::Config::default().fields(&one))?;
+        let routes = connection.watch(watcher::Config::default())?;
         let Connection { access, servers, mut statistics, .. } = connection;
-        let weighed = Weighed::new(access);
-        statistics.push(Arc::clone(weighed.statistics()));
+        let gateway = Gateway::new(Arc::clone(&access));
+        let asked_pods = AskedPods::new(Arc::clone(&access));
+        let namespaces = Demanded::new(access, watcher::Config::default());
+        statistics.extend(gateway.statistics());
+        let asked = [asked_pods.statistics(), namespaces.statistics()];
+        statistics.extend(asked.map(Arc::clone));
         Ok(Self {
             services,
             slices,
@@ -127,7 +147,12 @@ impl Kubernetes {
             policies,
             health,
             releases,
-            weighed,
+            routes,
+            gateway,
+            asking: Asking::default(),
+            asked_pods,
+            namespaces,
+            withheld: Vec::new(),
             servers,
             statistics,
             node: ThisNode::new(&node, addresses),
@@ -150,7 +175,14 @@ impl Kubernetes {
                 outcome = self.policies.next() => self.policies.take(outcome, &mut self.batch),
                 outcome = self.health.next() => self.health.take(outcome, &mut self.batch),
                 outcome = self.releases.next() => self.releases.take(outcome, &mut self.batch),
-                outcome = self.weighed.next() => self.weighed.take(outcome, &mut self.batch),
+                outcome = self.routes.next() => self.routes.take(outcome, &mut self.batch),
+                news = self.gateway.next() => self.gateway.take(news, &mut self.batch),
+                outcome = self.asked_pods.next() => {
+                    self.asked_pods.take(outcome, &mut self.batch);
+                }
+                outcome = self.namespaces.next() => {
+                    self.namespaces.take(outcome, &mut self.batch);
+                }
             }
             self.take_waiting();
             if let Some(update) = self.update() {
@@ -192,7 +224,10 @@ impl Kubernetes {
                 self.policies.take_waiting(batch),
                 self.health.take_waiting(batch),
                 self.releases.take_waiting(batch),
-                self.weighed.take_waiting(batch),
+                self.routes.take_waiting(batch),
+                self.gateway.take_waiting(batch),
+                self.asked_pods.take_waiting(batch),
+                self.namespaces.take_waiting(batch),
             ];
             if !any.contains(&true) {
                 return;
@@ -209,7 +244,12 @@ impl Kubernetes {
         if !batch.api_servers.is_empty() {
             self.unwritten = self.servers.learn(mem::take(&mut batch.api_servers)).err();
         }
-        self.weighed.ask(batch);
+        if self.asking.take(batch) {
+            self.asked_pods.ask(&self.asking, batch);
+            self.namespaces.demand(self.asking.namespaces(), batch);
+        }
+        let asked = self.asked_pods.is_settled() && self.namespaces.is_settled();
+        withhold(&mut self.withheld, asked, &mut batch.changes);
         if !self.complete {
             // The first list says what is, not what changed.
             batch.arrivals.clear();
@@ -220,7 +260,9 @@ impl Kubernetes {
                 && self.policies.is_settled()
                 && self.health.is_settled()
                 && self.releases.is_settled()
-                && self.weighed.is_settled();
+                && self.routes.is_settled()
+                && self.gateway.is_settled()
+                && asked;
         }
         let problems = self.problems();
         let news = problems != self.told;
@@ -239,10 +281,27 @@ impl Kubernetes {
         let watches = self.services.problems().chain(self.slices.problems());
         let watches = watches.chain(self.nodes.problems()).chain(self.pods.problems());
         let watches = watches.chain(self.health.problems()).chain(self.releases.problems());
-        let watches = watches.chain(self.policies.problems()).chain(self.weighed.problems());
+        let watches = watches.chain(self.policies.problems()).chain(self.routes.problems());
+        let watches = watches.chain(self.gateway.problems()).chain(self.asked_pods.problems());
+        let watches = watches.chain(self.namespaces.problems());
         let mut problems: Vec<_> = watches.chain(self.unwritten.clone()).collect();
         problems.sort();
         problems
+    }
+}
+
+/// Lets changes of routes wait, in their order, until what they ask for is known: a subset whose Pods
+/// are not known yet would be taken for an empty one.
+fn withhold(withheld: &mut Vec<Change>, settled: bool, changes: &mut Vec<Change>) {
+    if settled && withheld.is_empty() {
+        return;
+    }
+    let waits = |change: &Change| matches!(change, Change::SetRoutes(..));
+    let (routes, others): (Vec<_>, Vec<_>) = mem::take(changes).into_iter().partition(waits);
+    withheld.extend(routes);
+    *changes = others;
+    if settled {
+        changes.append(withheld);
     }
 }
 

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use etm_api::UncheckedTrafficPolicy;
-use etm_model::{Change, ObjectName, Policy, Weight};
-use k8s_openapi::api::core::v1;
-use kube::core::PartialObjectMeta;
+use etm_model::{Change, ObjectName, Policy};
 
 use super::{
     kind::{Batch, Kind},
@@ -57,32 +55,4 @@ impl Kind for TrafficPolicies {
 /// That a policy is no longer one of its Service.
 pub(super) fn gone(policy: &Policy) -> Change {
     Change::RemovePolicy(policy.target(), Arc::clone(&policy.name.name))
-}
-
-/// Pods of a namespace, as far as they have a weight of their own.
-pub(super) struct PodWeights;
-
-impl Kind for PodWeights {
-    const WATCHED: Watched = Watched::PodWeights;
-    type Object = PartialObjectMeta<v1::Pod>;
-    type Model = (ObjectName, Weight);
-    type Told = Weight;
-
-    fn convert(object: &PartialObjectMeta<v1::Pod>) -> Converted<(ObjectName, Weight)> {
-        convert::pod_weight(object)
-    }
-
-    fn told((_, weight): &(ObjectName, Weight)) -> Weight {
-        *weight
-    }
-
-    fn set((pod, weight): (ObjectName, Weight), before: Option<Weight>, batch: &mut Batch) {
-        if before != Some(weight) {
-            batch.changes.push(Change::SetPodWeight(pod, Some(weight)));
-        }
-    }
-
-    fn remove(pod: &ObjectName, _told: Weight, batch: &mut Batch) {
-        batch.changes.push(Change::SetPodWeight(pod.clone(), None));
-    }
 }

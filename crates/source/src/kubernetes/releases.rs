@@ -1,11 +1,12 @@
 //! Releases: for agents what they route, for the controller all of them.
 
 use etm_api::{RELEASE_COMMAND, ReleaseCommand, ReleaseSpec, ReleaseStatus, UncheckedRelease};
-use etm_model::{Change, ObjectName, Route, Timestamp};
+use etm_model::{ObjectName, Timestamp};
 use kube::ResourceExt as _;
 
 use super::{
     kind::{Batch, Kind},
+    routes::turn,
     statistics::Watched,
 };
 use crate::convert::{self, Converted, Routes};
@@ -29,16 +30,12 @@ impl Kind for Releases {
     }
 
     fn set(model: Routes, before: Option<Routes>, batch: &mut Batch) {
-        let none: &[Route] = &[];
-        if before.as_ref().map_or(none, |before| &before.routes) != model.routes {
-            batch.changes.push(Change::SetRoutes(model.owner, model.routes));
-        }
+        let before = before.map(|before| before.routes).unwrap_or_default();
+        turn(&model.owner, &before, model.routes, batch);
     }
 
     fn remove(_name: &ObjectName, told: Routes, batch: &mut Batch) {
-        if !told.routes.is_empty() {
-            batch.changes.push(Change::SetRoutes(told.owner, Vec::new()));
-        }
+        turn(&told.owner, &told.routes, Vec::new(), batch);
     }
 }
 

@@ -33,8 +33,22 @@ pub enum Watched {
     NodeMonitors,
     /// Releases.
     Releases,
-    /// Pods' weights, in the namespaces in which a policy asks for them.
-    PodWeights,
+    /// Pods' annotations and labels, in the namespaces in which a policy or route asks for them.
+    PodMetadata,
+    /// Traffic routes.
+    TrafficRoutes,
+    /// Namespaces' labels, while a route asks for them.
+    Namespaces,
+    /// Routes of the Gateway API for TCP, where the cluster knows them.
+    TcpRoutes,
+    /// Those for UDP.
+    UdpRoutes,
+    /// Those for gRPC.
+    GrpcRoutes,
+    /// Those for HTTP.
+    HttpRoutes,
+    /// What routes of other namespaces may name, where the cluster knows these grants.
+    ReferenceGrants,
 }
 
 impl fmt::Display for Watched {
@@ -50,7 +64,14 @@ impl fmt::Display for Watched {
             Self::NodeLeases => "leases",
             Self::NodeMonitors => "nodemonitors",
             Self::Releases => "releases",
-            Self::PodWeights => "podweights",
+            Self::PodMetadata => "podmetadata",
+            Self::TrafficRoutes => "trafficroutes",
+            Self::Namespaces => "namespaces",
+            Self::TcpRoutes => "tcproutes",
+            Self::UdpRoutes => "udproutes",
+            Self::GrpcRoutes => "grpcroutes",
+            Self::HttpRoutes => "httproutes",
+            Self::ReferenceGrants => "referencegrants",
         })
     }
 }

@@ -62,6 +62,11 @@ impl<K: Kind> Table<K> {
         self.complete
     }
 
+    /// What was told of each object.
+    pub(super) fn told(&self) -> impl Iterator<Item = (&ObjectName, &K::Told)> {
+        self.known.iter().filter_map(|(name, known)| Some((name, known.told.as_ref()?)))
+    }
+
     /// What is wrong with objects, ordered by their names.
     pub(super) fn problems(&self) -> impl Iterator<Item = &Problem> {
         self.problems.values().flatten()

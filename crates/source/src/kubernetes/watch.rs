@@ -89,7 +89,7 @@ impl<K: Kind> Watch<K> {
                 self.table.take(event, Instant::now(), batch);
             }
             Err(error) if K::MAY_LACK && status(&error) == Some(404) => {
-                self.failing = Some(lacking(K::WATCHED));
+                self.failing = K::NEEDED.then(|| lacking(K::WATCHED));
                 self.table.clear(batch);
             }
             Err(error) => {

@@ -2,8 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
-use etm_api::{UncheckedNodeHealth, UncheckedRelease, UncheckedTrafficPolicy};
+use etm_api::{
+    UncheckedNodeHealth, UncheckedRelease, UncheckedTrafficPolicy, UncheckedTrafficRoute,
+};
+use etm_model::RouteKind;
 use k8s_openapi::api::{core::v1, discovery::v1 as discovery};
+use kube::{api::DynamicObject, core::PartialObjectMeta};
 use serde::{
     Deserialize, Deserializer,
     de::{
@@ -115,7 +119,7 @@ fn object<'de, A: MapAccess<'de>>(
     fields: Fields<A>,
 ) -> Result<Document, A::Error> {
     let fields = MapAccessDeserializer::new(fields);
-    let (kind, converted) = match (version, kind) {
+    let (kind, object) = match (version, kind) {
         ("v1", "Service") => {
             let service = v1::Service::deserialize(fields)?;
             (Kind::Service, convert::service(&service).map(Object::Service))
@@ -125,8 +129,8 @@ fn object<'de, A: MapAccess<'de>>(
             (Kind::EndpointSlice, convert::endpoint_slice(&slice).map(Object::EndpointSlice))
         }
         ("v1", "Pod") => {
-            let pod = convert::pod(&v1::Pod::deserialize(fields)?);
-            (Kind::Pod, pod.map(|pod| Object::Pod(Arc::new(pod))))
+            let pod = v1::Pod::deserialize(fields)?;
+            (Kind::Pod, convert::pod(&pod).map(|pod| Object::Pod(Arc::new(pod))))
         }
         ("etm.dev/v1alpha1", "TrafficPolicy") => {
             let policy = UncheckedTrafficPolicy::deserialize(fields)?;
@@ -136,15 +140,38 @@ fn object<'de, A: MapAccess<'de>>(
             let health = UncheckedNodeHealth::deserialize(fields)?;
             (Kind::NodeHealth, convert::node_health(&health).map(Object::NodeHealth))
         }
-        ("etm.dev/v1alpha1", "Release") => {
-            let release = UncheckedRelease::deserialize(fields)?;
-            (Kind::Release, convert::release(&release).map(Object::Release))
-        }
         ("v1", "Node") => {
             let node = v1::Node::deserialize(fields)?;
             (Kind::Node, convert::node(&node).map(Object::Node))
         }
-        _ => {
+        ("v1", "Namespace") => {
+            let namespace = PartialObjectMeta::<v1::Namespace>::deserialize(fields)?;
+            let converted = convert::namespace(&namespace.metadata);
+            (Kind::Namespace, converted.map(|(name, labels)| Object::Namespace(name, labels)))
+        }
+        ("etm.dev/v1alpha1", "TrafficRoute") => {
+            let route = UncheckedTrafficRoute::deserialize(fields)?;
+            let converted = convert::traffic_route(&route);
+            let routes = converted.map(|route| Object::Routes(route.owner.clone(), vec![route]));
+            (Kind::Route(RouteKind::TrafficRoute), routes)
+        }
+        ("etm.dev/v1alpha1", "Release") => {
+            let release = UncheckedRelease::deserialize(fields)?;
+            let routes = convert::release(&release)
+                .map(|release| Object::Routes(release.owner, release.routes));
+            (Kind::Route(RouteKind::Release), routes)
+        }
+        (version, "ReferenceGrant") if is_gateway(version) => {
+            let grant = DynamicObject::deserialize(fields)?;
+            let converted = convert::reference_grant(&grant);
+            (Kind::ReferenceGrant, converted.map(Object::ReferenceGrant))
+        }
+        (version, kind) => {
+            if let Some(kind) = gateway_kind(kind).filter(|_| is_gateway(version)) {
+                let converted = convert::gateway_route(kind, &DynamicObject::deserialize(fields)?);
+                let routes = converted.map(|route| Object::Routes(route.owner, route.routes));
+                return Ok(Document::Object(Kind::Route(kind), routes));
+            }
             let Header { metadata } = Header::deserialize(fields)?;
             return Ok(Document::Foreign(Foreign {
                 api_version: version.to_owned(),
@@ -153,7 +180,19 @@ fn object<'de, A: MapAccess<'de>>(
             }));
         }
     };
-    Ok(Document::Object(kind, converted))
+    Ok(Document::Object(kind, object))
+}
+
+/// Whether it is a version of the Gateway API's group: what is read of its kinds is the same in all.
+fn is_gateway(version: &str) -> bool {
+    version.split_once('/').is_some_and(|(group, _)| group == convert::GATEWAY_GROUP)
+}
+
+/// The Gateway API's kinds with routes that are read.
+fn gateway_kind(name: &str) -> Option<RouteKind> {
+    let kinds =
+        [RouteKind::TcpRoute, RouteKind::UdpRoute, RouteKind::GrpcRoute, RouteKind::HttpRoute];
+    kinds.into_iter().find(|kind| kind.name() == name)
 }
 
 #[derive(Deserialize)]

@@ -1,8 +1,11 @@
 use std::sync::Arc;
 
-use etm_model::{EjectedNodes, EndpointSlice, Node, ObjectName, Policy, Problem, Timestamp};
+use etm_model::{
+    EjectedNodes, EndpointSlice, Labels, Node, ObjectName, Policy, Problem, ReferenceGrant, Route,
+    RouteKind, RouteOwner, Timestamp,
+};
 
-use crate::convert::{self, Pod, Routes, ServiceObject};
+use crate::convert::{self, Pod, ServiceObject};
 
 /// The kinds of objects that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,7 +16,26 @@ pub(crate) enum Kind {
     Node,
     TrafficPolicy,
     NodeHealth,
-    Release,
+    Route(RouteKind),
+    ReferenceGrant,
+    Namespace,
+}
+
+impl Kind {
+    /// As manifests have it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Service => "Service",
+            Self::EndpointSlice => "EndpointSlice",
+            Self::Pod => "Pod",
+            Self::Node => "Node",
+            Self::TrafficPolicy => "TrafficPolicy",
+            Self::NodeHealth => "NodeHealth",
+            Self::Route(kind) => kind.name(),
+            Self::ReferenceGrant => "ReferenceGrant",
+            Self::Namespace => "Namespace",
+        }
+    }
 }
 
 /// Which object it is, in a whole directory.
@@ -33,7 +55,10 @@ pub(crate) enum Object {
     Node(Node),
     TrafficPolicy(Policy),
     NodeHealth(EjectedNodes),
-    Release(Routes),
+    /// Any kind that has routes, with all of them.
+    Routes(RouteOwner, Vec<Route>),
+    ReferenceGrant(ReferenceGrant),
+    Namespace(Arc<str>, Labels),
 }
 
 /// An object as one place in a file declares it.
@@ -54,8 +79,10 @@ impl Object {
             Self::Pod(pod) => (Kind::Pod, pod.name.clone()),
             Self::Node(node) => (Kind::Node, ObjectName::new("", Arc::clone(&node.name))),
             Self::TrafficPolicy(policy) => (Kind::TrafficPolicy, policy.name.clone()),
-            Self::Release(release) => (Kind::Release, release.owner.name.clone()),
             Self::NodeHealth(_) => (Kind::NodeHealth, ObjectName::new("", convert::NODE_HEALTH)),
+            Self::Routes(owner, _) => (Kind::Route(owner.kind), owner.name.clone()),
+            Self::ReferenceGrant(grant) => (Kind::ReferenceGrant, grant.name.clone()),
+            Self::Namespace(name, _) => (Kind::Namespace, ObjectName::new("", Arc::clone(name))),
         };
         ObjectKey { kind, name }
     }
@@ -64,8 +91,10 @@ impl Object {
 impl std::fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.kind {
-            kind @ (Kind::Node | Kind::NodeHealth) => write!(f, "{kind:?} {}", self.name.name),
-            kind => write!(f, "{kind:?} {}", self.name),
+            kind @ (Kind::Node | Kind::NodeHealth | Kind::Namespace) => {
+                write!(f, "{} {}", kind.name(), self.name.name)
+            }
+            kind => write!(f, "{} {}", kind.name(), self.name),
         }
     }
 }

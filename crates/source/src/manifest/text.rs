@@ -112,9 +112,12 @@ fn add(file: &str, document: Spanned<Document>, proxy: Option<&str>, parsed: &mu
 
 fn not_read(place: &str, Foreign { api_version, kind, name }: &Foreign) -> Problem {
     let version = match kind.as_str() {
-        "Service" | "Pod" | "Node" => Some("v1"),
+        "Service" | "Pod" | "Node" | "Namespace" => Some("v1"),
         "EndpointSlice" => Some("discovery.k8s.io/v1"),
-        "TrafficPolicy" | "NodeHealth" | "Release" => Some("etm.dev/v1alpha1"),
+        "TrafficPolicy" | "TrafficRoute" | "Release" | "NodeHealth" => Some("etm.dev/v1alpha1"),
+        "TCPRoute" | "UDPRoute" | "GRPCRoute" | "HTTPRoute" | "ReferenceGrant" => {
+            Some("gateway.networking.k8s.io/v1")
+        }
         _ => None,
     };
     let name = name.as_deref().unwrap_or("without a name");
@@ -127,8 +130,9 @@ fn not_read(place: &str, Foreign { api_version, kind, name }: &Foreign) -> Probl
         None => (
             "kind",
             format!("`{kind}` of `{api_version}` is not read here"),
-            "Service, EndpointSlice, Pod, Node, TrafficPolicy, NodeHealth and Release are; keep \
-             others in another directory, or disregard this: the rest of the file is in use"
+            "Service, EndpointSlice, Pod, Node, Namespace, TrafficPolicy, TrafficRoute, Release, \
+             NodeHealth and the Gateway API's TCPRoute, UDPRoute, GRPCRoute, HTTPRoute and ReferenceGrant are; \
+             keep others in another directory, or disregard this: the rest of the file is in use"
                 .into(),
         ),
     };

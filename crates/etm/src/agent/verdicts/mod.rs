@@ -4,6 +4,7 @@
 //! policy says something else than the default; all others need nothing but a budget. So memory
 //! follows the trouble, not the cluster.
 
+mod endpoints;
 mod index;
 mod outside;
 mod reasons;
@@ -15,7 +16,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use etm_abi::{BACKEND_EJECTED, BACKEND_OUT, Ejection, Failure, Happened};
 use etm_dataplane::{Dataplane, monotonic};
 use etm_health::{
-    FailureKind, Failures, LIMIT, Probed, Prober, Record, ServiceHealth, Signal, Tracker, endpoints,
+    FailureKind, Failures, LIMIT, Probed, Prober, Record, ServiceHealth, Signal, Tracker,
 };
 use etm_model::{
     BackendKey, Delta, EjectedNodes, HealthPolicy, Ledger, Planner, ProbePort, ServicePortName,
@@ -24,6 +25,7 @@ use tokio::sync::mpsc::Receiver;
 use tracing::{info, warn};
 
 use self::{
+    endpoints::known,
     index::{Index, Planned},
     outside::{faults, monitored, on_nodes, touches},
     reasons::Reasons,
@@ -91,7 +93,7 @@ impl Verdicts {
 
     /// Takes in what changed of the Plan and was just written.
     pub(super) fn follow(&mut self, delta: &Delta, mut scene: Scene<'_>) {
-        let changed = self.index.change(delta, scene.planner.plan());
+        let changed = self.index.change(delta, scene.planner);
         let nodes = self.look_at_nodes(&mut scene);
         if nodes || !changed.is_empty() {
             self.judge(changed, &mut scene);
@@ -166,7 +168,7 @@ impl Verdicts {
     /// Says of Service ports by what their members are judged.
     fn judge(&mut self, names: BTreeSet<Arc<ServicePortName>>, scene: &mut Scene<'_>) {
         for name in names {
-            let Some(planned) = self.index.planned(&name, scene.planner.plan()) else {
+            let Some(planned) = self.index.planned(&name, scene.planner) else {
                 self.forget(&name);
                 continue;
             };
@@ -195,7 +197,7 @@ impl Verdicts {
         self.nodes.clone_from(&snapshot.ejected_nodes);
         for name in on_nodes(&self.nodes, snapshot, &self.index) {
             if !self.told.contains(&name)
-                && let Some(planned) = self.index.planned(&name, scene.planner.plan())
+                && let Some(planned) = self.index.planned(&name, scene.planner)
             {
                 self.introduce(&name, planned, scene);
             }
@@ -258,14 +260,12 @@ impl Verdicts {
             Some(ProbePort::Name(name)) => Some(&**name),
             _ => None,
         });
-        let slices = snapshot.slices.get(&name.service).into_iter().flat_map(|all| all.values());
+        let known = port.map(|port| known(snapshot, name, port, asked, &planned.pools));
         let health = ServiceHealth {
             publish_not_ready: planned.policy.is_none(),
             policy: planned.policy.clone(),
             pools: planned.pools,
-            endpoints: port
-                .map(|port| endpoints(slices.map(AsRef::as_ref), port, asked).collect())
-                .unwrap_or_default(),
+            endpoints: known.unwrap_or_default(),
             monitored: monitored(&planned.ejected, &name.service),
         };
         self.prober.set(name, health.targets());
@@ -278,9 +278,9 @@ impl Verdicts {
         if !self.suspects.insert(key) {
             return;
         }
-        for name in self.index.with_member(&key, scene.planner.plan()) {
+        for name in self.index.with_member(&key, scene.planner) {
             if !self.told.contains(&name)
-                && let Some(planned) = self.index.planned(&name, scene.planner.plan())
+                && let Some(planned) = self.index.planned(&name, scene.planner)
             {
                 self.introduce(&name, planned, scene);
             }
@@ -329,11 +329,15 @@ impl Verdicts {
     }
 }
 
-/// Whether a Service has an endpoint on one of these nodes.
+/// Whether a Service, or one that its routes lead to, has an endpoint on one of these nodes.
 fn on_nodes_of(name: &ServicePortName, nodes: &EjectedNodes, scene: &Scene<'_>) -> bool {
-    let slices = scene.planner.snapshot().slices.get(&name.service);
-    !nodes.is_empty()
-        && slices.into_iter().flat_map(|slices| slices.values()).any(|slice| touches(slice, nodes))
+    if nodes.is_empty() {
+        return false;
+    }
+    let snapshot = scene.planner.snapshot();
+    let services = snapshot.destinations(&name.service).into_iter().chain([&name.service]);
+    let slices = services.filter_map(|service| snapshot.slices.get(service));
+    slices.flat_map(|slices| slices.values()).any(|slice| touches(slice, nodes))
 }
 
 fn kind(failure: u32) -> FailureKind {

@@ -35,7 +35,7 @@ pub(super) fn faults(nodes: &EjectedNodes) -> impl Iterator<Item = (Arc<str>, No
     })
 }
 
-/// The Service ports that have an endpoint on one of these nodes.
+/// The Service ports that have an endpoint on one of these nodes, or a route to a Service with one.
 pub(super) fn on_nodes(
     nodes: &EjectedNodes,
     snapshot: &Snapshot,
@@ -48,7 +48,8 @@ pub(super) fn on_nodes(
         .slices
         .iter()
         .filter(|(_, slices)| slices.values().any(|slice| touches(slice, nodes)));
-    there.flat_map(|(service, _)| index.ports_of(service).map(Arc::clone)).collect()
+    let services = there.flat_map(|(service, _)| snapshot.dependents(service).chain([service]));
+    services.flat_map(|service| index.ports_of(service).map(Arc::clone)).collect()
 }
 
 /// Whether a slice has an endpoint on one of these nodes.

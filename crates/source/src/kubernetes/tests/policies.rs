@@ -5,8 +5,9 @@ use kube::{core::PartialObjectMeta, runtime::watcher::Event};
 use serde_json::{Value, from_value, json};
 
 use crate::kubernetes::{
+    asked_pods::PodMetadata,
     kind::{Batch, Kind},
-    policies::{PodWeights, TrafficPolicies},
+    policies::TrafficPolicies,
     table::Table,
 };
 
@@ -83,9 +84,13 @@ fn a_policy_that_moves_to_another_service() {
 
 #[test]
 fn weights_of_pods_are_told_where_they_change() {
-    let mut table = Table::<PodWeights>::new(None);
+    let mut table = Table::<PodMetadata>::new(None);
+    let weights = |batch: Batch| -> Vec<_> {
+        let weights = |change: &Change| matches!(change, Change::SetPodWeight(..));
+        batch.changes.into_iter().filter(weights).collect()
+    };
     let mut apply =
-        |version, weight| take(&mut table, Event::Apply(pod("cart-1", version, weight))).changes;
+        |version, weight| weights(take(&mut table, Event::Apply(pod("cart-1", version, weight))));
     let set = |weight: u16| vec![Change::SetPodWeight(name("cart-1"), Weight::new(weight))];
     assert_eq!(apply(1, None), []);
     assert_eq!(apply(2, Some("7")), set(7));
@@ -93,6 +98,6 @@ fn weights_of_pods_are_told_where_they_change() {
     assert_eq!(apply(4, Some("none")), set(1));
     assert_eq!(apply(5, None), [Change::SetPodWeight(name("cart-1"), None)]);
     assert_eq!(apply(6, Some("3")), set(3));
-    let gone = take(&mut table, Event::Delete(pod("cart-1", 7, Some("3")))).changes;
+    let gone = weights(take(&mut table, Event::Delete(pod("cart-1", 7, Some("3")))));
     assert_eq!(gone, [Change::SetPodWeight(name("cart-1"), None)]);
 }
