@@ -5,12 +5,12 @@ use etm_release::{Judge, Tally, Verdict};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn judge(analysis: Value) -> Judge {
-    Judge::new(&serde_json::from_value(analysis).unwrap()).unwrap()
+fn judge(analysis: &Value) -> Judge {
+    Judge::new(&serde_json::from_value(analysis.clone()).unwrap()).unwrap()
 }
 
-fn of(connections: Value) -> Judge {
-    judge(json!({"connections": connections}))
+fn of(connections: &Value) -> Judge {
+    judge(&json!({"connections": connections}))
 }
 
 /// Connections, of which so many were refused.
@@ -27,7 +27,7 @@ fn why(verdict: &Verdict) -> &str {
 
 #[test]
 fn few_connections_say_nothing_however_bad() {
-    let mut judge = of(json!({"successShare": "99", "minimum": 50}));
+    let mut judge = of(&json!({"successShare": "99", "minimum": 50}));
     assert!(matches!(judge.verdict(), Verdict::Undecided(_)));
     judge.observe(tally(49, 49), Tally::default());
     assert_eq!(why(&judge.verdict()), "49 of at least 50 connections to the new version");
@@ -37,7 +37,7 @@ fn few_connections_say_nothing_however_bad() {
 
 #[test]
 fn a_bad_average_is_not_enough_and_a_good_one_neither() {
-    let mut judge = of(json!({"successShare": "99", "minimum": 50}));
+    let mut judge = of(&json!({"successShare": "99", "minimum": 50}));
     judge.observe(tally(50, 1), Tally::default());
     assert!(matches!(judge.verdict(), Verdict::Undecided(_)), "2% may be chance");
     judge.observe(tally(200, 0), Tally::default());
@@ -48,7 +48,7 @@ fn a_bad_average_is_not_enough_and_a_good_one_neither() {
 
 #[test]
 fn a_fifth_that_is_refused_fails_at_once() {
-    let mut judge = of(json!({"refusedShare": "1"}));
+    let mut judge = of(&json!({"refusedShare": "1"}));
     judge.observe(tally(100, 20), tally(900, 0));
     assert!(why(&judge.verdict()).starts_with("20 of 100 connections refused"));
     assert!(matches!(judge.verdict(), Verdict::Failed(_)));
@@ -63,7 +63,7 @@ fn each_share_is_its_own() {
     ] {
         for other in ["resetShare", "timedOutShare", "refusedShare", "successShare"] {
             let limit = if other == "successShare" { "99" } else { "1" };
-            let mut judge = of(json!({other: limit}));
+            let mut judge = of(&json!({other: limit}));
             judge.observe(tally, Tally::default());
             let failed = matches!(judge.verdict(), Verdict::Failed(_));
             let expected = other == field
@@ -76,7 +76,7 @@ fn each_share_is_its_own() {
 
 #[test]
 fn no_worse_than_the_stable_version() {
-    let mut bad = of(json!({"worseBy": "1"}));
+    let mut bad = of(&json!({"worseBy": "1"}));
     bad.observe(tally(1000, 100), tally(1000, 100));
     assert!(matches!(bad.verdict(), Verdict::Undecided(_)), "as bad as the other");
     bad.observe(tally(20_000, 2000), tally(20_000, 2000));
@@ -89,7 +89,7 @@ fn no_worse_than_the_stable_version() {
 #[test]
 fn latency_against_that_of_the_stable_version() {
     let run = |new: u64| {
-        let mut judge = of(json!({"latencyFactor": "1.5", "minimum": 1}));
+        let mut judge = of(&json!({"latencyFactor": "1.5", "minimum": 1}));
         for i in 0..20 {
             let at = |rtt| Tally { established: 10, rtt: 10 * (rtt + i % 3), ..Tally::default() };
             judge.observe(at(new), at(100));
@@ -102,7 +102,7 @@ fn latency_against_that_of_the_stable_version() {
 
 #[test]
 fn queries_are_counted() {
-    let mut judge = judge(json!({"queries": [{
+    let mut judge = judge(&json!({"queries": [{
         "name": "errors", "query": "x", "operator": "GreaterThan", "threshold": "0.05",
         "consecutive": 2, "passes": 2,
     }]}));
@@ -126,7 +126,7 @@ proptest! {
     /// However often one looks, a version that keeps its limit is seldom found to break it.
     #[test]
     fn looking_often_finds_no_more(seed in any::<u64>()) {
-        let mut judge = of(json!({"successShare": "99", "minimum": 20, "confidence": 99}));
+        let mut judge = of(&json!({"successShare": "99", "minimum": 20, "confidence": 99}));
         let mut random = seed | 1;
         let mut next = || {
             random ^= random << 13;

@@ -70,7 +70,7 @@ pub struct ReleaseSpec {
 
 /// A Service and its two versions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[x_kube(validation = Rule::new("self.stable != self.new")
+#[x_kube(validation = Rule::new("has(self.stable.service) && has(self.new.service) ? self.stable.service != self.new.service : !has(self.stable.labels) || !has(self.new.labels) || self.stable.labels != self.new.labels")
     .message("stable and new are the same Pods; name the Service or the labels of the new version"))]
 pub struct ReleasedService {
     /// The Service that callers call, of the release's namespace.

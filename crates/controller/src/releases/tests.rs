@@ -181,7 +181,7 @@ fn outcomes(established: u32, refused: u32) -> Gathered {
         port: 80,
         protocol: "TCP".to_owned(),
         established,
-        rtt: established * 100,
+        rtt: established.wrapping_mul(100),
         refused,
         timed_out: 0,
         reset: 0,
