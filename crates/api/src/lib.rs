@@ -29,6 +29,12 @@ mod node;
 mod node_report;
 mod probe;
 mod refusal;
+#[allow(
+    unreachable_pub,
+    clippy::duplicated_attributes,
+    reason = "kube's derives repeat an item's `pub` out of reach, and take a column for another"
+)]
+mod release;
 #[allow(unreachable_pub, reason = "kube's derives repeat an item's `pub` out of reach")]
 mod route_parts;
 mod rule;
@@ -59,6 +65,12 @@ pub use node_report::{
 };
 pub use probe::{GrpcProbe, HttpProbe, Probe, TcpProbe};
 pub use refusal::{Refusal, Stale, StaleConnections};
+pub use release::{
+    Analysis, BlueGreen, Canary, CommandVerb, ConnectionAnalysis, Pause, QueryAnalysis,
+    RELEASE_COMMAND, Release, ReleaseCommand, ReleaseCommandResult, ReleaseEvent, ReleasePhase,
+    ReleaseSpec, ReleaseStatus, ReleasedService, Step, Strategy, Traffic, UncheckedRelease,
+    Version,
+};
 pub use route_parts::{RouteCallers, RouteDestination, RouteService};
 pub use schema::definitions;
 pub use traffic_policy::{

@@ -27,6 +27,8 @@ pub(crate) enum Verb {
     Explain(ExplainArgs),
     /// Show what objects would change on this node if they were applied.
     Plan(Box<PlanArgs>),
+    /// Show a release, and say how it is to go on.
+    Release(ReleaseArgs),
     /// Take the programs off their hooks and remove everything pinned.
     Detach(DetachArgs),
     /// Print what a cluster needs to run the agent on each node and the controller, or apply it.
@@ -92,6 +94,15 @@ pub(crate) struct AgentArgs {
     /// Address to serve /metrics, /problems, /livez, /healthz and /readyz on [default: none].
     #[arg(long, env = "ETM_ADMIN", value_name = "ADDR")]
     pub(crate) admin: Option<SocketAddr>,
+
+    /// Address to tell the controller on what became of connections, to whom has a certificate of
+    /// the same authority [default: none].
+    #[arg(long, env = "ETM_OUTCOMES", value_name = "ADDR", requires = "outcomes_tls")]
+    pub(crate) outcomes: Option<SocketAddr>,
+
+    /// Directory with tls.crt, tls.key and ca.crt for that, read again as they are replaced.
+    #[arg(long, env = "ETM_OUTCOMES_TLS", value_name = "DIR")]
+    pub(crate) outcomes_tls: Option<PathBuf>,
 
     /// YAML file with any of these options by their long names; flags and environment go first.
     #[arg(long, env = "ETM_CONFIG", value_name = "FILE")]
@@ -164,6 +175,9 @@ pub(crate) struct ControllerArgs {
     #[command(flatten)]
     pub(crate) monitors: MonitorArgs,
 
+    #[command(flatten)]
+    pub(crate) outcomes: OutcomesArgs,
+
     /// The proxy's name that the agents were given, if any: policies for other Services are for
     /// nobody.
     #[arg(long, env = "ETM_PROXY_NAME", value_name = "NAME")]
@@ -177,6 +191,23 @@ pub(crate) struct ControllerArgs {
     /// flags and environment go first.
     #[arg(long, env = "ETM_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// How the agents are asked what became of connections, for the analysis of releases.
+#[derive(Args, Debug)]
+pub(crate) struct OutcomesArgs {
+    /// Directory with tls.crt, tls.key and ca.crt that the agents take, read again as they are
+    /// replaced [default: none, and no agent is asked].
+    #[arg(long, env = "ETM_OUTCOMES_TLS", value_name = "DIR")]
+    pub(crate) outcomes_tls: Option<PathBuf>,
+
+    /// Port at which agents answer, on the addresses of their Pods in this namespace.
+    #[arg(long, env = "ETM_OUTCOMES_PORT", value_name = "PORT", default_value_t = 9443)]
+    pub(crate) outcomes_port: u16,
+
+    /// Addresses of agents that run in no Pod, instead of those.
+    #[arg(long, env = "ETM_AGENTS", value_name = "IP:PORT,...", value_delimiter = ',')]
+    pub(crate) agents: Vec<SocketAddr>,
 }
 
 /// How monitoring systems are reached, and how much their word and that of nodes counts.
@@ -320,6 +351,57 @@ pub(crate) enum Output {
     Table,
     Json,
     Yaml,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReleaseArgs {
+    #[command(subcommand)]
+    pub(crate) verb: ReleaseVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReleaseVerb {
+    /// Show how far it is, what it waits for, and what happened.
+    Status(ReleaseStatusArgs),
+    /// End the step that it is at, whatever its pause and its analysis say.
+    Promote(ReleaseTarget),
+    /// Keep it at its step until it is promoted.
+    Pause(ReleaseTarget),
+    /// Send everyone to the stable version again, of one that is not completed.
+    Abort(ReleaseTarget),
+    /// The same, also of one that is completed.
+    Undo(ReleaseTarget),
+}
+
+/// Which release.
+#[derive(Args, Debug)]
+pub(crate) struct ReleaseTarget {
+    /// Name of the release; the namespace is that of the kubeconfig's context where there is none.
+    #[arg(value_name = "[NAMESPACE/]NAME")]
+    pub(crate) name: String,
+
+    /// How to reach the API server [default: $KUBECONFIG, then ~/.kube/config, then a Pod's service
+    /// account].
+    #[arg(long, env = "ETM_KUBECONFIG", value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Context of the kubeconfig [default: its current one].
+    #[arg(long, env = "ETM_CONTEXT", value_name = "NAME")]
+    pub(crate) context: Option<String>,
+
+    /// How many seconds to wait until the controller has done what is asked.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) wait: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ReleaseStatusArgs {
+    #[command(flatten)]
+    pub(crate) target: ReleaseTarget,
+
+    /// Form of the output.
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    pub(crate) output: Output,
 }
 
 #[derive(Args, Debug)]

@@ -16,6 +16,7 @@ mod metrics;
 mod output;
 mod plan;
 mod problems;
+mod release;
 mod state;
 
 use std::process::ExitCode;
@@ -44,6 +45,7 @@ fn run() -> anyhow::Result<()> {
         Verb::Get(arguments) => get::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
         Verb::Plan(arguments) => plan::run(&arguments),
+        Verb::Release(arguments) => release::run(arguments),
         Verb::Detach(arguments) => detach::run(&arguments),
         Verb::Install(arguments) => install::run(arguments),
     }

@@ -25,9 +25,9 @@ macro_rules! shipped {
 pub struct Objects {
     /// The agent's namespace, in which Pods may be privileged.
     pub namespace: Namespace,
-    /// The kinds `NodeHealth`, `NodeMonitor`, `NodeReport`, `TrafficPolicy` and `TrafficRoute`, ordered as kustomize
-    /// does.
-    pub kinds: [CustomResourceDefinition; 5],
+    /// The kinds `NodeHealth`, `NodeMonitor`, `NodeReport`, `Release`, `TrafficPolicy` and `TrafficRoute`,
+    /// ordered as kustomize does.
+    pub kinds: [CustomResourceDefinition; 6],
     /// Who the agent is to the API server.
     pub service_account: ServiceAccount,
     /// What the agent may read.
@@ -74,6 +74,7 @@ impl Objects {
                 shipped!("crds/nodehealths.etm.dev.yaml")?,
                 shipped!("crds/nodemonitors.etm.dev.yaml")?,
                 shipped!("crds/nodereports.etm.dev.yaml")?,
+                shipped!("crds/releases.etm.dev.yaml")?,
                 shipped!("crds/trafficpolicies.etm.dev.yaml")?,
                 shipped!("crds/trafficroutes.etm.dev.yaml")?,
             ],
@@ -242,8 +243,8 @@ mod tests {
         let yaml = shipped.to_yaml().expect("YAML");
         let documents: Vec<serde_json::Value> =
             serde_saphyr::from_multiple(&yaml).expect("documents");
-        assert_eq!(documents.len(), 17);
-        assert_eq!(documents[16], serde_json::to_value(&shipped.daemon_set).expect("JSON"));
+        assert_eq!(documents.len(), 18);
+        assert_eq!(documents[17], serde_json::to_value(&shipped.daemon_set).expect("JSON"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod events;
 mod health;
 mod health_check;
 pub(crate) mod node;
+mod outcomes;
 mod reconciler;
 pub(crate) mod source;
 mod stale;
@@ -29,6 +30,7 @@ use crate::{
         events::{EventStream, Told},
         health_check::HealthChecks,
         node::AddressWatch,
+        outcomes::Outcomes,
         reconciler::Reconciler,
         source::{Follow, Source},
     },
@@ -71,6 +73,7 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
     if let Some(address) = arguments.admin {
         admin::serve(address, metrics.registry(), Arc::clone(&state)).await?;
     }
+    let mut outcomes = Outcomes::open(&arguments).await?;
     let mut problems = Problems::new(Arc::clone(&state));
     problems.set_source(first.problems);
     let mut planner = Planner::new(options(&arguments));
@@ -127,6 +130,10 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
             changes = callers.next() => callers.take_cgroups(changes?),
             () = health_checks.retried() => {}
             Some(probed) = reconciler.next_probed() => reconciler.probed(probed),
+            asked = outcomes.next() => {
+                let report = reconciler.outcomes(&asked.question);
+                asked.answer(report);
+            }
             Some(told) = events.next() => match told {
                 Told::Refused(event) => reconciler.refused(&event),
                 Told::Health(ejection) => reconciler.judged(&ejection),

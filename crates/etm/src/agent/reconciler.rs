@@ -12,6 +12,7 @@ use etm_health::Probed;
 use etm_model::{
     Caller, Change, Kept, Ledger, Node, Plan, Planner, Problem, Reconciled, Report, from_abi,
 };
+use etm_outcomes::{Question, Report as OutcomesReport};
 use etm_source::Arrival;
 use tokio::sync::mpsc::Receiver;
 use tracing::{debug, error, info, warn};
@@ -20,6 +21,7 @@ use crate::{
     agent::{
         RETRY,
         health::Health,
+        outcomes,
         stale::StaleConnections,
         verdicts::{Scene, Verdicts},
     },
@@ -291,6 +293,11 @@ impl Reconciler {
     /// What this node has taken out of service by itself, where that is news.
     pub(super) fn report(&mut self) -> Option<NodeReportSpec> {
         self.verdicts.news()
+    }
+
+    /// What became of the connections to some Pods.
+    pub(super) fn outcomes(&self, question: &Question) -> OutcomesReport {
+        outcomes::report(question, &self.ledger, &self.dataplane)
     }
 
     fn follow_all(&mut self) {

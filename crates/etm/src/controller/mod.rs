@@ -3,6 +3,7 @@
 
 mod alerts;
 mod announcer;
+mod overseer;
 mod watchman;
 
 use std::{
@@ -13,12 +14,13 @@ use std::{
 
 use anyhow::Context as _;
 use etm_controller::{
-    Election, Leadership, NAME, NodeWrite, Outcome, Policies, RouteWrite, Routes, StatusWrite,
-    write, write_nodes, write_route,
+    Election, Leadership, NAME, NodeWrite, Outcome, Policies, ReleaseWrite, RouteWrite, Routes,
+    StatusWrite, write, write_nodes, write_release, write_route,
 };
 use etm_model::Problem;
 use etm_source::kubernetes::{
-    NodeUpdate, NodeWatch, Options, PolicyUpdate, PolicyWatch, ReportUpdate, ReportWatch,
+    NodeUpdate, NodeWatch, Options, PolicyUpdate, PolicyWatch, ReleaseUpdate, ReleaseWatch,
+    ReportUpdate, ReportWatch,
 };
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
@@ -30,6 +32,7 @@ use tracing::{debug, info};
 
 use alerts::Alerts;
 use announcer::Announcer;
+use overseer::Overseer;
 use watchman::Watchman;
 
 use crate::{
@@ -53,12 +56,20 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
     let mut source = PolicyWatch::open(&options).await?;
     let mut node_source = NodeWatch::open(&options).await?;
     let mut report_source = ReportWatch::open(&options).await?;
+    let mut release_source = ReleaseWatch::open(&options).await?;
     let client = source.client();
     let mut listener = Alerts::open(&arguments.monitors).await?;
     let watchman = Watchman::new(client.clone(), &arguments.monitors)?;
+    let prometheus = watchman.prometheus();
     let namespace = arguments.namespace.unwrap_or_else(|| client.default_namespace().to_owned());
     let state = Arc::new(State::default());
-    let watches = [source.statistics(), node_source.statistics(), report_source.statistics()];
+    let overseer = Overseer::new(client.clone(), prometheus, &namespace, &arguments.outcomes);
+    let watches = [
+        source.statistics(),
+        node_source.statistics(),
+        report_source.statistics(),
+        release_source.statistics(),
+    ];
     let watches = watches.concat();
     let metrics = ControllerMetrics::new(&watches, Arc::clone(&state));
     if let Some(address) = arguments.admin {
@@ -68,12 +79,13 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
     let election = Election::start(client.clone(), &namespace, NAME, identity.clone());
     let mut leadership = election.leadership();
     let mut controller =
-        Controller::new(client, leadership.clone(), state, metrics, identity, watchman);
+        Controller::new(client, leadership.clone(), state, metrics, identity, watchman, overseer);
     loop {
         listener.set_leading(controller.led);
         let (due, resume) = (controller.due(), controller.resume);
         let wake = controller.watchman.wake();
         let telling = controller.announcer.wake();
+        let look = controller.overseer.wake().filter(|_| controller.led);
         tokio::select! {
             biased;
             _ = terminate.recv() => break,
@@ -83,8 +95,11 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
             update = source.next() => controller.update(update),
             update = node_source.next() => controller.update_nodes(update),
             update = report_source.next() => controller.update_reports(update),
+            update = release_source.next() => controller.update_releases(update),
             notification = listener.next() => controller.watchman.hear(&notification),
             () = controller.watchman.answered() => {}
+            () = controller.overseer.looked() => {}
+            () = sleep_until(look.unwrap_or_else(Instant::now)), if look.is_some() => {}
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {
                 controller.watchman.expire();
             }
@@ -99,11 +114,11 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
         controller.lead();
         controller.judge();
         let complete =
-            [source.is_complete(), node_source.is_complete(), report_source.is_complete()];
-        controller.ready(!complete.contains(&false), &namespace);
+            source.is_complete() && node_source.is_complete() && report_source.is_complete();
+        controller.ready(complete && release_source.is_complete(), &namespace);
         controller.report();
     }
-    info!("stopping; the status of policies, routes and nodes stays as it is");
+    info!("stopping; the status of policies, routes, releases and nodes stays as it is");
     drop(controller);
     election.end().await;
     Ok(())
@@ -114,6 +129,7 @@ enum Due {
     Policy(StatusWrite),
     Route(RouteWrite),
     Nodes(NodeWrite),
+    Release(Box<ReleaseWrite>),
 }
 
 struct Controller {
@@ -123,10 +139,12 @@ struct Controller {
     routes: Routes,
     watchman: Watchman,
     announcer: Announcer,
+    overseer: Overseer,
     problems: Problems,
     policy_problems: Vec<Problem>,
     node_problems: Vec<Problem>,
     report_problems: Vec<Problem>,
+    release_problems: Vec<Problem>,
     state: Arc<State>,
     metrics: ControllerMetrics,
     identity: String,
@@ -144,6 +162,7 @@ impl Controller {
         metrics: ControllerMetrics,
         identity: String,
         watchman: Watchman,
+        overseer: Overseer,
     ) -> Self {
         Self {
             announcer: Announcer::new(client.clone(), identity.clone()),
@@ -152,10 +171,12 @@ impl Controller {
             policies: Policies::default(),
             routes: Routes::default(),
             watchman,
+            overseer,
             problems: Problems::new(Arc::clone(&state)),
             policy_problems: Vec::new(),
             node_problems: Vec::new(),
             report_problems: Vec::new(),
+            release_problems: Vec::new(),
             state,
             metrics,
             identity,
@@ -192,6 +213,12 @@ impl Controller {
         self.announcer.update(update.reports);
     }
 
+    fn update_releases(&mut self, mut update: ReleaseUpdate) {
+        self.release_problems = std::mem::take(&mut update.problems);
+        self.overseer.update(update);
+        self.metrics.releases(self.overseer.releases.count());
+    }
+
     fn ready(&mut self, complete: bool, namespace: &str) {
         if !complete || self.state.is_ready() {
             return;
@@ -215,6 +242,7 @@ impl Controller {
         self.metrics.leads(leads);
         self.watchman.take_over(leads, &mut self.policies);
         self.announcer.lead(leads);
+        self.overseer.take_over(leads);
         // That of one that could not be renewed is still in its own name.
         let other = self.leadership.holder().filter(|holder| *holder != self.identity);
         match (leads, other) {
@@ -233,6 +261,7 @@ impl Controller {
             }
             let until = self.leadership.until().filter(|_| self.state.is_ready());
             self.announcer.announce(until);
+            self.overseer.look();
         }
         self.metrics.monitors(self.watchman.counts());
     }
@@ -242,8 +271,10 @@ impl Controller {
         self.leadership.until().filter(|_| self.led && self.state.is_ready())?;
         let time = Timestamp::now();
         let nodes = || self.watchman.due(time).map(Due::Nodes);
-        // Nodes first: each is about many Pods.
+        let releases = || self.overseer.releases.next(time).map(Box::new).map(Due::Release);
+        // Nodes first: each is about many Pods. Then releases, of which one may be bad.
         nodes()
+            .or_else(releases)
             .or_else(|| self.policies.next(time).map(Due::Policy))
             .or_else(|| self.routes.next(time).map(Due::Route))
     }
@@ -262,6 +293,12 @@ impl Controller {
                 let outcome = write_route(&self.client, due, until).await;
                 debug!(?due, ?outcome, "status");
                 self.routes.note(due, &outcome);
+                outcome
+            }
+            Due::Release(due) => {
+                let (outcome, after) = write_release(&self.client, due, until).await;
+                debug!(release = %due.name, ?outcome, "status");
+                self.overseer.wrote(due, &outcome, after);
                 outcome
             }
             Due::Nodes(due) => {
@@ -285,10 +322,11 @@ impl Controller {
     fn report(&mut self) {
         let lease: Option<Problem> = self.leadership.problem();
         let watches = self.policy_problems.iter().chain(&self.node_problems);
-        let watches = watches.chain(&self.report_problems).cloned();
+        let watches = watches.chain(&self.report_problems).chain(&self.release_problems).cloned();
         self.problems.set_source(watches.collect());
         let others = self.policies.problems().chain(self.routes.problems()).chain(lease);
         let others = others.chain(self.announcer.problem());
+        let others = others.chain(self.overseer.releases.problems());
         let others: Vec<_> = others.chain(self.watchman.problems()).collect();
         self.problems.report(others.into_iter());
     }

@@ -70,6 +70,11 @@ impl Watchman {
         })
     }
 
+    /// The client of Prometheus, where there is one.
+    pub(super) fn prometheus(&self) -> Option<Prometheus> {
+        self.prometheus.clone()
+    }
+
     /// Takes in what became of nodes; whoever leads asks their monitors.
     pub(super) fn update(&mut self, update: NodeUpdate, leads: bool) {
         let now = Clock::now();

@@ -28,6 +28,7 @@ pub(crate) struct ControllerMetrics {
     registry: Arc<Registry>,
     leader: Gauge,
     policies: Family<[(&'static str, &'static str); 1], Gauge>,
+    releases: Family<[(&'static str, &'static str); 1], Gauge>,
     routes: Family<[(&'static str, &'static str); 1], Gauge>,
     writes: Family<[(&'static str, &'static str); 1], Counter>,
     monitors: Family<[(&'static str, &'static str); 1], Gauge>,
@@ -46,6 +47,8 @@ impl ControllerMetrics {
             "Traffic policies, by whether they are accepted",
             policies.clone(),
         );
+        let releases = Family::default();
+        registry.register("releases", "Releases, by whether they are over", releases.clone());
         let routes = Family::default();
         registry.register(
             "routes",
@@ -70,7 +73,7 @@ impl ControllerMetrics {
         registry.register("nodes", "Nodes, by whether anything is wrong with them", nodes.clone());
         collect(&mut registry, watches, state);
         let registry = Arc::new(registry);
-        Self { registry, leader, policies, routes, writes, monitors, ejected, nodes }
+        Self { registry, leader, policies, releases, routes, writes, monitors, ejected, nodes }
     }
 
     /// Takes note of whether this process leads.
@@ -82,6 +85,13 @@ impl ControllerMetrics {
     pub(crate) fn policies(&self, (all, accepted): (usize, usize)) {
         for (label, count) in [("true", accepted), ("false", all - accepted)] {
             self.policies.get_or_create(&[("accepted", label)]).set(count as i64);
+        }
+    }
+
+    /// Takes note of how many releases there are, and of how many are under way.
+    pub(crate) fn releases(&self, (all, under_way): (usize, usize)) {
+        for (label, count) in [("true", all - under_way), ("false", under_way)] {
+            self.releases.get_or_create(&[("over", label)]).set(count as i64);
         }
     }
 

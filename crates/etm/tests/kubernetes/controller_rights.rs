@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::conditions::until_condition;
 use crate::gateway;
 use crate::policies::policy;
+use crate::releases::release;
 use crate::routes;
 use crate::scene::{Scene, addresses, free};
 use crate::shipped::{self, CONTROLLER, NAMESPACE};
@@ -106,6 +107,7 @@ fn told(rule: &Value) -> String {
             "watch of leases".to_owned()
         }
         "leases" => "Lease ".to_owned(),
+        "releases/status" => "Release ".to_owned(),
         "endpointslices" if rule["verbs"][0] == "watch" => "watch of endpointslices".to_owned(),
         "trafficpolicies/status" => "TrafficPolicy ".to_owned(),
         "trafficroutes/status" => "TrafficRoute ".to_owned(),
@@ -186,7 +188,7 @@ fn none_of_them_is_too_many() {
     let objects = shipped::objects(scene.cluster);
     let cluster = each(shipped::object(&objects, "ClusterRole", CONTROLLER));
     let own = each(shipped::object(&objects, "Role", CONTROLLER));
-    assert_eq!((cluster.len(), own.len()), (40, 3));
+    assert_eq!((cluster.len(), own.len()), (44, 3));
     scene.service("web");
     scene.slice("web-1", "web", &addresses(1));
     for missing in cluster.iter().chain(&own) {
@@ -203,6 +205,15 @@ fn none_of_them_is_too_many() {
         policy["spec"]["monitors"] =
             json!([{"name": "alerts", "alertmanager": {"matchers": matchers}}]);
         scene.create("trafficpolicies", policy);
+        // One whose versions are told by labels.
+        let mut release = release(&name, &json!({"blueGreen": {}}));
+        let labels = |version: &str| json!({"labels": {"version": version}});
+        release["spec"]["services"] =
+            json!([{"service": "x", "stable": labels("1"), "new": labels("2")}]);
+        if !matches!(&*resource, "endpointslices" | "pods") {
+            // For which two would tell.
+            scene.create("releases", release);
+        }
         let subset = json!({"subset": {"matchLabels": {"version": "2"}}});
         scene.create("trafficroutes", routes::route(&name, "x", &json!([{"to": [subset]}])));
         for (kind, plural) in KINDS {
@@ -232,6 +243,9 @@ fn none_of_them_is_too_many() {
             scene.delete(plural, &name);
         }
         scene.delete("trafficpolicies", &name);
+        if resource != "endpointslices" {
+            scene.delete("releases", &name);
+        }
         api.delete(&format!("/apis/etm.dev/v1alpha1/nodemonitors/{name}")).expect("no monitor");
     }
 }

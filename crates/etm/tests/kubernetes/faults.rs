@@ -129,6 +129,7 @@ fn it_asks_for_no_more_than_it_needs() {
         ("/apis/etm.dev/v1alpha1/trafficpolicies", "watch=true".to_owned()),
         ("/apis/etm.dev/v1alpha1/trafficroutes", "watch=true".to_owned()),
         ("/apis/etm.dev/v1alpha1/nodehealths", "watch=true".to_owned()),
+        ("/apis/etm.dev/v1alpha1/releases", "watch=true".to_owned()),
     ] {
         let requests: Vec<_> = seen.iter().filter(|seen| seen.path == path).collect();
         assert_eq!(requests.len(), 1, "{seen:?}");
@@ -138,5 +139,5 @@ fn it_asks_for_no_more_than_it_needs() {
     }
     // Whether the cluster has the Gateway API, which this one does not have.
     let looks = seen.iter().filter(|seen| seen.path == "/apis/gateway.networking.k8s.io").count();
-    assert_eq!((looks, seen.len()), (1, 8), "{seen:?}");
+    assert_eq!((looks, seen.len()), (1, 9), "{seen:?}");
 }

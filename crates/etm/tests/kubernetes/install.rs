@@ -44,6 +44,7 @@ fn it_applies_what_it_prints_and_removes_it() {
         "customresourcedefinition/nodehealths.etm.dev",
         "customresourcedefinition/nodemonitors.etm.dev",
         "customresourcedefinition/nodereports.etm.dev",
+        "customresourcedefinition/releases.etm.dev",
         KIND,
         "customresourcedefinition/trafficroutes.etm.dev",
         "serviceaccount/etm-agent",

@@ -25,6 +25,8 @@ mod policies;
 mod policy_health;
 mod proxy;
 mod reach;
+mod release_analysis;
+mod releases;
 mod relist;
 mod rights;
 mod route_conditions;

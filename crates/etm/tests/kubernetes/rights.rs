@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use crate::events::{REPORTS, create_node};
 use crate::scene::{Scene, addresses, slice};
 use crate::shipped::{self, ACCOUNT, NAMESPACE};
-use crate::{gateway, metrics, policies, routes};
+use crate::{gateway, metrics, policies, releases, routes};
 use etm_testkit::wait::until;
 
-const WATCHES: [&str; 13] = [
+const WATCHES: [&str; 14] = [
     "services",
     "endpointslices",
     "node",
@@ -18,6 +18,7 @@ const WATCHES: [&str; 13] = [
     "trafficpolicies",
     "trafficroutes",
     "nodehealths",
+    "releases",
     "namespaces",
     "tcproutes",
     "udproutes",
@@ -112,6 +113,7 @@ fn follows(scene: &Scene) {
         "spec": {},
     });
     scene.cluster.api().create("/apis/etm.dev/v1alpha1/nodehealths", &health).expect("an object");
+    scene.create("releases", releases::release("one", &json!({"blueGreen": {}})));
     for (watch, before) in WATCHES.iter().zip(before) {
         until(&format!("{watch} heard of it"), || received(scene, watch) > before);
     }

@@ -221,7 +221,7 @@ impl Scene {
     pub(crate) fn path(&self, kind: &str, name: &str) -> String {
         let group = match kind {
             "endpointslices" => "apis/discovery.k8s.io/v1",
-            "trafficpolicies" | "trafficroutes" => "apis/etm.dev/v1alpha1",
+            "trafficpolicies" | "releases" | "trafficroutes" => "apis/etm.dev/v1alpha1",
             "tcproutes" | "udproutes" | "grpcroutes" | "httproutes" | "referencegrants" => {
                 "apis/gateway.networking.k8s.io/v1"
             }

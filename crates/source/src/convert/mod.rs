@@ -17,6 +17,7 @@ mod pod;
 mod policy_health;
 mod policy_probe;
 mod port;
+mod release;
 mod report;
 mod route_callers;
 mod service;
@@ -38,6 +39,7 @@ pub use gateway::{
 pub use namespace::namespace;
 pub use node::node;
 pub use pod::{ContainerPort, Pod, pod};
+pub use release::{Routes, release};
 pub use service::{ServiceObject, service};
 pub use service_port::{PodSelection, Target, TargetPort};
 pub use slice::endpoint_slice;
@@ -48,6 +50,7 @@ pub use weight::pod_weight;
 pub(crate) use address::family_name;
 pub(crate) use metadata::{HEADLESS, PROXY_NAME};
 pub(crate) use namespace::labels;
+pub(crate) use release::{release_spec, status as release_status};
 pub(crate) use slice::{SERVICE_NAME, triggered};
 
 /// What became of an object.

@@ -340,3 +340,27 @@ proptest! {
         prop_assert_eq!(followed.problems(), fresh.problems());
     }
 }
+
+#[test]
+fn a_release_is_routed_as_its_status_says() {
+    let text = |status: &str| {
+        format!(
+            "apiVersion: etm.dev/v1alpha1\nkind: Release\nmetadata: {{name: two, namespace: shop}}\n\
+             spec:\n  services: [{{service: web, stable: {{service: web-1}}, new: {{service: \
+             web-2}}}}]\n  strategy: {{blueGreen: {{}}}}\n{status}"
+        )
+    };
+    let mut followed = Followed::new();
+    let mut routed = |status: &str| {
+        followed.files(&[("r.yaml", Some(&text(status)))]);
+        let routes = followed.snapshot.routes.values();
+        let rules = routes.flat_map(|routes| routes.iter().map(|route| route.rules.len()));
+        (rules.collect::<Vec<_>>(), followed.problems().len())
+    };
+    assert_eq!(routed(""), (vec![], 0));
+    assert_eq!(routed("status: {traffic: Switched}"), (vec![3], 0));
+    assert_eq!(routed("status: {traffic: Nowhere}"), (vec![3], 1), "as before");
+    assert_eq!(routed("status: {traffic: New}"), (vec![1], 0));
+    followed.files(&[("r.yaml", None)]);
+    assert!(followed.snapshot.routes.is_empty());
+}

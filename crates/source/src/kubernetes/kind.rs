@@ -9,8 +9,8 @@ use k8s_openapi::{
 use serde::de::DeserializeOwned;
 
 use super::{
-    nodes::NodeChange, observed::ObservedPolicy, routes::ObservedRoute, servers,
-    statistics::Watched,
+    nodes::NodeChange, observed::ObservedPolicy, releases::ObservedRelease, routes::ObservedRoute,
+    servers, statistics::Watched,
 };
 use crate::{
     Arrival,
@@ -38,6 +38,8 @@ pub(super) struct Batch {
     pub(super) observed_routes: Vec<(RouteOwner, Option<ObservedRoute>)>,
     /// Policies with their status, for whoever writes it; none of one that is gone.
     pub(super) observed: Vec<(ObjectName, Option<ObservedPolicy>)>,
+    /// Releases with their status, likewise.
+    pub(super) releases: Vec<(ObjectName, Option<ObservedRelease>)>,
     /// What became of nodes, for whoever writes which of them work.
     pub(super) nodes: Vec<NodeChange>,
     /// What nodes have reported, for whoever tells of it; none of a report that is gone.

@@ -19,6 +19,8 @@ mod nodes;
 mod observed;
 mod policies;
 mod policy_status;
+mod release_watch;
+mod releases;
 mod reporter;
 mod routes;
 mod servers;
@@ -39,6 +41,8 @@ pub use node_watch::{NodeUpdate, NodeWatch};
 pub use nodes::{NodeChange, ObservedHealth, ObservedMonitor, ObservedNode};
 pub use observed::ObservedPolicy;
 pub use policy_status::{PolicyUpdate, PolicyWatch};
+pub use release_watch::{ReleaseUpdate, ReleaseWatch};
+pub use releases::ObservedRelease;
 pub use routes::{ObservedRoute, Said};
 pub use statistics::{Statistics, Watched};
 
@@ -51,6 +55,7 @@ use self::{
     kind::{Batch, EndpointSlices, Nodes, Pods, Services},
     nodes::NodeHealths,
     policies::TrafficPolicies,
+    releases::Releases,
     reporter::Reporter,
     routes::{Namespaces, TrafficRoutes},
     servers::Servers,
@@ -90,6 +95,7 @@ pub struct Kubernetes {
     pods: Watch<Pods>,
     policies: Watch<TrafficPolicies>,
     health: Watch<NodeHealths>,
+    releases: Watch<Releases>,
     routes: Watch<TrafficRoutes>,
     gateway: Gateway,
     asking: Asking,
@@ -129,6 +135,7 @@ impl Kubernetes {
         let nodes = connection.watch(nodes)?;
         let pods = connection.watch(pods)?;
         let policies = connection.watch(watcher::Config::default())?;
+        let releases = connection.watch(watcher::Config::default())?;
         let one = format!("metadata.name={NODE_HEALTH}");
         let health = connection.watch(watcher::Config::default().fields(&one))?;
         let routes = connection.watch(watcher::Config::default())?;
@@ -147,6 +154,7 @@ impl Kubernetes {
             pods,
             policies,
             health,
+            releases,
             routes,
             gateway,
             asking: Asking::default(),
@@ -175,6 +183,7 @@ impl Kubernetes {
                 outcome = self.pods.next() => self.pods.take(outcome, &mut self.batch),
                 outcome = self.policies.next() => self.policies.take(outcome, &mut self.batch),
                 outcome = self.health.next() => self.health.take(outcome, &mut self.batch),
+                outcome = self.releases.next() => self.releases.take(outcome, &mut self.batch),
                 outcome = self.routes.next() => self.routes.take(outcome, &mut self.batch),
                 news = self.gateway.next() => self.gateway.take(news, &mut self.batch),
                 outcome = self.asked_pods.next() => {
@@ -230,6 +239,7 @@ impl Kubernetes {
                 self.pods.take_waiting(batch),
                 self.policies.take_waiting(batch),
                 self.health.take_waiting(batch),
+                self.releases.take_waiting(batch),
                 self.routes.take_waiting(batch),
                 self.gateway.take_waiting(batch),
                 self.asked_pods.take_waiting(batch),
@@ -268,6 +278,7 @@ impl Kubernetes {
                 // Without them members would be chosen otherwise for a moment.
                 && self.policies.is_settled()
                 && self.health.is_settled()
+                && self.releases.is_settled()
                 && self.routes.is_settled()
                 && self.gateway.is_settled()
                 && asked;
@@ -288,7 +299,7 @@ impl Kubernetes {
     fn problems(&self) -> Vec<Problem> {
         let watches = self.services.problems().chain(self.slices.problems());
         let watches = watches.chain(self.nodes.problems()).chain(self.pods.problems());
-        let watches = watches.chain(self.health.problems());
+        let watches = watches.chain(self.health.problems()).chain(self.releases.problems());
         let watches = watches.chain(self.policies.problems()).chain(self.routes.problems());
         let watches = watches.chain(self.gateway.problems()).chain(self.asked_pods.problems());
         let watches = watches.chain(self.namespaces.problems());

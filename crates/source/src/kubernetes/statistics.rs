@@ -33,6 +33,8 @@ pub enum Watched {
     NodeMonitors,
     /// What nodes' kernels have taken out.
     NodeReports,
+    /// Releases.
+    Releases,
     /// Pods' annotations and labels, in the namespaces in which a policy or route asks for them.
     PodMetadata,
     /// Traffic routes.
@@ -64,6 +66,7 @@ impl fmt::Display for Watched {
             Self::NodeLeases => "leases",
             Self::NodeMonitors => "nodemonitors",
             Self::NodeReports => "nodereports",
+            Self::Releases => "releases",
             Self::PodMetadata => "podmetadata",
             Self::TrafficRoutes => "trafficroutes",
             Self::Namespaces => "namespaces",

@@ -2,7 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use etm_api::{UncheckedNodeHealth, UncheckedTrafficPolicy, UncheckedTrafficRoute};
+use etm_api::{
+    UncheckedNodeHealth, UncheckedRelease, UncheckedTrafficPolicy, UncheckedTrafficRoute,
+};
 use etm_model::RouteKind;
 use k8s_openapi::api::{core::v1, discovery::v1 as discovery};
 use kube::{api::DynamicObject, core::PartialObjectMeta};
@@ -152,6 +154,12 @@ fn object<'de, A: MapAccess<'de>>(
             let converted = convert::traffic_route(&route);
             let routes = converted.map(|route| Object::Routes(route.owner.clone(), vec![route]));
             (Kind::Route(RouteKind::TrafficRoute), routes)
+        }
+        ("etm.dev/v1alpha1", "Release") => {
+            let release = UncheckedRelease::deserialize(fields)?;
+            let routes = convert::release(&release)
+                .map(|release| Object::Routes(release.owner, release.routes));
+            (Kind::Route(RouteKind::Release), routes)
         }
         (version, "ReferenceGrant") if is_gateway(version) => {
             let grant = DynamicObject::deserialize(fields)?;

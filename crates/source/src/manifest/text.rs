@@ -114,7 +114,7 @@ fn not_read(place: &str, Foreign { api_version, kind, name }: &Foreign) -> Probl
     let version = match kind.as_str() {
         "Service" | "Pod" | "Node" | "Namespace" => Some("v1"),
         "EndpointSlice" => Some("discovery.k8s.io/v1"),
-        "TrafficPolicy" | "TrafficRoute" | "NodeHealth" => Some("etm.dev/v1alpha1"),
+        "TrafficPolicy" | "TrafficRoute" | "Release" | "NodeHealth" => Some("etm.dev/v1alpha1"),
         "TCPRoute" | "UDPRoute" | "GRPCRoute" | "HTTPRoute" | "ReferenceGrant" => {
             Some("gateway.networking.k8s.io/v1")
         }
@@ -130,8 +130,8 @@ fn not_read(place: &str, Foreign { api_version, kind, name }: &Foreign) -> Probl
         None => (
             "kind",
             format!("`{kind}` of `{api_version}` is not read here"),
-            "Service, EndpointSlice, Pod, Node, Namespace, TrafficPolicy, TrafficRoute, NodeHealth and \
-             the Gateway API's TCPRoute, UDPRoute, GRPCRoute, HTTPRoute and ReferenceGrant are; \
+            "Service, EndpointSlice, Pod, Node, Namespace, TrafficPolicy, TrafficRoute, Release, \
+             NodeHealth and the Gateway API's TCPRoute, UDPRoute, GRPCRoute, HTTPRoute and ReferenceGrant are; \
              keep others in another directory, or disregard this: the rest of the file is in use"
                 .into(),
         ),

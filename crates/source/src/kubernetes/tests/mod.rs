@@ -1,4 +1,5 @@
 mod policies;
+mod releases;
 mod routes;
 mod servers;
 mod table;

@@ -36,7 +36,7 @@ fn name(name: &str) -> ObjectName {
 }
 
 /// What an event makes of the cluster's state.
-fn take<K: Kind>(table: &mut Table<K>, event: Event<K::Object>) -> Batch {
+pub(super) fn take<K: Kind>(table: &mut Table<K>, event: Event<K::Object>) -> Batch {
     let mut batch = Batch::default();
     table.take(event, std::time::Instant::now(), &mut batch);
     batch

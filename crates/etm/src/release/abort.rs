@@ -1,0 +1,10 @@
+//! `etm release abort`.
+
+use etm_api::CommandVerb;
+
+use super::command::command;
+use crate::cli::ReleaseTarget;
+
+pub(super) async fn run(target: &ReleaseTarget) -> anyhow::Result<()> {
+    command(target, CommandVerb::Abort).await
+}

@@ -1,0 +1,105 @@
+//! What the agents' kernels tell of a release, and what follows.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use etm_outcomes::NAME;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
+use serde_json::json;
+
+use crate::scene::{Scene, free};
+use etm_testkit::wait::{until, until_some};
+
+/// A certificate for agents and controller alike, of an authority of its own.
+fn certificate(folder: &Path) {
+    let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    let issuer = CertifiedIssuer::self_signed(params, key).expect("an authority");
+    let mut params = CertificateParams::new(vec![NAME.to_owned()]).expect("parameters");
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+    let key = KeyPair::generate().expect("a key");
+    let certificate = params.signed_by(&key, &issuer).expect("a certificate");
+    for (file, text) in
+        [("ca.crt", issuer.pem()), ("tls.crt", certificate.pem()), ("tls.key", key.serialize_pem())]
+    {
+        fs::write(folder.join(file), text).expect("a file");
+    }
+}
+
+fn release(scene: &Scene) {
+    scene.create(
+        "releases",
+        json!({
+            "apiVersion": "etm.dev/v1alpha1",
+            "kind": "Release",
+            "metadata": {"name": "two"},
+            "spec": {
+                "services": [{
+                    "service": "web", "stable": {"service": "web-1"}, "new": {"service": "web-2"},
+                }],
+                "strategy": {"canary": {"steps": [{"weight": 50, "pause": {"duration": "1s"}}]}},
+                "analysis": {
+                    "interval": "500ms",
+                    "connections": {"refusedShare": "5", "minimum": 50},
+                },
+            },
+        }),
+    );
+}
+
+#[test]
+fn refusals_that_the_kernel_counts_roll_back() {
+    let scene = Scene::controlled();
+    let folder = scene.state.path().join("certificate");
+    fs::create_dir(&folder).expect("a folder");
+    certificate(&folder);
+    let at: SocketAddr = free();
+    let good = scene.backend("good");
+    let bad = scene.node.pod("bad").expect("a Pod");
+    scene.service("web");
+    scene.slice("web-1", "web", &[good.pod.ipv4().into()]);
+    scene.service("web-1");
+    scene.slice("web-1-1", "web-1", &[good.pod.ipv4().into()]);
+    // Nobody listens there: the address is called by itself, and refuses.
+    let new = scene.service("web-2");
+    scene.slice("web-2-1", "web-2", &[bad.ipv4().into()]);
+    let (_client, caller) = scene.caller();
+    let _agent = scene
+        .agent_with(scene.cluster.kubeconfig())
+        .arg("--outcomes")
+        .arg(at.to_string())
+        .arg("--outcomes-tls")
+        .arg(&folder)
+        .start()
+        .expect("an agent");
+    scene.until_members(new, Some(1));
+    let controller = scene
+        .controller(free())
+        .arg("--outcomes-tls")
+        .arg(&folder)
+        .arg("--agents")
+        .arg(at.to_string())
+        .start()
+        .expect("a controller");
+    release(&scene);
+    let status = || {
+        let path = scene.path("releases", "two");
+        scene.cluster.api().get(&path).expect("an answer").expect("a Release")["status"].clone()
+    };
+    until("it is looked at", || status()["phase"] == "Progressing");
+    let rolled_back = until_some("it rolls back", || {
+        caller.calls(new, 20).expect("calls");
+        let status = status();
+        (status["phase"] == "RolledBack").then_some(status)
+    });
+    let message = rolled_back["message"].as_str().expect("a message");
+    assert!(message.starts_with("AnalysisFailed: "), "{message}");
+    assert!(message.contains("connections refused, limit 5%"), "{message}");
+    assert_eq!(rolled_back["traffic"], "Stable");
+    drop(controller);
+}

@@ -1,0 +1,260 @@
+//! The next status of a release.
+
+use etm_api::{ReleaseEvent, ReleasePhase, ReleaseSpec, ReleaseStatus, Traffic};
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+    jiff::{SignedDuration, Timestamp},
+};
+
+use crate::{
+    command::obey,
+    condition,
+    judge::Verdict,
+    seen::{Presence, Seen},
+    stage::{Stage, Wait, Who, stages},
+};
+
+/// Events that a status has room for.
+const EVENTS: usize = 32;
+
+/// A release that has begun, by the spec that it began with.
+pub(crate) struct Run<'a> {
+    spec: &'a ReleaseSpec,
+    stages: Vec<Stage<'a>>,
+    step: usize,
+}
+
+/// The status that follows from what is seen: the same where nothing is to be done. It goes on by at
+/// most one step, and whoever writes it must replace the very version that was seen; so none is
+/// skipped or repeated, whoever dies when.
+#[must_use]
+pub fn next(seen: &Seen<'_>, now: Timestamp) -> ReleaseStatus {
+    let mut next = seen.status.clone();
+    next.observed_generation = seen.generation;
+    match seen.status.phase.unwrap_or(ReleasePhase::Pending) {
+        ReleasePhase::Pending => pend(seen, &mut next, now),
+        ReleasePhase::Progressing | ReleasePhase::Paused | ReleasePhase::Holding => {
+            go_on(seen, &mut next, now);
+        }
+        ReleasePhase::Completed | ReleasePhase::RolledBack => {
+            obey(seen, None, &mut next, now);
+            accept(seen, &mut next, now);
+        }
+    }
+    progress(&mut next, now);
+    next
+}
+
+fn pend(seen: &Seen<'_>, next: &mut ReleaseStatus, now: Timestamp) {
+    next.phase = Some(ReleasePhase::Pending);
+    if obey(seen, None, next, now) && next.phase == Some(ReleasePhase::RolledBack) {
+        return;
+    }
+    let spec = match (&seen.spec, &seen.holder) {
+        (Err((field, reason)), _) => {
+            let message = format!("{field} {reason}");
+            return refuse(next, "Invalid", &message, now);
+        }
+        (_, Some(holder)) => return refuse(next, "Held", holder, now),
+        (Ok(spec), None) => *spec,
+    };
+    condition::set(next, "Accepted", ("True", "Accepted", "the release counts"), now);
+    let since = next.since.get_or_insert(MicroTime(now)).0;
+    match (&seen.versions.stable, &seen.versions.new) {
+        (Presence::Present, Presence::Present) => {
+            next.spec = Some(Box::new(spec.clone()));
+            let run = Run { spec, stages: stages(&spec.strategy), step: 0 };
+            next.steps = i32::try_from(run.stages.len()).ok();
+            enter(&run, 0, next, now);
+            let message = next.message.clone();
+            note(next, "Begun", &message, now);
+            return;
+        }
+        (Presence::Absent(which), _) => {
+            // Whoever calls goes where it went before: there is no stable version to keep it at.
+            (next.traffic, next.spec) = (None, None);
+            next.message = format!("waits for the stable version: {which}");
+        }
+        (Presence::Present, Presence::Absent(which)) => {
+            // Pods of the new version that the Service selects get no callers before they are asked.
+            next.traffic = Some(Traffic::Stable);
+            next.spec = Some(Box::new(spec.clone()));
+            next.message = format!("waits for the new version: {which}");
+        }
+        (Presence::Unknown, _) | (_, Presence::Unknown) => {
+            "waits until its versions are known".clone_into(&mut next.message);
+        }
+    }
+    if over(since, spec.progress_deadline.get(), now) {
+        let message = next.message.clone();
+        roll_back(next, "ProgressDeadlineExceeded", &message, now);
+    }
+}
+
+/// Nothing is routed by it.
+fn refuse(next: &mut ReleaseStatus, reason: &str, message: &str, now: Timestamp) {
+    condition::set(next, "Accepted", ("False", reason, message), now);
+    (next.traffic, next.spec, next.since) = (None, None, None);
+    message.clone_into(&mut next.message);
+}
+
+fn go_on(seen: &Seen<'_>, next: &mut ReleaseStatus, now: Timestamp) {
+    // The one that it began with; of a status that somebody cut, the other must do.
+    let own = seen.spec.as_ref().ok().copied();
+    let Some(spec) = seen.status.spec.as_deref().or(own) else { return };
+    let step = seen.status.step.and_then(|step| usize::try_from(step).ok()).unwrap_or_default();
+    let run = Run { spec, stages: stages(&spec.strategy), step };
+    accept(seen, next, now);
+    if obey(seen, Some(&run), next, now) {
+        return;
+    }
+    let Some(stage) = run.stages.get(run.step) else { return };
+    if spec.analysis.is_some() {
+        let (word, reason, message) = match &seen.verdict {
+            Verdict::Undecided(why) => ("Unknown", "Undecided", why),
+            Verdict::Passed(why) => ("True", "Passed", why),
+            Verdict::Failed(why) => ("False", "Failed", why),
+        };
+        condition::set(next, "Healthy", (word, reason, message), now);
+    }
+    let waits = seen.status.phase == Some(ReleasePhase::Paused);
+    let since = seen.status.since.as_ref().map_or(now, |since| since.0);
+    let pause = match stage.wait {
+        Wait::Time(time) => time,
+        Wait::Nothing | Wait::Promotion => std::time::Duration::ZERO,
+    };
+    let late = pause.saturating_add(spec.progress_deadline.get());
+    let holds = stage.who == Who::Everyone;
+    let bad = if let Presence::Absent(which) = &seen.versions.new {
+        ("NewVersionGone", which.clone())
+    } else if let Verdict::Failed(why) = &seen.verdict {
+        ("AnalysisFailed", why.clone())
+    } else if waits || !over(since, pause, now) {
+        return;
+    } else if let Some(why) = passes(&run, seen, holds) {
+        return advance(&run, next, why, now);
+    } else if !holds && over(since, late, now) {
+        let why = match &seen.verdict {
+            Verdict::Undecided(why) => why,
+            _ => "a version is not there",
+        };
+        ("ProgressDeadlineExceeded", format!("step {step} did not end in time: {why}"))
+    } else {
+        return;
+    };
+    let (reason, why) = bad;
+    if seen.versions.stable.is_absent() {
+        // Everyone at a version that is not there would be worse.
+        next.message = format!("{reason}: {why}; but there is no stable version to go back to");
+    } else {
+        roll_back(next, reason, &why, now);
+    }
+}
+
+/// Why a step whose time is over may end, if it may: the analysis has passed, or while it holds has not
+/// failed, and the versions that callers need are there.
+fn passes<'a>(run: &Run<'_>, seen: &'a Seen<'_>, holds: bool) -> Option<&'a str> {
+    let why = match &seen.verdict {
+        _ if run.spec.analysis.is_none() => "",
+        Verdict::Passed(why) => why,
+        Verdict::Undecided(why) if holds => why,
+        _ => return None,
+    };
+    let there = seen.versions.new == Presence::Present
+        && (holds || seen.versions.stable == Presence::Present);
+    there.then_some(why)
+}
+
+/// To the next step, or to the end.
+pub(crate) fn advance(run: &Run<'_>, next: &mut ReleaseStatus, why: &str, now: Timestamp) {
+    let step = run.step + 1;
+    if step < run.stages.len() {
+        enter(run, step, next, now);
+        let reason = if next.traffic == Some(Traffic::Switched) { "Switched" } else { "Stepped" };
+        let message = join(&next.message, why);
+        return note(next, reason, &message, now);
+    }
+    (next.phase, next.traffic) = (Some(ReleasePhase::Completed), Some(Traffic::New));
+    "everyone reaches the new version; move the Services to it, then delete the release"
+        .clone_into(&mut next.message);
+    note(next, "Completed", why, now);
+}
+
+fn enter(run: &Run<'_>, step: usize, next: &mut ReleaseStatus, now: Timestamp) {
+    let Some(stage) = run.stages.get(step) else { return };
+    next.step = i32::try_from(step).ok();
+    next.since = Some(MicroTime(now));
+    next.conditions.retain(|condition| condition.type_ != "Healthy");
+    let everyone = stage.who == Who::Everyone;
+    next.traffic = Some(if everyone { Traffic::Switched } else { Traffic::Step });
+    next.phase = Some(match stage.wait {
+        Wait::Promotion => ReleasePhase::Paused,
+        _ if everyone => ReleasePhase::Holding,
+        _ => ReleasePhase::Progressing,
+    });
+    let who = match stage.who {
+        Who::Weight(percent) => format!("{percent}% of connections reach the new version"),
+        Who::Percent(percent) => format!("{percent}% of callers reach the new version"),
+        Who::Callers([]) => "nobody reaches the new version yet".to_owned(),
+        Who::Callers(_) => "chosen callers reach the new version".to_owned(),
+        Who::Everyone => "everyone reaches the new version, the old one is kept".to_owned(),
+    };
+    next.message = match stage.wait {
+        Wait::Nothing => who,
+        Wait::Time(time) => format!("{who}, for {time:?}"),
+        Wait::Promotion => format!("{who}, until it is promoted"),
+    };
+}
+
+/// Everyone to the stable version again; of a release that never routed, nothing.
+pub(crate) fn roll_back(next: &mut ReleaseStatus, reason: &str, why: &str, now: Timestamp) {
+    next.traffic = next.traffic.map(|_| Traffic::Stable);
+    next.phase = Some(ReleasePhase::RolledBack);
+    next.message = format!("{reason}: {why}");
+    note(next, reason, why, now);
+}
+
+pub(crate) fn note(next: &mut ReleaseStatus, reason: &str, message: &str, now: Timestamp) {
+    let (step, reason, message) = (next.step, reason.to_owned(), message.to_owned());
+    next.history.push(ReleaseEvent { time: MicroTime(now), step, reason, message });
+    let many = next.history.len().saturating_sub(EVENTS);
+    next.history.drain(..many);
+}
+
+fn accept(seen: &Seen<'_>, next: &mut ReleaseStatus, now: Timestamp) {
+    let edited = match (&seen.spec, &seen.status.spec) {
+        (Ok(spec), Some(begun)) => **begun != **spec,
+        (Err(_), _) => true,
+        (Ok(_), None) => false,
+    };
+    let told = if edited && seen.status.spec.is_some() {
+        let message = "the spec was edited after it had begun; what it began with counts: undo the \
+                       edit, or delete the release and make another";
+        ("True", "EditIgnored", message)
+    } else {
+        ("True", "Accepted", "the release counts")
+    };
+    condition::set(next, "Accepted", told, now);
+}
+
+fn progress(next: &mut ReleaseStatus, now: Timestamp) {
+    let (word, reason) = match next.phase {
+        Some(ReleasePhase::Progressing) => ("True", "Progressing"),
+        Some(ReleasePhase::Holding) => ("True", "Holding"),
+        Some(ReleasePhase::Paused) => ("False", "Paused"),
+        Some(ReleasePhase::Completed) => ("False", "Completed"),
+        Some(ReleasePhase::RolledBack) => ("False", "RolledBack"),
+        Some(ReleasePhase::Pending) | None => ("False", "Pending"),
+    };
+    let message = next.message.clone();
+    condition::set(next, "Progressing", (word, reason, &message), now);
+}
+
+fn over(since: Timestamp, time: std::time::Duration, now: Timestamp) -> bool {
+    let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
+    now.duration_since(since) >= time
+}
+
+fn join(message: &str, why: &str) -> String {
+    if why.is_empty() { message.to_owned() } else { format!("{message} ({why})") }
+}

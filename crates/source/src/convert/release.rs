@@ -1,0 +1,78 @@
+//! `Release`: for agents what they route by it, which its status says; for the controller all of it.
+
+use etm_api::{ReleaseSpec, ReleaseStatus, UncheckedRelease};
+use etm_model::{Problem, Route, RouteKind, RouteOwner};
+
+use super::{Converted, fields, metadata::Identity, report::Report};
+
+/// What an object says of who calls what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Routes {
+    /// The object.
+    pub owner: RouteOwner,
+    /// Its routes; none where it says nothing yet.
+    pub routes: Vec<Route>,
+}
+
+/// Converts a `Release` to what is routed by it. One whose status cannot be read is routed as before;
+/// its spec counts only where the status has none, as in a directory of manifests.
+#[must_use]
+pub fn release(object: &UncheckedRelease) -> Converted<Routes> {
+    let Identity { name, created } = match Identity::namespaced("Release", &object.metadata) {
+        Ok(identity) => identity,
+        Err(problems) => return Converted::refused(problems),
+    };
+    let mut report = Report::on(format!("Release {name}"));
+    let routes = match status(object) {
+        Ok(mut status) => {
+            if status.traffic.is_some() && status.spec.is_none() {
+                match release_spec(object) {
+                    Ok(spec) => status.spec = Some(Box::new(spec)),
+                    Err((field, reason)) => report.add(field, reason, HINT),
+                }
+            }
+            etm_release::routes(&name, created, &status)
+        }
+        Err((field, reason)) => {
+            report.add(field, reason, HINT);
+            Vec::new()
+        }
+    };
+    let problems: Vec<Problem> = report.finish();
+    let stays = (!problems.is_empty()).then(|| name.clone());
+    let owner = RouteOwner { kind: RouteKind::Release, name };
+    let object = problems.is_empty().then_some(Routes { owner, routes });
+    Converted { object, created, proxy: None, problems, stays }
+}
+
+const HINT: &str = "correct it; until then callers are routed as before";
+
+/// The spec of a release, checked, or field and reason of what is wrong with it.
+///
+/// # Errors
+///
+/// The first thing that is wrong.
+pub(crate) fn release_spec(object: &UncheckedRelease) -> Result<ReleaseSpec, (String, String)> {
+    if object.spec.is_null() {
+        return Err(("spec".to_owned(), "is missing".to_owned()));
+    }
+    let mut unknown = Vec::new();
+    let spec: ReleaseSpec = fields::read("spec", &object.spec, &mut unknown)?;
+    if let Some(field) = unknown.pop() {
+        return Err((field, "is not known".to_owned()));
+    }
+    etm_release::check(&spec)?;
+    Ok(spec)
+}
+
+/// The status of a release; an empty one where there is none.
+///
+/// # Errors
+///
+/// Field and reason where it cannot be read.
+pub(crate) fn status(object: &UncheckedRelease) -> Result<ReleaseStatus, (String, String)> {
+    if object.status.is_null() {
+        return Ok(ReleaseStatus::default());
+    }
+    fields::read("status", &object.status, &mut Vec::new())
+}
