@@ -115,12 +115,11 @@ impl Objects {
     /// [`ObjectsError::Write`].
     pub fn to_yaml(&self) -> Result<String, ObjectsError> {
         let controller = &self.controller;
-        let documents = [
-            yaml(&self.namespace)?,
-            yaml(&self.kinds[0])?,
-            yaml(&self.kinds[1])?,
-            yaml(&self.kinds[2])?,
-            yaml(&self.kinds[3])?,
+        let mut documents = vec![yaml(&self.namespace)?];
+        for kind in &self.kinds {
+            documents.push(yaml(kind)?);
+        }
+        documents.extend([
             yaml(&self.service_account)?,
             yaml(&controller.service_account)?,
             yaml(&controller.role)?,
@@ -132,7 +131,7 @@ impl Objects {
             yaml(&controller.service)?,
             yaml(&controller.deployment)?,
             yaml(&self.daemon_set)?,
-        ];
+        ]);
         Ok(documents.join("---\n"))
     }
 

@@ -57,7 +57,7 @@ impl RouteTable {
                 }
             });
         }
-        words.extend(parts().flat_map(|shares| reaches(shares)).flatten());
+        words.extend(parts().flat_map(reaches).flatten());
         words.resize(words.len().next_multiple_of(LINE_WORDS as usize), 0);
         words.into()
     }

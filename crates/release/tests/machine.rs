@@ -256,7 +256,7 @@ proptest! {
                 prop_assert!(again.step <= next.step.map(|step| step + 1));
             }
             match (before.step, next.step) {
-                (None, None) | (None, Some(0)) => {}
+                (None, None | Some(0)) => {}
                 (Some(a), Some(b)) => prop_assert!(b == a || b == a + 1, "{a} to {b}"),
                 other => prop_assert!(false, "{other:?}"),
             }

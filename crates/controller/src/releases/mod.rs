@@ -123,21 +123,21 @@ impl Releases {
     }
 
     /// Takes in what was found.
-    pub fn gathered(&mut self, ask: &ReleaseAsk, gathered: Gathered, now: Instant) {
+    pub fn gathered(&mut self, ask: &ReleaseAsk, gathered: &Gathered, now: Instant) {
         let Some(known) = self.known.get_mut(&ask.name) else { return };
         known.due = Some(now + known.interval());
         if known.observed.uid != ask.uid {
             return;
         }
         known.unseen.clone_from(&gathered.problems);
-        known.versions = gathered.versions.clone();
+        known.versions.clone_from(&gathered.versions);
         let Some(analysis) = ask.spec.analysis.as_ref() else { return };
         if known.run.is_none() {
             known.run = Run::new(analysis);
         }
         let since = known.since();
         if let Some(run) = &mut known.run {
-            run.take(&gathered, ask.since, since);
+            run.take(gathered, ask.since, since);
         }
     }
 

@@ -105,7 +105,7 @@ fn look(releases: &mut Releases, gathered: &Gathered) {
         asks.push(ask);
     }
     for ask in asks {
-        releases.gathered(&ask, gathered.clone(), Instant::now());
+        releases.gathered(&ask, gathered, Instant::now());
     }
 }
 

@@ -19,7 +19,7 @@ impl Crowd {
     pub(crate) fn manifests(network: &Pod, callers: u32) -> impl Iterator<Item = Value> {
         (0..callers).map(|number| {
             let pod = objects::Pod::of(network).namespace("shop");
-            pod.set("metadata.name", name(number)).set("metadata.uid", uid(number)).into()
+            pod.set("metadata.name", Self::name(number)).set("metadata.uid", uid(number)).into()
         })
     }
 
@@ -31,11 +31,16 @@ impl Crowd {
             interrupt::check()?;
             let pod = root.child(&format!("pod{}", uid(number)))?;
             let caller = Caller::new(&stage.client.place().within(&pod), Protocol::Tcp);
-            sessions.insert(name(number), caller.session(service)?);
+            sessions.insert(Self::name(number), caller.session(service)?);
             cgroups.push(pod);
         }
         cgroups.push(root);
         Ok(Self { sessions, _cgroups: cgroups })
+    }
+
+    /// The name of a Pod.
+    pub(crate) fn name(number: u32) -> String {
+        format!("caller-{number:03}")
     }
 
     /// The Pod that answers each of them, one connection each.
@@ -48,10 +53,6 @@ impl Crowd {
         });
         found.collect()
     }
-}
-
-fn name(number: u32) -> String {
-    format!("caller-{number:03}")
 }
 
 fn uid(number: u32) -> String {

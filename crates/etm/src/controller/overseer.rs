@@ -71,7 +71,7 @@ impl Overseer {
     /// Waits for what is found, and takes it in. Cancel safe.
     pub(super) async fn looked(&mut self) {
         match self.looks.join_next().await {
-            Some(Ok((ask, gathered))) => self.releases.gathered(&ask, gathered, Clock::now()),
+            Some(Ok((ask, gathered))) => self.releases.gathered(&ask, &gathered, Clock::now()),
             Some(Err(_)) => {}
             None => std::future::pending().await,
         }

@@ -12,7 +12,7 @@ fn services() -> Vec<Value> {
     let row = |port: &str, protocol: &str, address: String| {
         json!({
             "service": service(port, protocol), "address": address,
-            "backends": 1, "callers": "everyone", "errno": 111,
+            "backends": 1, "routed": false, "callers": "everyone", "errno": 111,
             "balancing": {
                 "algorithm": "Random", "fields": [], "weighted": false, "affinitySeconds": null,
             },
@@ -39,6 +39,7 @@ fn every_form_tells_the_same_without_an_agent() {
                 json!({
                     "service": service(port, protocol), "address": address.to_string(),
                     "pod": "default/web-0", "state": "available", "weight": null,
+                    "reason": null, "sinceSeconds": null, "returnsInSeconds": null,
                     "connections": null,
                 })
             })
@@ -100,6 +101,7 @@ fn a_name_keeps_the_counters_that_begin_with_it() {
         "connect-local-policy",
         "connect-unknown-port",
         "connect-source",
+        "connect-denied",
     ];
     assert_eq!(names, expected);
 }

@@ -16,7 +16,7 @@ use crate::scene::{REFUSED, web_pod};
 const CALLERS: u32 = 40;
 
 /// Service `web` with a Pod of each version, and a crowd in namespaces `green` and `amber`.
-fn stage(route: Value) -> Stage {
+fn stage(route: &Value) -> Stage {
     let prepare = |scene: &crate::scene::Scene| set_route(scene, route);
     let stage = Stage::prepared(2, CALLERS, prepare, |agent| agent);
     version(&stage, "web-0", "1");
@@ -37,7 +37,7 @@ fn routed(stage: &Stage) -> bool {
     })
 }
 
-fn set_route(scene: &crate::scene::Scene, rules: Value) {
+fn set_route(scene: &crate::scene::Scene, rules: &Value) {
     let route = json!({
         "apiVersion": "etm.dev/v1alpha1",
         "kind": "TrafficRoute",
@@ -52,7 +52,7 @@ fn to(version: &str) -> Value {
 }
 
 /// Writes another route down and waits until the maps have another one.
-fn change(stage: &Stage, rules: Value) {
+fn change(stage: &Stage, rules: &Value) {
     let before = stage.contents().routes;
     set_route(&stage.scene, rules);
     until("the maps have another route", || {
@@ -72,7 +72,7 @@ fn of_namespace(namespace: &str) -> BTreeSet<String> {
 
 #[test]
 fn callers_of_a_namespace_reach_the_new_version_and_others_the_old_one() {
-    let stage = stage(json!([
+    let stage = stage(&json!([
         {"from": [{"namespaces": ["green"]}], "to": [to("2")]},
         {"to": [to("1")]},
     ]));
@@ -90,15 +90,15 @@ fn callers_of_a_namespace_reach_the_new_version_and_others_the_old_one() {
 #[test]
 fn a_share_of_callers_stays_the_same_and_grows_by_others() {
     let share = |percent: u32| json!([{"percent": percent, "to": [to("2")]}, {"to": [to("1")]}]);
-    let stage = stage(share(25));
+    let stage = stage(&share(25));
     let of_new = |stage: &Stage| callers_of(&stage.crowd.found(TARGET), "web-1");
     let quarter = of_new(&stage);
     assert!((4..=16).contains(&quarter.len()), "{} of {CALLERS}", quarter.len());
     assert_eq!(of_new(&stage), quarter, "the same the next time");
-    change(&stage, share(60));
+    change(&stage, &share(60));
     let more = of_new(&stage);
     assert!(more.is_superset(&quarter) && more.len() > quarter.len(), "{quarter:?} {more:?}");
-    change(&stage, share(100));
+    change(&stage, &share(100));
     assert_eq!(of_new(&stage), all(&stage));
 }
 
@@ -107,7 +107,7 @@ fn connections_are_divided_by_weight() {
     let mut one = to("1");
     let mut two = to("2");
     (one["weight"], two["weight"]) = (json!(3), json!(1));
-    let stage = stage(json!([{"to": [one, two]}]));
+    let stage = stage(&json!([{"to": [one, two]}]));
     let mut counts = BTreeMap::new();
     for _ in 0..20 {
         for pod in stage.crowd.found(TARGET).into_values() {
@@ -121,7 +121,7 @@ fn connections_are_divided_by_weight() {
 
 #[test]
 fn a_rule_denies_and_is_counted() {
-    let stage = stage(json!([
+    let stage = stage(&json!([
         {"from": [{"namespaces": ["amber"]}], "deny": true},
         {"from": [{"namespaces": ["green"]}], "to": [to("2")]},
     ]));
@@ -150,11 +150,14 @@ fn a_restart_and_a_crash_leave_every_caller_where_it_was() {
         {"percent": 50, "to": [to("2")]},
         {"to": [to("1")]},
     ]);
-    let mut stage = stage(rules.clone());
+    let mut stage = stage(&rules);
     let before = stage.crowd.found(TARGET);
     stage.stop();
     assert_eq!(stage.crowd.found(TARGET), before, "without an agent");
-    let line = stage.restart();
+    let agent = stage.scene.start();
+    let line = agent.ready_line().to_owned();
+    stage.agent = Some(agent);
+    stage.crowd.until_known(&stage.scene.pin());
     assert!(line.contains("0 added, 0 changed, 0 removed, 0 repaired"), "{line}");
     assert_eq!(stage.crowd.found(TARGET), before);
     // Hashing is another question than who gets which version.
@@ -173,7 +176,7 @@ fn a_restart_and_a_crash_leave_every_caller_where_it_was() {
 #[test]
 fn a_caller_that_comes_later_is_known_to_routes_before_its_first_call() {
     let rules = json!([{"from": [{"namespaces": ["green"]}], "to": [to("2")]}, {"to": [to("1")]}]);
-    let stage = stage(rules);
+    let stage = stage(&rules);
     // Gone and back under another number.
     let pods = crowd::manifests(CALLERS);
     stage.scene.manifests.apply("callers.yaml", &pods[1..]).expect("a manifest");
@@ -185,4 +188,48 @@ fn a_caller_that_comes_later_is_known_to_routes_before_its_first_call() {
     for _ in 0..50 {
         assert_eq!(class().pod(), Some("web-1"));
     }
+}
+
+#[test]
+fn explain_and_get_tell_who_gets_what() {
+    let mut one = to("1");
+    let mut two = to("2");
+    (one["weight"], two["weight"]) = (json!(3), json!(1));
+    let rules = json!([{"from": [{"namespaces": ["green"]}], "to": [to("2")]}, {"to": [one, two]}]);
+    let stage = stage(&rules);
+    let explain = |from: &str| -> Value {
+        let words = ["explain", "--from", from, "--to", "web:http", "-o", "json"];
+        let output = stage.scene.etm(&words);
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let green = explain(&format!("green/{}", crowd::name(0)));
+    assert_eq!(green["result"], "pod", "{green}");
+    assert_eq!(green["destination"]["pod"], "default/web-1", "{green}");
+    let amber = explain(&format!("amber/{}", crowd::name(1)));
+    assert_eq!(amber["result"], "oneOf", "{amber}");
+    let parts: Vec<_> = amber["route"]["parts"].as_array().expect("parts").iter().collect();
+    let shares = parts.iter().map(|part| (&part["share"], &part["members"][0]["pod"]));
+    let expected =
+        [(&json!(0.75), &json!("default/web-0")), (&json!(0.25), &json!("default/web-1"))];
+    assert_eq!(shares.collect::<Vec<_>>(), expected, "{amber}");
+    assert_ne!(amber["route"]["class"], green["route"]["class"]);
+
+    let rows = stage.scene.get("routes");
+    let row = |callers: &str| {
+        let mut rows = rows.iter().filter(|row| row["address"] == TARGET.to_string().as_str());
+        let named = format!("{callers}/");
+        rows.find(|row| {
+            let names: Vec<_> = row["callers"].as_array().expect("callers").iter().collect();
+            if callers.is_empty() {
+                return names.is_empty();
+            }
+            names.iter().any(|name| name.as_str().is_some_and(|name| name.starts_with(&named)))
+        })
+    };
+    let green = row("green").expect("a row");
+    assert_eq!(green["callers"].as_array().map(Vec::len), Some(CALLERS as usize / 2), "{green}");
+    let only_new = json!([{"share": 1.0, "backends": ["default/web-1"]}]);
+    assert_eq!(green["shares"], only_new);
+    assert_eq!(row("").expect("everyone else")["shares"].as_array().map(Vec::len), Some(2));
 }

@@ -115,7 +115,7 @@ fn told(rule: &Value) -> String {
         "udproutes/status" => "UDPRoute ".to_owned(),
         "grpcroutes/status" => "GRPCRoute ".to_owned(),
         "httproutes/status" => "HTTPRoute ".to_owned(),
-        "pods" => "watch of podmetadata in ".to_owned(),
+        "pods" => "watch of podmetadata".to_owned(),
         "nodemonitors/status" => "NodeMonitor ".to_owned(),
         "nodehealths/status" => "NodeHealth ".to_owned(),
         "nodehealths" if rule["verbs"][0] == "create" => "NodeHealth ".to_owned(),
@@ -148,7 +148,8 @@ fn misses(scene: &Scene, missing: &Value, cluster: &[Value], own: &[Value]) {
         }));
     }
     let user = format!("--as=system:serviceaccount:{namespace}:{name}");
-    for rule in cluster.iter().chain(own) {
+    // The API server takes a role's rules in all at once.
+    for rule in cluster.last().into_iter().chain(own.last()) {
         let [verb, group, resource] = [&rule["verbs"], &rule["apiGroups"], &rule["resources"]]
             .map(|texts| texts[0].as_str().expect("a text"));
         let (resource, part) = resource.split_once('/').unwrap_or((resource, ""));

@@ -197,7 +197,7 @@ fn what_many_nodes_eject_is_told_once_whoever_leads() {
     let told = events(&scene);
     let note = told.iter().find_map(|event| event["note"].as_str()).expect("a note");
     assert!(note.contains("from ") && note.contains(" nodes: 5 connections in a row"), "{note}");
-    assert_eq!(told[0]["related"].is_object(), true);
+    assert!(told[0]["related"].is_object());
     let uids: Vec<_> = told.iter().map(|event| event["regarding"]["uid"].clone()).collect();
     assert!(uids.contains(&objects[0]["metadata"]["uid"]), "{uids:?}");
 

@@ -148,17 +148,16 @@ fn http_and_grpc_routes_by_their_weights_alone() {
     let header = json!({"headers": [{"name": "x-canary", "value": "yes"}]});
     let remove =
         json!([{"type": "RequestHeaderModifier", "requestHeaderModifier": {"remove": ["a"]}}]);
-    let mut generation = 0;
     let path = scene.path("httproutes", "asks");
-    for (fields, field) in [
+    let asking = [
         (json!({"matches": [header]}), "spec.rules[0].matches[0]"),
         (json!({"filters": remove}), "spec.rules[0].filters"),
         (json!({"timeouts": {"request": "10s"}}), "spec.rules[0].timeouts"),
         (json!({"retry": {"attempts": 2}}), "spec.rules[0].retry"),
         (json!({"sessionPersistence": {"sessionName": "a"}}), "spec.rules[0].sessionPersistence"),
-    ] {
+    ];
+    for (generation, (fields, field)) in (1..).zip(asking) {
         scene.apply(route("HTTPRoute", "asks", &[service("web")], &rule(fields)));
-        generation += 1;
         let refused = until_some(field, || {
             let condition = condition(&scene, &path, "web", "Accepted")?;
             (condition["observedGeneration"] == generation).then_some(condition)

@@ -173,7 +173,7 @@ fn pods_are_looked_at_where_a_policy_asks_for_their_weights() {
     scene.create("pods", pod);
     let _agent = scene.agent().start().expect("an agent");
     let received = || {
-        let metric = r#"etm_watch_received_bytes_total{watch="podweights"}"#;
+        let metric = r#"etm_watch_received_bytes_total{watch="podmetadata"}"#;
         metrics::value(&scene, metric)
     };
     let object = format!("Pod {}/web-1", scene.namespace);

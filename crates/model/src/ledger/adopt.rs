@@ -18,9 +18,9 @@ impl Ledger {
     /// larger than that of any frontend that was removed from these maps and may come back; the
     /// generations in the maps need not be considered.
     #[must_use]
-    pub fn adopt(contents: Contents, limits: Limits, first_generation: u32) -> Self {
+    pub fn adopt(mut contents: Contents, limits: Limits, first_generation: u32) -> Self {
         let mut ledger = Self::new(limits, first_generation);
-        let mut names = contents.backend_names.clone();
+        let mut names = std::mem::take(&mut contents.backend_names);
         for (id, backend) in &contents.backends {
             let name = names.remove(id).filter(|name| !name.is_empty());
             ledger.backends.adopt(*id, record::key(backend), name);
@@ -31,7 +31,7 @@ impl Ledger {
         for (id, name) in &contents.service_names {
             ledger.services.adopt(*id, name);
         }
-        ledger.sources = Sources::adopt(contents.sources.clone());
+        ledger.sources = Sources::adopt(std::mem::take(&mut contents.sources));
         for (key, frontend) in &contents.frontends {
             let broken = !ledger.adopt_frontend(*key, frontend, &contents);
             ledger.generation = ledger.generation.max(frontend.generation.wrapping_add(1));

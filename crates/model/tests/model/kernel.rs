@@ -128,7 +128,7 @@ impl Kernel {
         if frontend.flags & abi::FRONTEND_ROUTED == 0 {
             return vec![frontend.target()];
         }
-        self.maps.route(frontend).expect("a whole route").targets().collect()
+        self.maps.route(frontend).unwrap().targets().collect()
     }
 
     fn walk(&self, target: abi::Target) -> Vec<(u32, abi::Backend)> {

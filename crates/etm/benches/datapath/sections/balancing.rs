@@ -83,7 +83,7 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
 }
 
 /// Median over the rounds of a way's cost above that of the first.
-fn above(costs: &[Costs], way: usize) -> f64 {
+pub(super) fn above(costs: &[Costs], way: usize) -> f64 {
     let (way, random) = (&costs[way].connect, &costs[0].connect);
     median(way.iter().zip(random).map(|(way, random)| way - random))
 }

@@ -5,6 +5,7 @@ mod connections;
 mod datagrams;
 mod established;
 mod programs;
+mod routes;
 mod scale;
 
 use clap::ValueEnum;
@@ -24,6 +25,8 @@ pub(crate) enum Section {
     Programs,
     /// Time in the kernel programs where members are not chosen evenly at random.
     Balancing,
+    /// Time in the kernel programs where a route says who gets what.
+    Routes,
     /// 10,000 Services with 10 endpoints each: time and memory.
     Scale,
 }
@@ -42,6 +45,7 @@ impl Section {
             Self::Datagrams => datagrams::measure(stage, rounds, results),
             Self::Programs => programs::measure(stage, rounds, results),
             Self::Balancing => balancing::measure(stage, rounds, results),
+            Self::Routes => routes::measure(stage, rounds, results),
             Self::Scale => scale::measure(results),
         }
     }

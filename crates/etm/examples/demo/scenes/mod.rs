@@ -11,6 +11,7 @@ mod refusal;
 mod restart;
 mod spread;
 mod stickiness;
+mod versions;
 
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ pub(crate) const ALL: &[Scene] = &[
     families::SCENE,
     datagrams::SCENE,
     stickiness::SCENE,
+    versions::SCENE,
     restart::SCENE,
     cost::SCENE,
 ];

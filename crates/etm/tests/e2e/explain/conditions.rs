@@ -122,7 +122,7 @@ fn refusals_and_calls_that_pass_in_words() {
         "called": {
             "address": "198.51.100.1:53", "protocol": "UDP", "service": null, "callers": null,
         },
-        "balancing": null, "affinity": null, "hash": null, "members": [], "notes": [],
+        "route": null, "balancing": null, "affinity": null, "hash": null, "members": [], "notes": [],
     });
     assert_eq!(stage.json(&["--from", "unknown", "--to", "198.51.100.1:53/UDP"]), expected);
 }

@@ -75,6 +75,7 @@ fn a_hash_in_words() {
             "address": format!("{VIP4}:80"), "protocol": "TCP", "service": "default/web:http/TCP",
             "callers": "everyone",
         },
+        "route": null,
         "balancing": {
             "algorithm": "ConsistentHash", "fields": ["callerPod"], "weighted": false,
             "affinitySeconds": null,
