@@ -218,7 +218,7 @@ fn what_many_nodes_eject_is_told_once_whoever_leads() {
     until("its return is told", || count(&scene, "PodReturned", "Pod", "web-1") == 1);
     sleep(Duration::from_secs(6));
     assert_eq!(events(&scene).len(), 4);
-    assert_eq!(metrics::page(&scene, "/problems"), "[]");
+    assert_eq!(metrics::own_problems(&scene), [Value::Null; 0]);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
+use serde_json::Value;
+
 use crate::scene::{Scene, addresses, slice};
 use etm_testkit::wait::until;
 
@@ -94,7 +96,7 @@ fn the_latency_of_changes_without_the_first_list() {
     let scene = Scene::alone();
     let web = scene.service("web");
     let at = |time: &str, count: u8| {
-        let mut object: serde_json::Value = slice("web-1", "web", &addresses(count)).into();
+        let mut object: Value = slice("web-1", "web", &addresses(count)).into();
         object["metadata"]["annotations"][TRIGGERED] = time.into();
         scene.apply(object);
     };
@@ -130,7 +132,7 @@ fn a_clock_that_is_wrong() {
     let _agent = scene.agent().start().expect("an agent");
     scene.until_members(web, Some(1));
     let at = |time: &str, count: u8| {
-        let mut object: serde_json::Value = slice("web-1", "web", &addresses(count)).into();
+        let mut object: Value = slice("web-1", "web", &addresses(count)).into();
         object["metadata"]["annotations"][TRIGGERED] = time.into();
         scene.apply(object);
         scene.until_members(web, Some(count.into()));
@@ -160,4 +162,15 @@ fn what_the_watches_cost() {
         assert!(of("etm_watch_received_bytes_total") > Some(0.0), "{watch}");
         assert!(of("etm_watch_last_event_age_seconds") >= Some(0.0), "{watch}");
     }
+}
+
+/// What a controller tells, but for monitors of nodes: they are of no namespace, so those of tests that
+/// run beside this one are told as well.
+pub(crate) fn own_problems(scene: &Scene) -> Vec<Value> {
+    let problems: Vec<Value> =
+        serde_json::from_str(&page(scene, "/problems")).expect("a list of JSON");
+    let of_nodes = |problem: &Value| {
+        problem["object"].as_str().is_some_and(|object| object.starts_with("NodeMonitor "))
+    };
+    problems.into_iter().filter(|problem| !of_nodes(problem)).collect()
 }

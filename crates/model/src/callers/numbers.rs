@@ -13,6 +13,9 @@ const RESTING: usize = 32;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Numbers {
     given: HashMap<Arc<str>, CallerNumber>,
+    /// Free since before the agent started, so that the Pods without a cgroup, which no map remembers,
+    /// get the numbers again that they had.
+    gaps: VecDeque<CallerNumber>,
     /// Taken back, the longest ago first.
     resting: VecDeque<CallerNumber>,
     /// The largest that was ever given.
@@ -28,7 +31,7 @@ impl Numbers {
         let mut taken = vec![false; usize::from(last) + 1];
         given.values().for_each(|number| taken[usize::from(*number)] = true);
         let free = (CALLER_NODE_NUMBER + 1..last).filter(|number| !taken[usize::from(*number)]);
-        Self { resting: free.collect(), last, given }
+        Self { gaps: free.collect(), last, given, ..Self::default() }
     }
 
     pub(super) fn of(&self, uid: &str) -> Option<CallerNumber> {
@@ -41,8 +44,9 @@ impl Numbers {
             return number;
         }
         let new = self.last.max(CALLER_NODE_NUMBER).checked_add(1);
-        let number = match new {
-            Some(new) if self.resting.len() < RESTING => new,
+        let number = match (self.gaps.pop_front(), new) {
+            (Some(gap), _) => gap,
+            (None, Some(new)) if self.resting.len() < RESTING => new,
             _ => match self.resting.pop_front() {
                 Some(rested) => rested,
                 None => return 0,

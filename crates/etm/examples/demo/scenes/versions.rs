@@ -200,11 +200,16 @@ fn classes(stage: &Stage, count: usize) -> anyhow::Result<bool> {
     Ok(cart.count() == count)
 }
 
-/// Has all of them call until what they find is as it should be.
+/// Has all of them call until what they find is as it should be, twice: the route may change while
+/// they call.
 fn wait_until(crowd: &mut Crowd, holds: impl Fn(&Found) -> bool) -> anyhow::Result<Found> {
+    let mut before = None;
     let (found, _) = wait_for("the callers to find it", Instant::now(), || {
         let found = crowd.find()?;
-        Ok(holds(&found).then_some(found))
+        let new = of_new(&found);
+        let settled = before.as_ref() == Some(&new) && holds(&found);
+        before = Some(new);
+        Ok(settled.then_some(found))
     })?;
     Ok(found)
 }
