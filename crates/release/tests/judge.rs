@@ -2,7 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use etm_release::{Judge, Tally, Verdict};
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn judge(analysis: &Value) -> Judge {
@@ -120,25 +119,25 @@ fn queries_are_counted() {
     assert!(matches!(judge.verdict(), Verdict::Failed(_)));
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+/// However often one looks, a version that keeps its limit is seldom found to break it: at a confidence
+/// of 99% once in a hundred times, here by the same random numbers each time.
+#[test]
+fn looking_often_finds_no_more() {
+    const RUNS: u64 = 400;
+    let failed = (1..=RUNS).filter(|seed| finds_it_broken(*seed)).count() as u64;
+    assert!(failed * 100 <= RUNS, "{failed} of {RUNS} times");
+}
 
-    /// However often one looks, a version that keeps its limit is seldom found to break it.
-    #[test]
-    fn looking_often_finds_no_more(seed in any::<u64>()) {
-        let mut judge = of(&json!({"successShare": "99", "minimum": 20, "confidence": 99}));
-        let mut random = seed | 1;
-        let mut next = || {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            random
-        };
-        for _ in 0..2_000 {
-            // Half a percent fails, half of what may.
-            let refused = u64::from((next() >> 16) % 200 == 0);
-            judge.observe(tally(1, refused), Tally::default());
-            prop_assert!(!matches!(judge.verdict(), Verdict::Failed(_)), "{:?}", judge.verdict());
-        }
-    }
+/// Whether one look of 2,000, after each connection, finds that a version breaks a limit of one percent,
+/// of whose connections half a percent fails.
+fn finds_it_broken(seed: u64) -> bool {
+    let mut judge = of(&json!({"successShare": "99", "minimum": 20, "confidence": 99}));
+    let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (0..2_000).any(|_| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        judge.observe(tally(1, u64::from((random >> 16).is_multiple_of(200))), Tally::default());
+        matches!(judge.verdict(), Verdict::Failed(_))
+    })
 }
