@@ -120,7 +120,14 @@ fn follows(scene: &Scene) {
     let report = format!("{REPORTS}/{name}");
     until("it reports", || scene.cluster.api().get(&report).expect("an answer").is_some());
     assert_eq!(refused(scene), [""; 0], "{}", agent.stderr());
-    assert_eq!(metrics::page(scene, "/problems"), "[]");
+    let problems: Vec<Value> =
+        serde_json::from_str(&metrics::page(scene, "/problems")).expect("a list of JSON");
+    // An agent hears of the routes of other tests as well.
+    let own = problems.into_iter().filter(|problem| {
+        let object = problem["object"].as_str().unwrap_or_default();
+        !object.starts_with("TrafficRoute ") || object.contains(&scene.namespace)
+    });
+    assert_eq!(own.collect::<Vec<_>>(), [Value::Null; 0]);
 }
 
 #[test]
@@ -207,13 +214,18 @@ fn until_told(scene: &Scene, told: &str) {
 #[test]
 fn none_of_them_is_too_many() {
     let rights = rights();
-    thread::scope(|scope| {
-        for (_, resource, verbs) in &rights {
-            for verb in verbs {
+    let each = rights.iter().flat_map(|(_, resource, verbs)| {
+        verbs.iter().map(move |verb| (verb.as_str(), resource.as_str()))
+    });
+    let each: Vec<_> = each.collect();
+    assert_eq!(each.len(), 30);
+    // As many agents at once as start in time: each loads its programs first.
+    for some in each.chunks(5) {
+        thread::scope(|scope| {
+            for (verb, resource) in some {
                 let rights = &rights;
                 scope.spawn(move || misses(rights, verb, resource));
             }
-        }
-    });
-    assert_eq!(rights.iter().map(|(_, _, verbs)| verbs.len()).sum::<usize>(), 30);
+        });
+    }
 }
