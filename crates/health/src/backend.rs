@@ -87,6 +87,13 @@ impl Backend {
         }
     }
 
+    /// The kernel counts from nothing in a record that is written anew.
+    pub(crate) fn start_over(&mut self) {
+        if let Some(trouble) = &mut self.trouble {
+            trouble.passive.start_over();
+        }
+    }
+
     /// When time alone changes something.
     pub(crate) fn next(&self, now: Duration) -> Option<Duration> {
         let fades = self.window.as_ref().and_then(|window| window.fades(now));

@@ -121,6 +121,13 @@ impl Passive {
         self.phase = Phase::Ejected { until: now.saturating_add(span(self.times, policy)), why };
     }
 
+    /// Successes before this do not bring it back.
+    pub(crate) fn start_over(&mut self) {
+        if let Phase::Probation { successes, .. } = &mut self.phase {
+            *successes = 0;
+        }
+    }
+
     /// It is as good as any.
     pub(crate) fn recover(&mut self, now: Duration) {
         if self.phase != Phase::Good {

@@ -122,6 +122,7 @@ impl Tracker {
             // What is in no pool is in no table either; its record is written when it is again.
             if !backend.pools.is_empty() && backend.told != Some(record) {
                 backend.told = Some(record);
+                backend.start_over();
                 changes.records.insert(key, record);
             }
             backend.tidy();

@@ -89,6 +89,22 @@ fn a_failure_in_probation_ejects_for_longer() {
 }
 
 #[test]
+fn a_probation_that_something_surer_interrupts_starts_over() {
+    let mut tracker = tracker(&of(0..4));
+    tracker.signal(seconds(0), backend(0), ejected(30, 1));
+    tracker.signal(seconds(30), backend(0), Signal::Passed);
+    assert_eq!(records(&mut tracker, 30), []);
+    assert_eq!(verdict(&tracker, 30, 0).successes, 1);
+    tracker.set_nodes(seconds(31), [down(0)]);
+    assert_eq!(records(&mut tracker, 31)[0], (0, Record::Out));
+    tracker.set_nodes(seconds(32), []);
+    let record = Record::Ejected { until: seconds(30), times: 1 };
+    assert_eq!(records(&mut tracker, 32)[0], (0, record));
+    let told = verdict(&tracker, 32, 0);
+    assert_eq!((told.state, told.successes), (State::Probation, 0));
+}
+
+#[test]
 fn a_share_of_failures_ejects_once_there_are_enough() {
     let mut tracker = tracker(&of(0..4));
     tracker.signal(seconds(0), backend(0), Signal::Outcomes(outcomes(100, 100)));
