@@ -48,7 +48,7 @@ struct Known {
 impl Releases {
     /// Takes in what changed.
     pub fn update(&mut self, update: ReleaseUpdate, now: Instant) {
-        for (name, observed) in update.releases {
+        for (name, observed) in update.changed {
             match observed {
                 Some(observed) => self.see(observed, now),
                 None => drop(self.known.remove(&name)),

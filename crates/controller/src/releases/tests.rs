@@ -50,7 +50,7 @@ impl Server {
     fn controller(&self) -> Releases {
         let mut releases = Releases::default();
         let all = self.stored.values().cloned().map(|one| (one.name.clone(), Some(one)));
-        let update = ReleaseUpdate { releases: all.collect(), problems: Vec::new() };
+        let update = ReleaseUpdate { changed: all.collect(), problems: Vec::new() };
         releases.update(update, Instant::now());
         releases.take_over(Instant::now());
         look(&mut releases, &there());

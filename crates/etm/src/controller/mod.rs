@@ -210,7 +210,7 @@ impl Controller {
 
     fn update_reports(&mut self, update: ReportUpdate) {
         self.report_problems = update.problems;
-        self.announcer.update(update.reports);
+        self.announcer.update(update.changed);
     }
 
     fn update_releases(&mut self, mut update: ReleaseUpdate) {

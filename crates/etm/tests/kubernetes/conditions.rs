@@ -221,7 +221,7 @@ fn the_kind_may_come_after_the_controller() {
     shipped::apply_kinds(scene.cluster);
     scene.create("trafficpolicies", policy("one", "nowhere", &json!({})));
     until_condition(&scene, "one", "TargetNotFound");
-    until("it is mended", || metrics::page(&scene, "/problems") == "[]");
+    until("it is mended", || metrics::own_problems(&scene).is_empty());
     let warned = controller.stderr().matches(WATCH).count();
     assert_eq!(warned, 2, "once that it is, once that it is mended: {}", controller.stderr());
 }

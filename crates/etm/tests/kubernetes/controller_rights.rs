@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::conditions::until_condition;
 use crate::gateway;
+use crate::node_health::Monitor;
 use crate::policies::policy;
 use crate::releases::release;
 use crate::routes;
@@ -229,7 +230,7 @@ fn none_of_them_is_too_many() {
             "metadata": {"name": name},
             "spec": {"alertmanager": {"matchers": matchers}},
         });
-        api.create("/apis/etm.dev/v1alpha1/nodemonitors", &monitor).expect("a monitor");
+        let _monitor = Monitor::create(api, &monitor);
         let left = |rules: &[Value]| -> Vec<Value> {
             rules.iter().filter(|rule| *rule != missing).cloned().collect()
         };
@@ -247,6 +248,5 @@ fn none_of_them_is_too_many() {
         if !matches!(&*resource, "endpointslices" | "pods") {
             scene.delete("releases", &name);
         }
-        api.delete(&format!("/apis/etm.dev/v1alpha1/nodemonitors/{name}")).expect("no monitor");
     }
 }

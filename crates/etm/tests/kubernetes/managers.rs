@@ -60,5 +60,5 @@ fn what_others_write_is_theirs() {
     let words = [&patch[..], &["--type=merge", "-p", &none]].concat();
     scene.cluster.kubectl(&words).expect("a status");
     until_condition(&scene, "one", "TargetNotFound");
-    until("it is mended", || metrics::page(&scene, "/problems") == "[]");
+    until("it is mended", || metrics::own_problems(&scene).is_empty());
 }

@@ -164,13 +164,16 @@ fn what_the_watches_cost() {
     }
 }
 
-/// What a controller tells, but for monitors of nodes: they are of no namespace, so those of tests that
-/// run beside this one are told as well.
+/// What is told at `/problems`, but for what is wrong with objects of tests that run beside this one:
+/// those of other namespaces, and monitors of nodes, which are of none.
 pub(crate) fn own_problems(scene: &Scene) -> Vec<Value> {
     let problems: Vec<Value> =
         serde_json::from_str(&page(scene, "/problems")).expect("a list of JSON");
-    let of_nodes = |problem: &Value| {
-        problem["object"].as_str().is_some_and(|object| object.starts_with("NodeMonitor "))
+    let of_others = |problem: &Value| {
+        let object = problem["object"].as_str().unwrap_or_default();
+        let named = object.split_once(' ').and_then(|(_, name)| name.split_once('/'));
+        let elsewhere = named.is_some_and(|(namespace, _)| namespace != scene.namespace);
+        elsewhere || object.starts_with("NodeMonitor ")
     };
-    problems.into_iter().filter(|problem| !of_nodes(problem)).collect()
+    problems.into_iter().filter(|problem| !of_others(problem)).collect()
 }

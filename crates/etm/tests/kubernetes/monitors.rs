@@ -154,7 +154,7 @@ fn a_pod_whose_metric_is_bad_is_ejected_and_returns() {
     // One without a series is well after its recovery.
     exporter.remove("web-2");
     until_ejected(&scene, &[]);
-    assert_eq!(metrics::page(&scene, "/problems"), "[]", "{}", controller.stderr());
+    assert_eq!(metrics::own_problems(&scene), [Value::Null; 0], "{}", controller.stderr());
 
     // By its address as well.
     let query = format!(

@@ -132,7 +132,7 @@ fn one_is_promoted_to_its_end() {
     let undone = scene.until_phase("two", "RolledBack", Some(2));
     assert_eq!(undone["traffic"], "Stable");
     assert!(scene.refused("promote", "two").contains("rolled back already"));
-    assert_eq!(metrics::page(&scene, "/problems"), "[]");
+    assert_eq!(metrics::own_problems(&scene), [Value::Null; 0]);
 }
 
 #[test]

@@ -120,14 +120,7 @@ fn follows(scene: &Scene) {
     let report = format!("{REPORTS}/{name}");
     until("it reports", || scene.cluster.api().get(&report).expect("an answer").is_some());
     assert_eq!(refused(scene), [""; 0], "{}", agent.stderr());
-    let problems: Vec<Value> =
-        serde_json::from_str(&metrics::page(scene, "/problems")).expect("a list of JSON");
-    // An agent hears of the routes of other tests as well.
-    let own = problems.into_iter().filter(|problem| {
-        let object = problem["object"].as_str().unwrap_or_default();
-        !object.starts_with("TrafficRoute ") || object.contains(&scene.namespace)
-    });
-    assert_eq!(own.collect::<Vec<_>>(), [Value::Null; 0]);
+    assert_eq!(metrics::own_problems(scene), [Value::Null; 0]);
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn each_reason_comes_and_goes() {
     let accepted = r#"etm_routes{accepted="true"}"#;
     // Those that other tests left are among them.
     assert!(metrics::value(&scene, accepted) >= Some(1.0));
-    assert_eq!(metrics::page(&scene, "/problems"), "[]", "{}", controller.stderr());
+    assert_eq!(metrics::own_problems(&scene), [Value::Null; 0], "{}", controller.stderr());
 }
 
 #[test]

@@ -122,11 +122,21 @@ impl Ledger {
     }
 
     /// Leads one more frontend to what it is to lead to, made where it is not there.
-    pub(super) fn lead(&mut self, service: u32, aim: Aim<'_>, batch: &mut Batch) -> Option<Lead> {
+    pub(super) fn lead(
+        &mut self,
+        service: u32,
+        aim: Aim<'_>,
+        batch: &mut Batch,
+    ) -> Result<Lead, Lack> {
         match aim {
-            Aim::Table(wanted) if wanted.pool.is_empty() => Some(Lead::Nothing),
-            Aim::Table(wanted) => self.hold_table(service, wanted, batch).map(Lead::Table),
-            Aim::Route(route) => self.hold_route(service, route, batch).map(Lead::Route),
+            Aim::Table(wanted) if wanted.pool.is_empty() => Ok(Lead::Nothing),
+            Aim::Table(wanted) => {
+                let lack = Lack::Slots(wanted.pool.len());
+                self.hold_table(service, wanted, batch).map(Lead::Table).ok_or(lack)
+            }
+            Aim::Route(route) => {
+                self.hold_route(service, route, batch).map(Lead::Route).ok_or(Lack::Routes)
+            }
         }
     }
 
@@ -140,21 +150,26 @@ impl Ledger {
     }
 
     fn hold_route(&mut self, service: u32, route: &PlannedRoute, batch: &mut Batch) -> Option<u32> {
+        let mut held = Vec::new();
         for wanted in Aim::Route(route).tables() {
-            self.hold_table(service, wanted, batch)?;
+            held.push(self.hold_table(service, wanted, batch));
         }
-        let table = self.route_table(route, |wanted| self.find(service, wanted))?;
-        let Some(first) = self.routes.find(&table) else {
-            return self.routes.insert(table, &mut batch.writes);
+        let table = self.route_table(route, |wanted| self.find(service, wanted));
+        let known = table.as_ref().and_then(|table| self.routes.find(table));
+        let made = match (known, table) {
+            (None, Some(table)) => self.routes.insert(table, &mut batch.writes),
+            _ => None,
         };
-        // It holds its tables already, once however many frontends lead to it.
-        self.routes.hold(first);
-        for wanted in Aim::Route(route).tables() {
-            if let Some(table) = self.find(service, wanted) {
+        if let Some(first) = known {
+            self.routes.hold(first);
+        }
+        if made.is_none() {
+            // One that was there holds its tables already, once however many frontends lead to it.
+            for table in held.into_iter().flatten() {
                 self.drop_table(table, batch);
             }
         }
-        Some(first)
+        known.or(made)
     }
 
     /// A route by where its tables lie; none where one of them is not there.

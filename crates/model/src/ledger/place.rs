@@ -124,7 +124,13 @@ impl Ledger {
         let services = &mut self.services;
         let service =
             services.acquire(&text, &mut self.retired, &mut batch.writes).ok_or(Lack::Names)?;
-        let lead = self.lead(service, aim, batch).unwrap_or(Lead::Nothing);
+        let lead = match self.lead(service, aim, batch) {
+            Ok(lead) => lead,
+            Err(lack) => {
+                self.services.drop_one(service, batch.now, &mut self.retired);
+                return Err(lack);
+            }
+        };
         let (table, members) = self.place_of(lead);
         let mut record =
             abi::Frontend { service, table, members, generation: 0, errno: planned.errno, flags };

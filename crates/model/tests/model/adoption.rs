@@ -147,7 +147,7 @@ proptest! {
 
         let mut used = BTreeSet::new();
         for frontend in kernel.maps.frontends.values() {
-            used.extend(kernel.maps.table(frontend.target()).unwrap());
+            used.extend(kernel.place(frontend).1.concat());
         }
         let left = kernel.maps.contents();
         prop_assert_eq!(left.backends.keys().copied().collect::<BTreeSet<_>>(), used);

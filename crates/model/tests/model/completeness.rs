@@ -86,13 +86,13 @@ proptest! {
         let mut kernel = Kernel::new(AMPLE);
         let mut planner = refusing();
         let mut plan = Plan::default();
-        let mut tables = std::collections::BTreeMap::new();
+        let mut places = std::collections::BTreeMap::new();
         for it in story {
             happen(&mut kernel, &mut planner, &mut plan, it);
             for (key, frontend) in &kernel.maps.frontends {
-                let table = kernel.maps.table(frontend.target()).unwrap().to_vec();
-                let known = tables.entry((*key, frontend.generation)).or_insert(table.clone());
-                prop_assert_eq!(&*known, &table, "two tables of one generation");
+                let place = kernel.place(frontend);
+                let known = places.entry((*key, frontend.generation)).or_insert(place.clone());
+                prop_assert_eq!(&*known, &place, "two tables of one generation");
             }
         }
     }

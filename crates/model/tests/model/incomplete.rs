@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use etm_abi::Backend;
 use etm_model::{
     Change, FrontendKey, Kept, Ledger, Limits, Listener, Plan, Planner, Protocol, Reconciled,
 };
@@ -12,14 +11,14 @@ use crate::{
     adoption::{corrupt, corruption},
     cluster::{changes, ip, service, slice},
     completeness::{happen, happening, refusing},
-    kernel::{AMPLE, Kernel},
+    kernel::{AMPLE, Kernel, Led},
 };
 
 impl Kernel {
     /// Every frontend with what it leads to.
-    fn served(&self) -> Vec<(FrontendKey, Vec<Backend>)> {
+    fn served(&self) -> Vec<(FrontendKey, Led)> {
         let frontends = self.maps.frontends.iter();
-        frontends.map(|(key, frontend)| (*key, self.members(frontend))).collect()
+        frontends.map(|(key, frontend)| (*key, self.leads(frontend))).collect()
     }
 
     /// The agent starts anew and knows only a part of the state, of which this is the Plan.

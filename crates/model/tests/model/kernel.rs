@@ -1,13 +1,13 @@
 //! A kernel that takes steps, and programs in it that look on.
 
-use std::{net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use etm_abi as abi;
 use etm_decide::{Tables as _, balance, pick, route};
 use etm_model::{
-    Affinity, Algorithm, BackendKey, Balancing, Delta, FrontendKey, GRACE, Kept, Ledger, Limits,
-    Listener, Plan, PlannedFrontend, PlannedRoute, Pool, Protocol, Reconciled, RouteClass,
-    RoutePart, RouteTable, Step, TableBalance, hashing, testing::Maps,
+    Affinity, Algorithm, BackendKey, Balancing, CallerNumber, Delta, FrontendKey, GRACE, Kept,
+    Ledger, Limits, Listener, Plan, PlannedFrontend, PlannedRoute, Pool, Protocol, Reconciled,
+    RouteClass, RoutePart, RouteTable, Step, TableBalance, hashing, testing::Maps,
 };
 
 /// Room for all that tests make, shortlists of some weighted pools among it.
@@ -27,6 +27,9 @@ type Table = (Vec<(u32, abi::Backend)>, Option<TableBalance>);
 
 /// What a program sees that read a frontend.
 type Sight = (Option<RouteTable>, Vec<Table>);
+
+/// By class, what its callers get: shares of weight, flags, members; and the classes of callers.
+pub(crate) type Led = (Vec<Vec<(u32, u16, Vec<abi::Backend>)>>, BTreeMap<CallerNumber, u8>);
 
 #[derive(Clone)]
 pub(crate) struct Kernel {
@@ -136,9 +139,24 @@ impl Kernel {
         slots.iter().map(|id| (*id, self.maps.backends[*id as usize])).collect()
     }
 
-    /// What a frontend without a route leads to, whatever the incarnations.
-    pub(crate) fn members(&self, frontend: &abi::Frontend) -> Vec<abi::Backend> {
-        self.members_of(frontend.target())
+    /// What callers of a frontend get, wherever in the maps it lies, whatever the incarnations.
+    pub(crate) fn leads(&self, frontend: &abi::Frontend) -> Led {
+        let share = |(weight, target): &(u32, abi::Target)| {
+            (*weight, target.flags(), self.members_of(*target))
+        };
+        match self.maps.route(frontend) {
+            None => (vec![vec![share(&(1, frontend.target()))]], BTreeMap::new()),
+            Some(RouteTable { classes, callers }) => {
+                (classes.iter().map(|shares| shares.iter().map(share).collect()).collect(), callers)
+            }
+        }
+    }
+
+    /// The same by its place: a frontend that is led elsewhere is another one.
+    pub(crate) fn place(&self, frontend: &abi::Frontend) -> (Option<RouteTable>, Vec<Vec<u32>>) {
+        let targets = self.targets(frontend).into_iter();
+        let slots = targets.map(|target| self.maps.table(target).unwrap().to_vec());
+        (self.maps.route(frontend), slots.collect())
     }
 
     fn members_of(&self, target: abi::Target) -> Vec<abi::Backend> {

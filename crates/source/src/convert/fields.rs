@@ -4,6 +4,28 @@ use serde::de::DeserializeOwned;
 use serde_ignored::Path;
 use serde_json::Value;
 
+use super::report::Report;
+
+/// Reads the spec of an object of etm's own, and tells of a field that is missing, is not known or
+/// cannot be read; `hint` adds to a way out what counts until then.
+pub(super) fn spec<T: DeserializeOwned>(
+    spec: &Value,
+    report: &mut Report,
+    hint: fn(&str) -> String,
+) -> Option<T> {
+    if spec.is_null() {
+        report.add("spec", "is missing", hint("say which Service it is for"));
+        return None;
+    }
+    let mut unknown = Vec::new();
+    let read = read("spec", spec, &mut unknown);
+    for field in unknown {
+        let way = "correct its name or take it away, or upgrade etm to a version that has it";
+        report.add(field, "is not known", hint(way));
+    }
+    read.map_err(|(field, reason)| report.add(field, reason, hint("correct it"))).ok()
+}
+
 /// Reads the value of a field into its type, and notes the paths of the fields that it does not
 /// have.
 ///

@@ -28,31 +28,13 @@ pub fn traffic_policy(object: &api::UncheckedTrafficPolicy) -> Converted<Policy>
     };
     let (created, name) = (identity.created, identity.name.clone());
     let mut report = Report::on(format!("TrafficPolicy {}", identity.name));
-    let policy = read(object, &mut report).and_then(|spec| convert(&spec, identity, &mut report));
+    let spec = fields::spec(&object.spec, &mut report, hint);
+    let policy = spec.and_then(|spec| convert(&spec, identity, &mut report));
     let policy = policy.map(|policy| Policy { ejected: ejected::pods(&object.status), ..policy });
     let problems = report.finish();
     let object = policy.filter(|_| problems.is_empty());
     let stays = object.is_none().then_some(name);
     Converted { object, created, proxy: None, problems, stays }
-}
-
-/// The fields with their types; tells of each one that is not known.
-fn read(
-    object: &api::UncheckedTrafficPolicy,
-    report: &mut Report,
-) -> Option<api::TrafficPolicySpec> {
-    if object.spec.is_null() {
-        report.add("spec", "is missing", hint("say which Service it is for"));
-        return None;
-    }
-    let mut unknown = Vec::new();
-    let spec = fields::read("spec", &object.spec, &mut unknown);
-    for field in unknown {
-        let hint =
-            hint("correct its name or take it away, or upgrade etm to a version that has it");
-        report.add(field, "is not known", hint);
-    }
-    spec.map_err(|(field, reason)| report.add(field, reason, hint("correct it"))).ok()
 }
 
 fn convert(

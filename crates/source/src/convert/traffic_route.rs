@@ -32,28 +32,12 @@ pub fn traffic_route(object: &api::UncheckedTrafficRoute) -> Converted<Route> {
     };
     let (created, name) = (identity.created, identity.name.clone());
     let mut report = Report::on(format!("TrafficRoute {}", identity.name));
-    let spec = read(object, &mut report);
+    let spec = fields::spec(&object.spec, &mut report, hint);
     let route = spec.and_then(|spec| Conversion { name: &name, report: &mut report }.route(&spec));
     let problems = report.finish();
     let object = route.filter(|_| problems.is_empty()).map(|route| Route { created, ..route });
     let stays = object.is_none().then_some(name);
     Converted { object, created, proxy: None, problems, stays }
-}
-
-/// The fields with their types; tells of each one that is not known.
-fn read(object: &api::UncheckedTrafficRoute, report: &mut Report) -> Option<api::TrafficRouteSpec> {
-    if object.spec.is_null() {
-        report.add("spec", "is missing", hint("say which Service it is for"));
-        return None;
-    }
-    let mut unknown = Vec::new();
-    let spec = fields::read("spec", &object.spec, &mut unknown);
-    for field in unknown {
-        let hint =
-            hint("correct its name or take it away, or upgrade etm to a version that has it");
-        report.add(field, "is not known", hint);
-    }
-    spec.map_err(|(field, reason)| report.add(field, reason, hint("correct it"))).ok()
 }
 
 struct Conversion<'a> {

@@ -17,9 +17,9 @@ mod node_reports;
 mod node_watch;
 mod nodes;
 mod observed;
+mod one_kind;
 mod policies;
 mod policy_status;
-mod release_watch;
 mod releases;
 mod reporter;
 mod routes;
@@ -36,13 +36,13 @@ use etm_model::{Change, Problem};
 use kube::runtime::watcher;
 
 pub use configuration::ConfigurationError;
-pub use node_reports::{ReportUpdate, ReportWatch};
+pub use node_reports::ReportUpdate;
 pub use node_watch::{NodeUpdate, NodeWatch};
 pub use nodes::{NodeChange, ObservedHealth, ObservedMonitor, ObservedNode};
 pub use observed::ObservedPolicy;
+pub use one_kind::{KindUpdate, ReleaseWatch, ReportWatch};
 pub use policy_status::{PolicyUpdate, PolicyWatch};
-pub use release_watch::{ReleaseUpdate, ReleaseWatch};
-pub use releases::ObservedRelease;
+pub use releases::{ObservedRelease, ReleaseUpdate};
 pub use routes::{ObservedRoute, Said};
 pub use statistics::{Statistics, Watched};
 

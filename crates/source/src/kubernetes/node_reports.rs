@@ -1,97 +1,26 @@
 //! What agents have reported, for whoever tells of it.
 
-use std::{mem, sync::Arc};
+use std::sync::Arc;
 
 use etm_api::{NodeReportSpec, ReportedEndpoint, UncheckedNodeReport};
-use etm_model::{ObjectName, Problem};
-use kube::{ResourceExt as _, runtime::watcher};
+use etm_model::ObjectName;
+use kube::ResourceExt as _;
 
 use super::{
-    AT_ONCE, ConfigurationError, Options,
-    connection::Connection,
     kind::{Batch, Kind},
     nodes::plain,
-    statistics::{Statistics, Watched},
-    watch::Watch,
+    one_kind::{Alone, KindUpdate},
+    statistics::Watched,
 };
 use crate::convert::Converted;
 
-/// The reports of all nodes, followed.
-pub struct ReportWatch {
-    reports: Watch<NodeReports>,
-    statistics: Vec<Arc<Statistics>>,
-    batch: Batch,
-    complete: bool,
-    told: Vec<Problem>,
-}
+/// By the node's name what it says now; none where its report is gone.
+type Reported = (Arc<str>, Option<Vec<ReportedEndpoint>>);
 
 /// What became of reports.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ReportUpdate {
-    /// By the node's name, in order, what it says now; none where its report is gone.
-    pub reports: Vec<(Arc<str>, Option<Vec<ReportedEndpoint>>)>,
-    /// All that is wrong with the watch.
-    pub problems: Vec<Problem>,
-}
+pub type ReportUpdate = KindUpdate<Reported>;
 
-impl ReportWatch {
-    /// Prepares to follow the API server; nothing is sent yet. Must be called in a tokio runtime
-    /// with I/O and time enabled.
-    ///
-    /// # Errors
-    ///
-    /// Where the configuration cannot be used.
-    pub async fn open(options: &Options) -> Result<Self, ConfigurationError> {
-        let mut connection = Connection::open(options).await?;
-        let reports = connection.watch(watcher::Config::default())?;
-        let (statistics, batch) = (connection.statistics, Batch::default());
-        Ok(Self { reports, statistics, batch, complete: false, told: Vec::new() })
-    }
-
-    /// Waits for the next change. Cancel safe. What has come by then is told at once; nothing but
-    /// problems is told until all were listed, and that is told then.
-    pub async fn next(&mut self) -> ReportUpdate {
-        loop {
-            let outcome = self.reports.next().await;
-            self.reports.take(outcome, &mut self.batch);
-            for _ in 0..AT_ONCE {
-                if !self.reports.take_waiting(&mut self.batch) {
-                    break;
-                }
-            }
-            if let Some(update) = self.update() {
-                return update;
-            }
-        }
-    }
-
-    /// Whether all were listed once; a cluster that does not know the kind has none.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.complete
-    }
-
-    /// What became of the watch so far.
-    #[must_use]
-    pub fn statistics(&self) -> &[Arc<Statistics>] {
-        &self.statistics
-    }
-
-    fn update(&mut self) -> Option<ReportUpdate> {
-        let first = self.reports.table.is_complete() && !self.complete;
-        self.complete |= first;
-        let problems: Vec<_> = self.reports.failing().into_iter().collect();
-        let news = problems != self.told;
-        self.told.clone_from(&problems);
-        if !self.complete {
-            return news.then(|| ReportUpdate { problems, ..ReportUpdate::default() });
-        }
-        let Batch { reports, .. } = mem::take(&mut self.batch);
-        (first || news || !reports.is_empty()).then_some(ReportUpdate { reports, problems })
-    }
-}
-
-struct NodeReports;
+pub(super) struct NodeReports;
 
 impl Kind for NodeReports {
     const WATCHED: Watched = Watched::NodeReports;
@@ -114,5 +43,13 @@ impl Kind for NodeReports {
 
     fn remove(name: &ObjectName, (): (), batch: &mut Batch) {
         batch.reports.push((Arc::clone(&name.name), None));
+    }
+}
+
+impl Alone for NodeReports {
+    type Change = Reported;
+
+    fn changes(batch: &mut Batch) -> &mut Vec<Reported> {
+        &mut batch.reports
     }
 }

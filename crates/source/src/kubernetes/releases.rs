@@ -6,6 +6,7 @@ use kube::ResourceExt as _;
 
 use super::{
     kind::{Batch, Kind},
+    one_kind::{Alone, KindUpdate},
     routes::turn,
     statistics::Watched,
 };
@@ -111,5 +112,19 @@ impl Kind for ObservedReleases {
 
     fn remove(name: &ObjectName, (): (), batch: &mut Batch) {
         batch.releases.push((name.clone(), None));
+    }
+}
+
+/// A release that changed; none of one that is gone.
+type Changed = (ObjectName, Option<ObservedRelease>);
+
+/// What became of releases.
+pub type ReleaseUpdate = KindUpdate<Changed>;
+
+impl Alone for ObservedReleases {
+    type Change = Changed;
+
+    fn changes(batch: &mut Batch) -> &mut Vec<Changed> {
+        &mut batch.releases
     }
 }
