@@ -38,6 +38,8 @@ pub struct NodeReportSpec {
     pub ejected: Vec<ReportedEndpoint>,
     /// So many more are out than are listed.
     #[serde(default, skip_serializing_if = "is_zero")]
+    // A format that API servers know; they warn of others.
+    #[schemars(extend("format" = "int64"))]
     pub more: u32,
 }
 
@@ -53,6 +55,7 @@ pub struct ReportedEndpoint {
     /// Its address.
     pub address: String,
     /// Its port.
+    #[schemars(extend("format" = "int32"))]
     pub port: u16,
     /// `TCP` or `UDP`.
     pub protocol: String,
