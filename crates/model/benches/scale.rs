@@ -133,6 +133,7 @@ fn route(index: u32, weight: u32) -> Change {
         protocol: None,
         consumers: None,
         rules: vec![rule],
+        abandons: None,
     };
     Change::SetRoutes(owner, vec![route])
 }

@@ -86,6 +86,9 @@ pub struct Route {
     pub consumers: Option<Arc<str>>,
     /// The rules, in order.
     pub rules: Vec<Rule>,
+    /// Pods that nobody is to be connected to any more: sockets that the target led there are ended,
+    /// unless it still leads somebody there.
+    pub abandons: Option<Destination>,
 }
 
 impl Route {

@@ -75,6 +75,7 @@ fn route(kind: RouteKind, owner: ObjectName, created: i64, rules: &[Rule]) -> Ro
         protocol: None,
         consumers: None,
         rules: rules.to_vec(),
+        abandons: None,
     }
 }
 

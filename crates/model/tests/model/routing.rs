@@ -74,6 +74,7 @@ fn any_route() -> impl Strategy<Value = Route> {
         protocol: None,
         consumers: None,
         rules,
+        abandons: None,
     })
 }
 

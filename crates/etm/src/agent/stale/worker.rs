@@ -143,6 +143,7 @@ fn tell(pass: &Pass, orders: &HashMap<Led, Order>, metrics: &Metrics) {
         let told = match why {
             Stale::Gone => "ended sockets to a Pod that is gone",
             Stale::Ejected => "ended sockets to a Pod that is ejected",
+            Stale::Released => "ended sockets to a Pod of the version before a release",
         };
         info!(%service, %backend, %protocol, sockets = count, "{told}");
     }
