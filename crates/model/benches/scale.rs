@@ -230,6 +230,7 @@ fn service(index: u32) -> Service {
         source_ranges: None,
         affinity: None,
         publish_not_ready: false,
+        selector: None,
     }
 }
 

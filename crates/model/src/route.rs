@@ -168,7 +168,7 @@ pub struct CallerSelector {
     pub pod_labels: Option<LabelSelector>,
     /// Pods with one of these service accounts (of their own namespace).
     pub service_accounts: Option<Vec<Arc<str>>>,
-    /// Pods that are endpoints of this Service, whether ready or not.
+    /// Pods that are endpoints of this Service, whether ready or not, or that it selects.
     pub members_of: Option<ObjectName>,
     /// Callers on one of these nodes: their Pods, and processes that are of no Pod.
     pub nodes: Option<Vec<Arc<str>>>,

@@ -6,7 +6,7 @@ use etm_model::{
     Action, CALLER_NODE_NUMBER, CallerNumber, CallerPod, CallerSelector, CallerShare, Change,
     Destination, DestinationRef, LabelSelector, Labels, ObjectName, Operator, Options, Plan,
     PlannedRoute, Planner, ReferenceGrant, Requirement, Route, RouteClass, RouteKind, RouteOwner,
-    RoutePart, RoutePort, Rule, Snapshot, compile, hash, route_conditions,
+    RoutePart, RoutePort, Rule, Service, Snapshot, compile, hash, route_conditions,
 };
 
 use crate::cluster::{ip, name, service, slice, snapshot};
@@ -566,4 +566,53 @@ fn at_most_256_classes_are_told_apart_and_the_last_route_is_left_out() {
     assert_eq!(route.as_ref().unwrap().classes.len(), 256);
     assert_eq!(got(route.as_deref(), 300), [(1, vec![1])]);
     assert_eq!(told(&changes).len(), 1, "{:?}", told(&changes));
+}
+
+#[test]
+fn what_a_route_abandons_is_told_unless_somebody_is_led_there() {
+    let left = |changes: &[Change]| -> Vec<Vec<u8>> {
+        let plan = plan(changes);
+        let hosts = plan.frontends.values().map(|frontend| {
+            let left = frontend.abandoned.iter().flat_map(|left| left.iter());
+            left.map(|backend| backend.ip.to_string().rsplit('.').next().unwrap().parse().unwrap())
+        });
+        hosts.map(Iterator::collect).collect()
+    };
+    let leave = |of: &str, rules: &[Rule]| Route {
+        abandons: Some(to(of, 0)),
+        ..route(RouteKind::Release, name("green"), 1, rules)
+    };
+    let everyone = rule(&[], WHOLE, &[to("cart-v2", 1)]);
+    let mut changes = with([set(leave("cart", std::slice::from_ref(&everyone)))]);
+    assert_eq!(left(&changes), [vec![1], vec![], vec![]], "cart itself, which leads to cart-v2");
+    // Whether it is ready makes no difference to who is connected to it.
+    let mut unready = slice("cart", "cart", &["10.1.0.1", "10.1.0.9"]);
+    unready.endpoints[1].ready = false;
+    changes.push(Change::SetSlice(unready));
+    assert_eq!(left(&changes)[0], [1, 9]);
+    // A route that comes first still leads some callers there.
+    changes.push(caller(2, "shop", "old", &[]));
+    let some = ours("first", 2, &[rule(&[of("shop")], WHOLE, &[to("cart", 1)])]);
+    let with_first = changes.iter().cloned().chain([set(some)]).collect::<Vec<_>>();
+    assert_eq!(left(&with_first)[0], [9]);
+    // Nor is it left where the new version is gone, and callers go as without a route.
+    changes.push(Change::RemoveSlice(name("cart-v2"), "cart-v2".into()));
+    assert_eq!(left(&changes)[0], [9]);
+    let same = with([set(leave("cart-v2", &[everyone]))]);
+    assert_eq!(left(&same)[0], [0_u8; 0], "it leads there");
+}
+
+#[test]
+fn whom_a_service_selects_is_a_member_before_any_slice_has_him() {
+    let members = CallerSelector { members_of: Some(name("pay")), ..CallerSelector::default() };
+    let selector = [("app".into(), "pay".into())].into();
+    let changes = with([
+        Change::SetService(Service { selector: Some(selector), ..service("pay", &["10.0.0.3"]) }),
+        set(ours("one", 1, &[rule(&[members], WHOLE, &[to("cart-v2", 1)])])),
+        caller(2, "shop", "new", &[("app", "pay"), ("track", "new")]),
+        caller(3, "shop", "other", &[("app", "cart")]),
+        caller(4, "mail", "abroad", &[("app", "pay")]),
+    ]);
+    let route = planned(&changes).unwrap();
+    assert_eq!(route.callers.keys().copied().collect::<Vec<_>>(), [2]);
 }
