@@ -151,8 +151,9 @@ fn connections_to_the_old_colour_end_when_the_release_is_completed_and_no_others
     }
     colours.release("New", true);
     let agent = colours.agent.as_ref().expect("an agent");
-    until_logged(agent, &[TOLD, "TCP", "UDP"]);
-    // Of each family, by one pass.
+    for (ip, protocol) in VIPS.into_iter().flat_map(|ip| [(ip, "TCP"), (ip, "UDP")]) {
+        until_logged(agent, &[TOLD, &format!("service={ip}"), protocol]);
+    }
     for session in &mut old {
         assert_ended(&session.call().expect("a call"));
         let again = session.call().expect("a call");

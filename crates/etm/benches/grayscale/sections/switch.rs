@@ -73,7 +73,7 @@ fn run(nodes: &Nodes, watch: &Watch, name: &str) -> anyhow::Result<[Flip; 2]> {
     nodes.release(name, &["front", "stock"], ("blue", "green"), &strategy)?;
     nodes.until_status(name, |status| status["phase"] == "Paused")?;
     sleep(REST);
-    let mut flip = |verb: &str, to, traffic: &str| -> anyhow::Result<Flip> {
+    let flip = |verb: &str, to, traffic: &str| -> anyhow::Result<Flip> {
         let before = watch.leads()?;
         let mut asked = nodes.ask(verb, name)?.spawn()?;
         let flipped = watch.flips(&before)?;

@@ -131,7 +131,9 @@ impl StaleConnections {
             self.leaving.extend(left);
         }
         let Some(now) = now else { return };
-        let is_left = |backend| now.abandoned.as_ref().is_some_and(|left| left.contains(backend));
+        let is_left = |backend: &BackendKey| {
+            now.abandoned.as_ref().is_some_and(|left| left.contains(backend))
+        };
         let is_back = |led: &Led| led.0 == key && is_member(&now.pool, &led.1) && !is_left(&led.1);
         self.leaving.retain(|led, _| !is_back(led));
         self.worker.spare(|led| is_back(led));
