@@ -206,7 +206,7 @@ fn any_service() -> impl Strategy<Value = Service> {
     (
         (service_name(), option::of(0..3_i64), vec(address, 0..3), vec(port, 0..4)),
         (policy(), policy(), option::weighted(0.3, 90..92_u16), option::weighted(0.2, ranges)),
-        (affinity, any::<bool>(), option::weighted(0.3, crate::routing::labels())),
+        (affinity, any::<bool>(), option::weighted(0.3, routing::labels())),
     )
         .prop_map(|((service, created, addresses, ports), traffic, rest)| {
             let (affinity, publish_not_ready, selector) = rest;
