@@ -12,8 +12,16 @@ use crate::setup;
 use crate::workspace::Workspace;
 
 /// Every bench with budgets, and its package.
-const BENCHES: [(&str, &str); 4] =
-    [("datapath", "etm"), ("control", "etm"), ("health", "etm"), ("hashing", "etm-model")];
+const BENCHES: [(&str, &str); 5] = [
+    ("datapath", "etm"),
+    ("control", "etm"),
+    ("health", "etm"),
+    ("grayscale", "etm"),
+    ("hashing", "etm-model"),
+];
+
+/// Those that need a Kubernetes control plane.
+const CLUSTERED: [&str; 2] = ["control", "grayscale"];
 
 /// `build [--release]`: the kernel object first, because `etm` embeds it.
 pub(crate) fn build(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
@@ -91,7 +99,7 @@ pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Result<ExitC
         [name, rest @ ..] if let Some(bench) = asked(name) => (vec![bench], rest),
         _ => (BENCHES.to_vec(), arguments),
     };
-    let cluster = benches.iter().any(|(name, _)| *name == "control");
+    let cluster = benches.iter().any(|(name, _)| CLUSTERED.contains(name));
     // The model is measured without a kernel.
     if benches.iter().any(|(_, package)| *package == "etm") {
         prepare(workspace)?;

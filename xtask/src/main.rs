@@ -33,7 +33,7 @@ cargo xtask VERB
   practice           set up, build, then run a cluster to practise on
   bench [NAME] [ARGS...]
                      set up, build, then run the benches, or one: datapath, control,
-                     health, hashing
+                     health, grayscale, hashing
   lint               formatting, clippy with warnings denied, licences and duplicates
   ci                 lint, then test
   clean              remove what was built

@@ -133,6 +133,7 @@ fn route(index: u32, weight: u32) -> Change {
         protocol: None,
         consumers: None,
         rules: vec![rule],
+        abandons: None,
     };
     Change::SetRoutes(owner, vec![route])
 }
@@ -229,6 +230,7 @@ fn service(index: u32) -> Service {
         source_ranges: None,
         affinity: None,
         publish_not_ready: false,
+        selector: None,
     }
 }
 

@@ -53,7 +53,7 @@ pub use object::{
 pub use outcome::{Called, Outcome, Outcomes, Share};
 pub use plan::{
     BackendKey, Balancing, Delta, FrontendKey, HealthCheck, Listener, Member, Plan,
-    PlannedFrontend, PlannedRoute, Pool, RouteClass, RoutePart, ServicePortName,
+    PlannedFrontend, PlannedRoute, Pool, RouteClass, RoutePart, ServicePortName, is_member,
 };
 pub use planner::{Options, Planner, UnknownPort, compile, outcomes};
 pub use pod::{Pod, PodChange, QosClass};

@@ -144,6 +144,8 @@ pub struct Service {
     pub affinity: Option<Affinity>,
     /// `publishNotReadyAddresses`: its endpoints are to be called whatever they are.
     pub publish_not_ready: bool,
+    /// `selector`: labels of its Pods; none where its slices are not made by it.
+    pub selector: Option<Arc<[(Arc<str>, Arc<str>)]>>,
 }
 
 /// One port of an EndpointSlice; ports without a number are not usable and not kept.

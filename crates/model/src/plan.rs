@@ -85,6 +85,12 @@ pub struct Member {
 /// The members that a frontend chooses from, ordered by backend, each backend once.
 pub type Pool = Arc<[Member]>;
 
+/// Whether a backend is a member of a pool.
+#[must_use]
+pub fn is_member(pool: &[Member], backend: &BackendKey) -> bool {
+    pool.binary_search_by_key(backend, |member| member.backend).is_ok()
+}
+
 /// What a frontend must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedFrontend {
@@ -114,6 +120,9 @@ pub struct PlannedFrontend {
     pub stale: Stale,
     /// What callers get instead of `pool` and `balancing`; none where that is the same for all.
     pub route: Option<Arc<PlannedRoute>>,
+    /// Backends to which sockets are ended that the frontend has led there; in order, and none that it
+    /// leads to.
+    pub abandoned: Option<Arc<[BackendKey]>>,
 }
 
 /// What a frontend's callers get, where that depends on who calls or is divided.
@@ -131,6 +140,14 @@ impl PlannedRoute {
     pub const CLASSES: usize = 256;
     /// Parts that a class may have.
     pub const PARTS: usize = 16;
+
+    /// Whether some caller may be led to a backend.
+    pub(crate) fn leads_to(&self, backend: &BackendKey) -> bool {
+        self.classes.iter().any(|class| match class {
+            RouteClass::Denied => false,
+            RouteClass::Forward(parts) => parts.iter().any(|part| is_member(&part.pool, backend)),
+        })
+    }
 }
 
 /// What some callers get.

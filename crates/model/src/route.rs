@@ -86,6 +86,9 @@ pub struct Route {
     pub consumers: Option<Arc<str>>,
     /// The rules, in order.
     pub rules: Vec<Rule>,
+    /// Pods that nobody is to be connected to any more: sockets that the target led there are ended,
+    /// unless it still leads somebody there.
+    pub abandons: Option<Destination>,
 }
 
 impl Route {
@@ -165,7 +168,7 @@ pub struct CallerSelector {
     pub pod_labels: Option<LabelSelector>,
     /// Pods with one of these service accounts (of their own namespace).
     pub service_accounts: Option<Vec<Arc<str>>>,
-    /// Pods that are endpoints of this Service, whether ready or not.
+    /// Pods that are endpoints of this Service, whether ready or not, or that it selects.
     pub members_of: Option<ObjectName>,
     /// Callers on one of these nodes: their Pods, and processes that are of no Pod.
     pub nodes: Option<Vec<Arc<str>>>,

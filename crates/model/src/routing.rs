@@ -181,7 +181,11 @@ fn age(route: &Route) -> (bool, Timestamp) {
 /// The Services whose endpoints say what becomes of a route.
 fn depends_on(route: &Route) -> impl Iterator<Item = &ObjectName> {
     let members_of = route.selectors().filter_map(|selector| selector.members_of.as_ref());
-    route.destinations().chain(members_of)
+    let abandoned = match route.abandons.as_ref().map(|destination| &destination.to) {
+        Some(DestinationRef::Service { name, .. }) => Some(name),
+        _ => None,
+    };
+    route.destinations().chain(members_of).chain(abandoned)
 }
 
 /// Where a route leads that can close a circle: not to its own target, and a kind of the Gateway API
@@ -212,5 +216,7 @@ fn reaches<'a>(
 /// Whether a route has a destination that is a subset of its target's Pods.
 pub(crate) fn has_subsets(route: &Route) -> bool {
     let destinations = route.rules.iter().flat_map(|rule| rule.action.destinations());
-    destinations.into_iter().any(|destination| matches!(destination.to, DestinationRef::Subset(_)))
+    destinations
+        .chain(&route.abandons)
+        .any(|destination| matches!(destination.to, DestinationRef::Subset(_)))
 }

@@ -39,6 +39,7 @@ pub fn next(seen: &Seen<'_>, now: Timestamp) -> ReleaseStatus {
         ReleasePhase::Completed | ReleasePhase::RolledBack => {
             obey(seen, None, &mut next, now);
             accept(seen, &mut next, now);
+            settle(&mut next, now);
         }
     }
     progress(&mut next, now);
@@ -151,6 +152,21 @@ fn go_on(seen: &Seen<'_>, next: &mut ReleaseStatus, now: Timestamp) {
     }
 }
 
+/// Ends what is kept for requests that were under way at a roll-back.
+fn settle(next: &mut ReleaseStatus, now: Timestamp) {
+    if next.traffic != Some(Traffic::Returned) {
+        return;
+    }
+    let stages = next.spec.as_ref().map(|spec| stages(&spec.strategy)).unwrap_or_default();
+    let hold = match stages.last().map(|stage| stage.wait) {
+        Some(Wait::Time(hold)) => hold,
+        _ => std::time::Duration::ZERO,
+    };
+    if next.since.as_ref().is_none_or(|since| over(since.0, hold, now)) {
+        next.traffic = Some(Traffic::Stable);
+    }
+}
+
 /// Why a step whose time is over may end, if it may: the analysis has passed, or while it holds has not
 /// failed, and the versions that callers need are there.
 fn passes<'a>(run: &Run<'_>, seen: &'a Seen<'_>, holds: bool) -> Option<&'a str> {
@@ -206,9 +222,14 @@ fn enter(run: &Run<'_>, step: usize, next: &mut ReleaseStatus, now: Timestamp) {
     };
 }
 
-/// Everyone to the stable version again; of a release that never routed, nothing.
+/// Everyone to the stable version again; of a release that never routed, nothing. Pods of the new
+/// version that callers have reached go on calling the new one, for requests that are under way.
 pub(crate) fn roll_back(next: &mut ReleaseStatus, reason: &str, why: &str, now: Timestamp) {
-    next.traffic = next.traffic.map(|_| Traffic::Stable);
+    next.traffic = next.traffic.map(|traffic| match traffic {
+        Traffic::Stable => Traffic::Stable,
+        _ => Traffic::Returned,
+    });
+    next.since = Some(MicroTime(now));
     next.phase = Some(ReleasePhase::RolledBack);
     next.message = format!("{reason}: {why}");
     note(next, reason, why, now);

@@ -27,16 +27,22 @@ pub fn routes(name: &ObjectName, created: Option<Timestamp>, status: &ReleaseSta
     };
     let step = status.step.and_then(|step| usize::try_from(step).ok()).unwrap_or_default();
     let owner = RouteOwner { kind: RouteKind::Release, name: name.clone() };
+    let blue_green = spec.strategy.blue_green.as_ref();
+    let ends = traffic == Traffic::New && blue_green.is_some_and(|one| one.end_old_connections);
     let services = spec.services.iter().enumerate();
-    let routes = services.map(|(i, released)| Route {
-        owner: owner.clone(),
-        created,
-        field: format!("spec.services[{i}]").into(),
-        target: sibling(name, &released.service),
-        port: RoutePort::Every,
-        protocol: None,
-        consumers: None,
-        rules: To { release: name, spec, released, index: i }.rules(traffic, step),
+    let routes = services.map(|(index, released)| {
+        let to = To { release: name, spec, released, index };
+        Route {
+            owner: owner.clone(),
+            created,
+            field: format!("spec.services[{index}]").into(),
+            target: sibling(name, &released.service),
+            port: RoutePort::Every,
+            protocol: None,
+            consumers: None,
+            rules: to.rules(traffic, step),
+            abandons: ends.then(|| to.version("stable", &released.stable, 0)),
+        }
     });
     routes.collect()
 }
@@ -70,6 +76,7 @@ impl To<'_> {
             Traffic::Stable => vec![self.rule("everyone", Vec::new(), None, 0)],
             Traffic::New => vec![self.rule("everyone", Vec::new(), None, 100)],
             Traffic::Switched => self.step(Who::Everyone, &[]),
+            Traffic::Returned => self.step(Who::Callers(&[]), &[]),
             Traffic::Step => {
                 let stages = stages(&self.spec.strategy);
                 let upto = stages.get(..=step.min(stages.len().saturating_sub(1)));
@@ -125,11 +132,7 @@ impl To<'_> {
         let stable = 100 - new.min(100);
         let to = [("new", &released.new, new), ("stable", &released.stable, stable)];
         let to = to.into_iter().filter(|(_, _, weight)| *weight > 0);
-        let to = to.map(|(field, version, weight)| Destination {
-            field: format!("spec.services[{}].{field}", self.index).into(),
-            weight,
-            to: self.destination(version),
-        });
+        let to = to.map(|(field, version, weight)| self.version(field, version, weight));
         Rule {
             name: name.into(),
             field: "spec.strategy".into(),
@@ -137,6 +140,11 @@ impl To<'_> {
             share,
             action: Action::Forward(to.collect()),
         }
+    }
+
+    fn version(&self, field: &str, version: &Version, weight: u32) -> Destination {
+        let field = format!("spec.services[{}].{field}", self.index).into();
+        Destination { field, weight, to: self.destination(version) }
     }
 
     fn destination(&self, version: &Version) -> DestinationRef {

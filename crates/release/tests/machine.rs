@@ -66,6 +66,10 @@ fn a_switch_is_held_and_can_be_undone() {
     assert!(!scene.status.command.clone().unwrap().done);
     scene.ask(CommandVerb::Undo);
     scene.look(1);
+    assert_eq!(scene.at(), (ReleasePhase::RolledBack, Some(Traffic::Returned), Some(1)));
+    scene.look(599);
+    assert_eq!(scene.at().1, Some(Traffic::Returned), "requests are under way in the new version");
+    scene.look(1);
     assert_eq!(scene.at(), (ReleasePhase::RolledBack, Some(Traffic::Stable), Some(1)));
 }
 
@@ -80,7 +84,8 @@ fn what_rolls_back() {
         scene
     };
     let rolled_back = |scene: &Scene, reason: &str| {
-        assert_eq!((scene.at().0, scene.at().1), (ReleasePhase::RolledBack, Some(Traffic::Stable)));
+        let at = (scene.at().0, scene.at().1);
+        assert_eq!(at, (ReleasePhase::RolledBack, Some(Traffic::Returned)));
         assert_eq!(scene.status.history.last().unwrap().reason, reason);
     };
     let mut scene = analysed();
@@ -264,7 +269,8 @@ proptest! {
                 prop_assert_eq!(next.phase, Some(ReleasePhase::RolledBack));
             }
             if next.phase == Some(ReleasePhase::RolledBack) {
-                prop_assert!(matches!(next.traffic, None | Some(Traffic::Stable)));
+                let back = matches!(next.traffic, None | Some(Traffic::Stable | Traffic::Returned));
+                prop_assert!(back);
                 scene.leads_only_to("stable");
             }
             if next.phase == Some(ReleasePhase::Completed) {

@@ -4,6 +4,7 @@
 #[allow(dead_code, reason = "shared with the tests of the machine")]
 mod scene;
 
+use etm_api::{CommandVerb, Traffic};
 use etm_model::{Action, CallerShare, DestinationRef, ObjectName, RouteKind, hash};
 use scene::{Scene, blue_green, canary};
 use serde_json::json;
@@ -57,6 +58,38 @@ fn each_kind_of_step() {
     assert_eq!(rules(&scene, 0), expected(&[("everyone else", 0, None, 100)]));
     scene.look(60);
     assert_eq!(rules(&scene, 0), [("everyone".to_owned(), 0, None, 100)]);
+}
+
+#[test]
+fn after_a_roll_back_the_new_version_still_calls_itself_for_a_while() {
+    let mut scene = Scene::new(canary(&json!([{"percent": 50}])));
+    scene.look(0);
+    scene.ask(CommandVerb::Abort);
+    scene.look(1);
+    assert_eq!(rules(&scene, 0), expected(&[("everyone else", 0, None, 0)]));
+    scene.look(60);
+    assert_eq!(rules(&scene, 0), [("everyone".to_owned(), 0, None, 0)]);
+}
+
+#[test]
+fn the_old_version_is_abandoned_once_it_is_completed_and_where_that_is_asked_for() {
+    for asked in [true, false] {
+        let strategy = json!({"hold": "10m", "endOldConnections": asked});
+        let mut scene = Scene::new(blue_green(&strategy));
+        scene.look(0);
+        scene.look(1);
+        assert!(scene.routes().iter().all(|route| route.abandons.is_none()), "it is held");
+        scene.look(600);
+        assert_eq!(scene.at().1, Some(Traffic::New));
+        let routes = scene.routes();
+        let abandoned = routes.iter().filter_map(|route| route.abandons.as_ref());
+        let fields: Vec<_> = abandoned.map(|one| one.field.to_string()).collect();
+        let all = ["spec.services[0].stable", "spec.services[1].stable"];
+        assert_eq!(fields, if asked { &all[..] } else { &[] });
+        scene.ask(CommandVerb::Undo);
+        scene.look(1);
+        assert!(scene.routes().iter().all(|route| route.abandons.is_none()), "it is undone");
+    }
 }
 
 #[test]

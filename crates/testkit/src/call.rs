@@ -16,6 +16,18 @@ pub struct Answer {
     /// The datagram that this answers, for UDP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub echo: Option<String>,
+    /// What answered the server when it asked in its turn, where it is one that does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relayed: Option<Box<Answer>>,
+}
+
+impl Answer {
+    /// The Pods that have answered, this one first, then who was asked by it.
+    #[must_use]
+    pub fn chain(&self) -> Vec<&str> {
+        let further = self.relayed.iter().flat_map(|relayed| relayed.chain());
+        std::iter::once(self.pod.as_str()).chain(further).collect()
+    }
 }
 
 /// One call, as the caller's own system calls reported it.

@@ -27,8 +27,20 @@ impl Server {
     ///
     /// [`Error::NotReady`], for one when a port is taken.
     pub fn start(place: &Place, name: &str, tcp: &[u16], udp: &[u16]) -> Result<Self, Error> {
+        Self::of(place, name, (tcp, udp), None)
+    }
+
+    /// The same, with an address where it asks in turn for each request over HTTP; it answers with what
+    /// it was answered there as well.
+    pub(crate) fn of(
+        place: &Place,
+        name: &str,
+        (tcp, udp): (&[u16], &[u16]),
+        relay: Option<&str>,
+    ) -> Result<Self, Error> {
         let mut command = place.command(binary("testkit-pod")?);
         command.args(["--name", name]);
+        command.args(relay.map(|address| format!("--relay={address}")));
         for (flag, ports) in [("--tcp", tcp), ("--udp", udp)] {
             for port in ports {
                 command.arg(format!("{flag}={port}"));

@@ -20,7 +20,8 @@ pub struct ReleaseStatus {
     /// How many steps there are, the one that holds included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<i32>,
-    /// Since when it is at this step; in phase `Pending`, since when it waits.
+    /// Since when it is at this step; in phase `Pending`, since when it waits, and in `RolledBack`,
+    /// since when it is rolled back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<MicroTime>,
     /// What it waits for, or why it came to its end.
@@ -81,6 +82,8 @@ pub enum Traffic {
     Switched,
     /// Everyone to the new version.
     New,
+    /// Everyone to the stable version, but for Pods of the new one, which call the new one.
+    Returned,
 }
 
 /// What somebody asks of a release: the value of its annotation `etm.dev/command`, as JSON.

@@ -25,7 +25,8 @@ pub struct Canary {
     #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "atomic"))]
     pub steps: Vec<Step>,
     /// How long after the last step Pods of the stable version still call the stable version of the
-    /// others, for requests that are under way, and how long a bad analysis still rolls back.
+    /// others, for requests that are under way, and how long a bad analysis still rolls back. After a
+    /// roll-back, how long Pods of the new version still call the new one.
     #[serde(default = "canary_hold")]
     #[schemars(extend("x-kubernetes-validations" = [at_most_a_week("hold")]))]
     pub hold: Duration,
@@ -65,6 +66,7 @@ pub struct Pause {
 
 /// All callers reach the new version at once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct BlueGreen {
     /// Callers that reach the new version before.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -74,10 +76,15 @@ pub struct BlueGreen {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
     /// How long after the switch the old version is kept: Pods of it still call the old version of
-    /// the others, and a bad analysis or `etm release undo` switches back.
+    /// the others, and a bad analysis or `etm release undo` switches back. After a roll-back, how long
+    /// Pods of the new version still call the new one.
     #[serde(default = "blue_green_hold")]
     #[schemars(extend("x-kubernetes-validations" = [at_most_a_week("hold")]))]
     pub hold: Duration,
+    /// Ends connections to the old version once the release is completed, which is when `hold` is over,
+    /// on every node: those of callers that a released Service led to it, and no others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub end_old_connections: bool,
 }
 
 fn at_most_a_week(what: &str) -> crate::rule::ValidationRule {

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use etm_api::{ReleasePhase, ReleaseSpec, ReleaseStatus};
+use etm_api::{ReleasePhase, ReleaseSpec, ReleaseStatus, Traffic};
 use etm_model::{ObjectName, Problem};
 use etm_release::{Seen, Verdict, Versions, next};
 use etm_source::kubernetes::{ObservedRelease, ReleaseUpdate};
@@ -77,8 +77,13 @@ impl Releases {
             return;
         }
         if same && version(&observed) != version(&known.observed) {
-            // It may have to be looked at otherwise; and soon, so that a step is not judged late.
-            known.due = known.due.map(|due| due.min(now + known.interval()));
+            let before = known.since();
+            known.observed = observed;
+            // It may have to be looked at otherwise. At a step at once: what is counted from there on is
+            // what the step is judged by.
+            let soon = if known.since() == before { now + known.interval() } else { now };
+            known.due = known.due.map(|due| due.min(soon));
+            return;
         }
         known.observed = observed;
     }
@@ -218,23 +223,27 @@ impl Known {
         if begun { status.spec.as_deref().or(own) } else { own }
     }
 
-    /// Since when it is at its step.
+    /// Since when it is at its step, of one that has not come to its end in a roll-back.
     fn since(&self) -> Option<Timestamp> {
         let status = self.status()?;
+        if status.phase == Some(ReleasePhase::RolledBack) {
+            return None;
+        }
         status.step.and(status.since.as_ref()).map(|since| since.0)
     }
 
     fn is_under_way(&self) -> bool {
         let phase = self.status().and_then(|status| status.phase);
+        let returned = self.status().is_some_and(|one| one.traffic == Some(Traffic::Returned));
         // Where one is completed it may yet be undone, for which its versions are looked at.
-        !matches!(phase, Some(ReleasePhase::RolledBack)) && !self.observed.deleting
+        (phase != Some(ReleasePhase::RolledBack) || returned) && !self.observed.deleting
     }
 
     fn interval(&self) -> Duration {
-        let completed =
-            self.status().is_some_and(|status| status.phase == Some(ReleasePhase::Completed));
-        if completed {
-            return 10 * INTERVAL;
+        match self.status().and_then(|status| status.phase) {
+            Some(ReleasePhase::Completed) => return 10 * INTERVAL,
+            Some(ReleasePhase::RolledBack) => return INTERVAL,
+            _ => {}
         }
         let analysis = self.spec().and_then(|spec| spec.analysis.as_ref());
         analysis.map_or(INTERVAL, |analysis| analysis.interval.get())

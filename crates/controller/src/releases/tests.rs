@@ -205,7 +205,7 @@ fn a_fifth_refused_rolls_back_and_what_was_before_the_step_does_not() {
     let status = server.status("one");
     assert_eq!(
         (status.phase, status.traffic),
-        (Some(ReleasePhase::RolledBack), Some(Traffic::Stable))
+        (Some(ReleasePhase::RolledBack), Some(Traffic::Returned))
     );
     assert!(status.message.contains("20 of 100 connections failed"), "{}", status.message);
 }

@@ -179,6 +179,7 @@ fn one_of_etms_own_has_both_conditions() {
         protocol: None,
         consumers: None,
         rules: Vec::new(),
+        abandons: None,
     };
     let write = own(Ok(vec![route])).next(at(1)).expect("a write");
     let conditions = write.status["conditions"].as_array().expect("conditions");

@@ -1,4 +1,4 @@
-//! How many sockets were ended that still pointed at a Pod that is gone or ejected.
+//! How many sockets were ended that still pointed at a Pod that is gone, ejected or of an old version.
 
 use etm_model::Protocol;
 use prometheus_client::{
@@ -13,6 +13,8 @@ pub(crate) enum Stale {
     Gone,
     /// It was taken out of service.
     Ejected,
+    /// A release has led everyone away from it.
+    Released,
 }
 
 /// Sockets that were ended.
@@ -24,11 +26,12 @@ impl Ended {
         let ended = Self::default();
         registry.register(
             "stale_sockets_ended",
-            "Sockets that were ended since they still pointed at a Pod that is gone or ejected",
+            "Sockets that were ended since they still pointed at a Pod that is gone, ejected, or of a \
+             version that a release has led everyone away from",
             ended.0.clone(),
         );
         for protocol in [Protocol::Tcp, Protocol::Udp] {
-            for why in [Stale::Gone, Stale::Ejected] {
+            for why in [Stale::Gone, Stale::Ejected, Stale::Released] {
                 ended.count(protocol, why, 0);
             }
         }
@@ -41,6 +44,7 @@ impl Ended {
         let why = match why {
             Stale::Gone => "gone",
             Stale::Ejected => "ejected",
+            Stale::Released => "released",
         };
         self.0.get_or_create(&[("protocol", protocol), ("reason", why)]).inc_by(count);
     }

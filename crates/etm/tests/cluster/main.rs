@@ -3,5 +3,6 @@
 #![allow(clippy::expect_used, reason = "a test fails by panicking, in its scene as well")]
 
 mod callers;
+mod cohort;
 mod deployment;
 mod scene;

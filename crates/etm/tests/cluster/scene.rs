@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Once};
 
 use etm_testkit::{
     Agent, BpfDir, Caller, CgroupDriver, ControlPlane, Fabric, HollowNode, HollowPod, Place,
@@ -20,6 +20,18 @@ static CLUSTER: LazyLock<ControlPlane> = LazyLock::new(|| {
     require_root().expect("privileges");
     ControlPlane::builder().controllers().start().expect("a control plane")
 });
+
+/// Makes etm's own kinds known, and waits until they are served.
+pub(crate) fn kinds() {
+    static KINDS: Once = Once::new();
+    let cluster = &*CLUSTER;
+    KINDS.call_once(|| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/kustomize/crds");
+        cluster.kubectl(&["apply", "--server-side", "-f", folder]).expect("kinds");
+        let waiting = ["wait", "--for=condition=Established", "--timeout=60s", "-f", folder];
+        cluster.kubectl(&waiting).expect("kinds that are served");
+    });
+}
 
 /// A Kubernetes namespace, and nodes that only its Pods are sent to.
 pub(crate) struct Scene {

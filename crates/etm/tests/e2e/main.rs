@@ -20,6 +20,7 @@ mod limits;
 mod load;
 mod mistakes;
 mod node_ports;
+mod old_colour;
 mod passive;
 mod privilege;
 mod refusal;

@@ -2,34 +2,13 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use etm_outcomes::NAME;
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-};
+use etm_testkit::certificate;
 use serde_json::json;
 
 use crate::scene::{Scene, free};
 use etm_testkit::wait::{until, until_some};
-
-/// A certificate for agents and controller alike, of an authority of its own.
-fn certificate(folder: &Path) {
-    let mut params = CertificateParams::new(Vec::new()).expect("parameters");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let key = KeyPair::generate().expect("a key");
-    let issuer = CertifiedIssuer::self_signed(params, key).expect("an authority");
-    let mut params = CertificateParams::new(vec![NAME.to_owned()]).expect("parameters");
-    params.extended_key_usages =
-        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    let key = KeyPair::generate().expect("a key");
-    let certificate = params.signed_by(&key, &issuer).expect("a certificate");
-    for (file, text) in
-        [("ca.crt", issuer.pem()), ("tls.crt", certificate.pem()), ("tls.key", key.serialize_pem())]
-    {
-        fs::write(folder.join(file), text).expect("a file");
-    }
-}
 
 fn release(scene: &Scene) {
     scene.create(
@@ -57,7 +36,7 @@ fn refusals_that_the_kernel_counts_roll_back() {
     let scene = Scene::controlled();
     let folder = scene.state.path().join("certificate");
     fs::create_dir(&folder).expect("a folder");
-    certificate(&folder);
+    certificate(&folder, NAME).expect("a certificate");
     let at: SocketAddr = free();
     let good = scene.backend("good");
     let bad = scene.node.pod("bad").expect("a Pod");
@@ -100,6 +79,6 @@ fn refusals_that_the_kernel_counts_roll_back() {
     let message = rolled_back["message"].as_str().expect("a message");
     assert!(message.starts_with("AnalysisFailed: "), "{message}");
     assert!(message.contains("connections refused, limit 5%"), "{message}");
-    assert_eq!(rolled_back["traffic"], "Stable");
+    assert_eq!(rolled_back["traffic"], "Returned");
     drop(controller);
 }

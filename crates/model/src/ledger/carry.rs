@@ -42,6 +42,7 @@ impl Ledger {
             health: None,
             ejected: Arc::default(),
             stale: Stale::Keep,
+            abandoned: None,
             route: if routed { Some(Arc::new(self.planned_route(record.table)?)) } else { None },
         })
     }

@@ -192,7 +192,7 @@ impl<'a> Drafting<'a> {
         pools: &mut Pools,
         routed: &mut Routed<'_>,
     ) -> Routes {
-        let mut routes = Routes::default();
+        let mut routes = Routes { abandoned: routed.abandoned(family), ..Routes::default() };
         for traffic in [TrafficPolicy::Cluster, TrafficPolicy::Local] {
             let asked = places.iter().any(|place| place.policy == traffic);
             let elsewhere = traffic == TrafficPolicy::Local && pools.elsewhere;

@@ -189,25 +189,31 @@ fn mentions<'a>(
     slice: &'a EndpointSlice,
     port: &'a ServicePort,
 ) -> impl Iterator<Item = Mention<'a>> {
-    slice
-        .ports
-        .iter()
-        .filter(|target| target.name == port.name && target.protocol == port.protocol)
-        .flat_map(|target| {
-            slice.endpoints.iter().filter_map(|endpoint| {
-                Some(Mention {
-                    backend: BackendKey {
-                        ip: endpoint.address,
-                        port: target.port,
-                        protocol: target.protocol,
-                    },
-                    usability: Usability::of(endpoint)?,
-                    nameless: endpoint.pod.is_none(),
-                    pod: endpoint.pod.as_ref(),
-                    locality: Reverse(endpoint.locality.as_deref()),
-                })
-            })
+    endpoints(slice, port).filter_map(|(backend, endpoint)| {
+        Some(Mention {
+            backend,
+            usability: Usability::of(endpoint)?,
+            nameless: endpoint.pod.is_none(),
+            pod: endpoint.pod.as_ref(),
+            locality: Reverse(endpoint.locality.as_deref()),
         })
+    })
+}
+
+/// All endpoints of one slice, usable or not, on its ports of the same name and protocol.
+pub(super) fn endpoints<'a>(
+    slice: &'a EndpointSlice,
+    port: &'a ServicePort,
+) -> impl Iterator<Item = (BackendKey, &'a Endpoint)> {
+    let targets = slice.ports.iter();
+    targets.filter(|target| target.name == port.name && target.protocol == port.protocol).flat_map(
+        |target| {
+            let (port, protocol) = (target.port, target.protocol);
+            slice.endpoints.iter().map(move |endpoint| {
+                (BackendKey { ip: endpoint.address, port, protocol }, endpoint)
+            })
+        },
+    )
 }
 
 /// What is told of a port with more members than one table may have.

@@ -86,6 +86,7 @@ impl Served {
             ejected: Arc::clone(&self.ejected),
             stale: self.stale,
             route: routes.of(place.policy).map(Arc::clone),
+            abandoned: routes.abandoned(place.policy, pool),
             pool: Arc::clone(pool),
         })
     }

@@ -34,6 +34,7 @@ pub(crate) fn service(service: &str, cluster: &[&str]) -> Service {
         source_ranges: None,
         affinity: None,
         publish_not_ready: false,
+        selector: None,
     }
 }
 
@@ -205,10 +206,10 @@ fn any_service() -> impl Strategy<Value = Service> {
     (
         (service_name(), option::of(0..3_i64), vec(address, 0..3), vec(port, 0..4)),
         (policy(), policy(), option::weighted(0.3, 90..92_u16), option::weighted(0.2, ranges)),
-        (affinity, any::<bool>()),
+        (affinity, any::<bool>(), option::weighted(0.3, routing::labels())),
     )
         .prop_map(|((service, created, addresses, ports), traffic, rest)| {
-            let (affinity, publish_not_ready) = rest;
+            let (affinity, publish_not_ready, selector) = rest;
             let (internal_policy, external_policy, health_check_port, ranges) = traffic;
             Service {
                 name: name(service),
@@ -221,6 +222,7 @@ fn any_service() -> impl Strategy<Value = Service> {
                 source_ranges: ranges.map(Into::into),
                 affinity,
                 publish_not_ready,
+                selector: selector.map(|labels| labels.into_iter().collect()),
             }
         })
 }

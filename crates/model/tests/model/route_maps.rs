@@ -91,6 +91,7 @@ fn frontend() -> impl Strategy<Value = PlannedFrontend> {
             ejected: Arc::default(),
             stale: Stale::Keep,
             route,
+            abandoned: None,
         }
     })
 }
@@ -206,6 +207,7 @@ fn a_route_that_does_not_fit_waits_and_the_frontend_stays_as_it_was() {
         health: None,
         ejected: Arc::default(),
         stale: Stale::Keep,
+        abandoned: None,
         route: Some(Arc::new(PlannedRoute {
             classes: vec![RouteClass::Denied, RouteClass::Forward(vec![part(host)])],
             callers: BTreeMap::from([(last, 1)]),

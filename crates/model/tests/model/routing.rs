@@ -65,16 +65,20 @@ fn owned(route: Route, owner: &RouteOwner, created: Option<i64>) -> Route {
 }
 
 fn any_route() -> impl Strategy<Value = Route> {
-    (service_name(), route_port(), vec(any_rule(), 0..4)).prop_map(|(target, port, rules)| Route {
-        owner: RouteOwner { kind: RouteKind::TrafficRoute, name: name("one") },
-        created: None,
-        field: "spec.targetRef".into(),
-        target: name(target),
-        port,
-        protocol: None,
-        consumers: None,
-        rules,
-    })
+    let abandons = option::weighted(0.2, any_destination());
+    (service_name(), route_port(), vec(any_rule(), 0..4), abandons).prop_map(
+        |(target, port, rules, abandons)| Route {
+            owner: RouteOwner { kind: RouteKind::TrafficRoute, name: name("one") },
+            created: None,
+            field: "spec.targetRef".into(),
+            target: name(target),
+            port,
+            protocol: None,
+            consumers: None,
+            rules,
+            abandons,
+        },
+    )
 }
 
 fn service_name() -> impl Strategy<Value = &'static str> {
@@ -96,21 +100,24 @@ fn route_port() -> impl Strategy<Value = RoutePort> {
     ]
 }
 
-fn any_rule() -> impl Strategy<Value = Rule> {
+fn any_destination() -> impl Strategy<Value = Destination> {
     let to = prop_oneof![
         8 => (destination_name(), route_port())
             .prop_map(|(name, port)| DestinationRef::Service { name, port }),
         3 => selector().prop_map(DestinationRef::Subset),
         1 => Just(DestinationRef::Invalid("Bucket is not known".into())),
     ];
-    let destination = (0..4_u32, to).prop_map(|(weight, to)| Destination {
+    (0..4_u32, to).prop_map(|(weight, to)| Destination {
         field: "spec.rules[0].to[0]".into(),
         weight,
         to,
-    });
+    })
+}
+
+fn any_rule() -> impl Strategy<Value = Rule> {
     let action = prop_oneof![
         1 => Just(Action::Deny),
-        6 => vec(destination, 0..3).prop_map(Action::Forward),
+        6 => vec(any_destination(), 0..3).prop_map(Action::Forward),
     ];
     let share = (0..10_001_u32, 0..2_u64).prop_map(|(parts, salt)| CallerShare { parts, salt });
     (vec(any_selector(), 0..3), option::weighted(0.3, share), action).prop_map(
@@ -168,7 +175,7 @@ fn selector() -> impl Strategy<Value = LabelSelector> {
     vec(requirement, 0..2).prop_map(|requirements| LabelSelector { requirements })
 }
 
-fn labels() -> impl Strategy<Value = Labels> {
+pub(crate) fn labels() -> impl Strategy<Value = Labels> {
     option::of(value())
         .prop_map(|color| color.map(|color| ("color".into(), color)).into_iter().collect())
 }

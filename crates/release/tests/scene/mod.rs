@@ -104,9 +104,11 @@ impl Scene {
         routes(&self.name, Some(1), &self.status)
     }
 
-    /// Every rule of every route leads to this version.
+    /// Every rule of every route leads to this version, but for that of Pods of the new one.
     pub(crate) fn leads_only_to(&self, version: &str) {
-        for rule in self.routes().iter().flat_map(|route| &route.rules) {
+        let routes = self.routes();
+        let rules = routes.iter().flat_map(|route| &route.rules);
+        for rule in rules.filter(|rule| &*rule.name != "callers of the new version") {
             let Action::Forward(to) = &rule.action else { panic!("{rule:?}") };
             for destination in to {
                 let told = match &destination.to {

@@ -109,6 +109,7 @@ fn convert(
         source_ranges,
         affinity: service_traffic::affinity(spec, report),
         publish_not_ready: spec.publish_not_ready_addresses.unwrap_or(false),
+        selector: selection.as_ref().map(|selection| selection.selector.as_slice().into()),
     };
     Some(ServiceObject { service, selection })
 }

@@ -63,6 +63,7 @@ impl Conversion<'_> {
             protocol: None,
             consumers: None,
             rules: rules.into_iter().collect::<Option<_>>()?,
+            abandons: None,
         })
     }
 

@@ -48,10 +48,11 @@ struct Live {
 
 impl Container {
     /// Starts one, which serves the ports that its description names, under the Pod's name.
+    /// Where its environment has a `RELAY`, it asks there in turn for each request.
     pub(super) fn start(spec: &core::Container, around: &Surroundings<'_>) -> Result<Self, Error> {
         let (mut container, cgroup) = Self::new(spec, around)?;
         let (tcp, udp) = (ports(spec, "TCP"), ports(spec, "UDP"));
-        let server = Server::start(&container.place, around.pod, &tcp, &udp)?;
+        let server = Server::of(&container.place, around.pod, (&tcp, &udp), relay(spec))?;
         container.live = Some(Live { server, asked_to_end: false, _cgroup: cgroup });
         Ok(container)
     }
@@ -135,6 +136,12 @@ fn ports(spec: &core::Container, protocol: &str) -> Vec<u16> {
     let ports = spec.ports.iter().flatten();
     let wanted = ports.filter(|port| port.protocol.as_deref().unwrap_or("TCP") == protocol);
     wanted.filter_map(|port| u16::try_from(port.container_port).ok()).collect()
+}
+
+/// Where a container is to ask in turn.
+fn relay(spec: &core::Container) -> Option<&str> {
+    let mut variables = spec.env.iter().flatten();
+    variables.find(|variable| variable.name == "RELAY")?.value.as_deref()
 }
 
 /// As a shell tells it, and a container runtime.

@@ -1,7 +1,8 @@
 //! Sockets that still point at a Pod that is gone or ejected: which ones are to be ended.
 //!
 //! A Pod that left a Service's members is gone once no slice of the Service has it as one that
-//! serves: until then it is finishing what it has, or only this node chooses others.
+//! serves: until then it is finishing what it has, or only this node chooses others. A version that a
+//! release has left is named by the Plan.
 
 mod worker;
 
@@ -13,7 +14,7 @@ use std::{
 use etm_dataplane::{Dataplane, Led};
 use etm_model::{
     BackendKey, Delta, FrontendKey, Listener, Member, ObjectName, Plan, PlannedFrontend, Pool,
-    Problem, Snapshot, Stale,
+    Problem, Snapshot, Stale, is_member,
 };
 use tracing::warn;
 
@@ -26,6 +27,8 @@ pub(super) struct StaleConnections {
     frontends: BTreeMap<FrontendKey, Watched>,
     /// Members that left and still serve, with their Service.
     leaving: BTreeMap<Led, ObjectName>,
+    /// Where sockets were led that a release has ended.
+    abandoned: BTreeSet<Led>,
 }
 
 struct Watched {
@@ -48,6 +51,7 @@ impl StaleConnections {
             worker: Worker::start(dataplane, metrics)?,
             frontends: BTreeMap::new(),
             leaving: BTreeMap::new(),
+            abandoned: BTreeSet::new(),
         })
     }
 
@@ -59,8 +63,10 @@ impl StaleConnections {
     /// Takes in a whole Plan, and what sockets there are from before.
     pub(super) fn follow_all(&mut self, plan: &Plan, snapshot: &Snapshot, dataplane: &Dataplane) {
         let before = std::mem::take(&mut self.frontends);
+        self.abandoned.clear();
         for key in before.keys().chain(plan.frontends.keys()).collect::<BTreeSet<_>>() {
             self.set(*key, before.get(key), plan.frontends.get(key));
+            self.abandon(*key, plan.frontends.get(key));
         }
         let led = dataplane.led().unwrap_or_else(|error| {
             warn!("sockets to Pods that went while no agent ran may stay: {error}");
@@ -68,7 +74,7 @@ impl StaleConnections {
         });
         for (key, backend) in led {
             if let Some(watched) = self.frontends.get(&key)
-                && !has(&watched.pool, &backend)
+                && !is_member(&watched.pool, &backend)
             {
                 self.leaving.insert((key, backend), watched.service.clone());
             }
@@ -81,8 +87,26 @@ impl StaleConnections {
         for key in delta.set.keys().chain(&delta.remove) {
             let before = self.frontends.remove(key);
             self.set(*key, before.as_ref(), plan.frontends.get(key));
+            self.abandon(*key, plan.frontends.get(key));
         }
         self.let_go(snapshot);
+    }
+
+    /// Has the sockets ended that a frontend led to a version that a release has left: once for each
+    /// Pod, and anew for one that callers were led to meanwhile.
+    fn abandon(&mut self, key: FrontendKey, planned: Option<&PlannedFrontend>) {
+        let backends = planned.and_then(|planned| planned.abandoned.as_deref()).unwrap_or_default();
+        let now: BTreeSet<Led> = backends.iter().map(|backend| (key, *backend)).collect();
+        let before = self.abandoned.extract_if(.., |led| led.0 == key).collect::<BTreeSet<_>>();
+        let back: BTreeSet<_> = before.difference(&now).collect();
+        if !back.is_empty() {
+            self.worker.spare(|led| back.contains(led));
+        }
+        let left: Vec<Led> = now.difference(&before).copied().collect();
+        if !left.is_empty() {
+            self.worker.end(left, Why::Released);
+        }
+        self.abandoned.extend(now);
     }
 
     fn set(
@@ -102,12 +126,15 @@ impl StaleConnections {
         }
         if let Some(before) = before.filter(|_| !keeps) {
             let pool: &[Member] = now.map_or(&[], |now| &now.pool);
-            let left = before.pool.iter().filter(|member| !has(pool, &member.backend));
+            let left = before.pool.iter().filter(|member| !is_member(pool, &member.backend));
             let left = left.map(|member| ((key, member.backend), before.service.clone()));
             self.leaving.extend(left);
         }
         let Some(now) = now else { return };
-        let is_back = |led: &Led| led.0 == key && has(&now.pool, &led.1);
+        let is_left = |backend: &BackendKey| {
+            now.abandoned.as_ref().is_some_and(|left| left.contains(backend))
+        };
+        let is_back = |led: &Led| led.0 == key && is_member(&now.pool, &led.1) && !is_left(&led.1);
         self.leaving.retain(|led, _| !is_back(led));
         self.worker.spare(|led| is_back(led));
         let watched = Watched { service: now.service.service.clone(), pool: Arc::clone(&now.pool) };
@@ -128,7 +155,7 @@ impl StaleConnections {
         match moved {
             Moved::Out(backend) => {
                 let members =
-                    self.frontends.iter().filter(|(_, watched)| has(&watched.pool, &backend));
+                    self.frontends.iter().filter(|(_, watched)| is_member(&watched.pool, &backend));
                 let members = members.map(|(key, _)| (*key, backend));
                 let left = self.leaving.keys().filter(|led| led.1 == backend).copied();
                 let led: Vec<Led> = members.chain(left).collect();
@@ -137,10 +164,6 @@ impl StaleConnections {
             Moved::Back(backend) => self.worker.spare(|led| led.1 == backend),
         }
     }
-}
-
-fn has(pool: &[Member], backend: &BackendKey) -> bool {
-    pool.binary_search_by_key(backend, |member| member.backend).is_ok()
 }
 
 /// Whether a slice of a Service has an endpoint that serves.

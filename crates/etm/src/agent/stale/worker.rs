@@ -91,8 +91,9 @@ fn work(shared: &(Mutex<Board>, Condvar), mut sockets: StaleSockets, metrics: &M
         let waiting = shared.1.wait_while(lock(&shared.0), |board| board.orders.is_empty());
         let orders = waiting.unwrap_or_else(PoisonError::into_inner).orders.clone();
         let pass = sockets.end(&|led| lock(&shared.0).orders.contains_key(led));
-        tell(&pass, &orders, metrics);
         let mut board = lock(&shared.0);
+        // An order may have come during the pass, which asks the board before each end.
+        tell(&pass, |led| board.orders.get(led).or_else(|| orders.get(led)), metrics);
         board.problem = told(&pass).or_else(|| lacking.clone());
         board.orders.retain(|led, order| {
             if orders.get(led).is_some_and(|done| done.number == order.number) {
@@ -133,16 +134,17 @@ fn problem(error: &StaleError) -> Problem {
     }
 }
 
-fn tell(pass: &Pass, orders: &HashMap<Led, Order>, metrics: &Metrics) {
+fn tell<'a>(pass: &Pass, order: impl Fn(&Led) -> Option<&'a Order>, metrics: &Metrics) {
     for (led, count) in &pass.ended {
         let (frontend, backend) = led;
-        let why = orders.get(led).map_or(Stale::Gone, |order| order.why);
+        let why = order(led).map_or(Stale::Gone, |order| order.why);
         metrics.ended(backend.protocol, why, *count);
         let (service, protocol) = (frontend.ip, backend.protocol);
         let backend = SocketAddr::new(backend.ip, backend.port);
         let told = match why {
             Stale::Gone => "ended sockets to a Pod that is gone",
             Stale::Ejected => "ended sockets to a Pod that is ejected",
+            Stale::Released => "ended sockets to a Pod of the version before a release",
         };
         info!(%service, %backend, %protocol, sockets = count, "{told}");
     }

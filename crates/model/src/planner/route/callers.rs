@@ -79,7 +79,7 @@ impl<'a> Matcher<'a> {
             && lists(&from.service_accounts, &pod.service_account)
             && from.namespace_labels.as_ref().is_none_or(labelled)
             && from.pod_labels.as_ref().is_none_or(|selector| selector.matches(&pod.labels))
-            && from.members_of.as_ref().is_none_or(|service| self.is_member(service, name))
+            && from.members_of.as_ref().is_none_or(|service| self.is_member(service, name, pod))
     }
 
     fn in_blocks(&self, from: &CallerSelector) -> bool {
@@ -88,7 +88,19 @@ impl<'a> Matcher<'a> {
         from.blocks.as_ref().is_none_or(|blocks| blocks.iter().any(inside))
     }
 
-    fn is_member(&self, service: &'a ObjectName, pod: &ObjectName) -> bool {
+    /// Whether a Pod is behind a Service. Its labels tell it before a slice does: another node, which has
+    /// heard of the slice first, must not lead calls to a Pod of which this one does not know what it is.
+    fn is_member(&self, service: &'a ObjectName, name: &ObjectName, pod: &CallerPod) -> bool {
+        let selector = self.snapshot.services.get(service).and_then(|one| one.selector.as_deref());
+        let selected = selector.is_some_and(|selector| {
+            let mut labels = selector.iter();
+            service.namespace == name.namespace
+                && labels.all(|(key, value)| pod.labels.get(key) == Some(value))
+        });
+        selected || self.is_endpoint(service, name)
+    }
+
+    fn is_endpoint(&self, service: &'a ObjectName, pod: &ObjectName) -> bool {
         let mut members = self.members.borrow_mut();
         let members = members.entry(service).or_insert_with(|| {
             let slices = self.snapshot.slices.get(service).into_iter().flat_map(|all| all.values());

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     callers::{Matcher, Subject},
+    destinations::Backends,
     names::{named, own_outcome},
     order,
     parts::{Given, Parts, TooMany},
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     object::{Family, Service, ServicePort, TrafficPolicy},
     outcome::{Outcome, Outcomes},
-    plan::{Balancing, PlannedRoute, Pool, RouteClass, RoutePart},
+    plan::{BackendKey, Balancing, PlannedRoute, Pool, RouteClass, RoutePart, is_member},
     planner::options::Options,
     policy::Policy,
     problem::Problem,
@@ -38,6 +39,8 @@ pub(in crate::planner) struct Routed<'a> {
 pub(in crate::planner) struct Routes {
     pub(in crate::planner) cluster: Option<Arc<PlannedRoute>>,
     pub(in crate::planner) local: Option<Arc<PlannedRoute>>,
+    /// Backends that routes have left, in order.
+    pub(in crate::planner) abandoned: Vec<BackendKey>,
 }
 
 impl Routes {
@@ -56,6 +59,20 @@ impl Routes {
             TrafficPolicy::Cluster => &mut self.cluster,
             TrafficPolicy::Local => &mut self.local,
         }
+    }
+
+    /// Those that routes have left and that frontends of a traffic policy lead nobody to.
+    pub(in crate::planner) fn abandoned(
+        &self,
+        policy: TrafficPolicy,
+        own: &Pool,
+    ) -> Option<Arc<[BackendKey]>> {
+        let led_to = |backend: &BackendKey| match self.of(policy) {
+            None => is_member(own, backend),
+            Some(route) => route.leads_to(backend),
+        };
+        let left = self.abandoned.iter().filter(|backend| !led_to(backend)).copied();
+        Some(left.collect::<Arc<[_]>>()).filter(|left| !left.is_empty())
     }
 }
 
@@ -106,6 +123,21 @@ impl<'a> Routed<'a> {
         let (planned, _) = self.settle(&own, at, told)?;
         let alike = planned.callers.is_empty() && planned.classes == [own];
         Ok((!alike).then(|| Arc::new(planned)))
+    }
+
+    /// The backends of a family that routes have left, in order.
+    pub(in crate::planner) fn abandoned(&self, family: Family) -> Vec<BackendKey> {
+        let Parts { snapshot, target, port, .. } = &self.parts;
+        let mut routes: Vec<_> = self.rules.iter().map(|(route, _)| *route).collect();
+        routes.dedup_by(|one, other| std::ptr::eq(*one, *other));
+        let left = routes.into_iter().filter_map(|route| {
+            let backends = Backends::of(snapshot, target, port, route, route.abandons.as_ref()?);
+            Some(backends.ok()?.all(family).collect::<Vec<_>>())
+        });
+        let mut left: Vec<_> = left.flatten().collect();
+        left.sort_unstable();
+        left.dedup();
+        left
     }
 
     /// The same by names.

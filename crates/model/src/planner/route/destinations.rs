@@ -5,11 +5,11 @@ use std::borrow::Cow;
 use super::{order::names, verdict::Fault};
 use crate::{
     object::{Family, Node, ObjectName, Protocol, Service, ServicePort, TrafficPolicy},
-    plan::Member,
+    plan::{BackendKey, Member},
     planner::{
         balance::Weights,
         policy,
-        pool::{Endpoints, Slices},
+        pool::{self, Endpoints, Slices},
     },
     policy::Policy,
     route::{
@@ -129,14 +129,27 @@ impl<'a> Backends<'a> {
         })
     }
 
+    /// All backends of a family, usable or not.
+    pub(super) fn all(&self, family: Family) -> impl Iterator<Item = BackendKey> {
+        let slices = self.slices.into_iter().flat_map(|slices| slices.values());
+        let endpoints = slices.flat_map(|slice| pool::endpoints(slice, &self.port));
+        let meant = endpoints.filter(move |(backend, endpoint)| {
+            let pod = endpoint.pod.as_ref();
+            Family::of(backend.ip) == family
+                && self.subset.is_none_or(|subset| pod.is_some_and(|pod| self.has(subset, pod)))
+        });
+        meant.map(|(backend, _)| backend)
+    }
+
+    fn has(&self, subset: &LabelSelector, pod: &ObjectName) -> bool {
+        self.snapshot.pod_labels.get(pod).is_some_and(|labels| subset.matches(labels))
+    }
+
     fn endpoints<'b>(&'b self, family: Family, weights: &'b Weights<'b>) -> Option<Endpoints<'b>> {
         let endpoints = Endpoints::new(self.slices?, &self.port, family, weights);
         Some(match self.subset {
             None => endpoints,
-            Some(subset) => endpoints.of_pods(|pod| {
-                let labels = self.snapshot.pod_labels.get(pod);
-                labels.is_some_and(|labels| subset.matches(labels))
-            }),
+            Some(subset) => endpoints.of_pods(|pod| self.has(subset, pod)),
         })
     }
 }

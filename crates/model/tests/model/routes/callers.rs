@@ -141,3 +141,18 @@ fn a_share_of_callers_is_of_those_whose_names_are_known() {
     let none = Some(CallerShare { parts: 0, salt: 7 });
     assert_eq!(planned(&with([set(ours("none", 1, &rules(none)))])), None);
 }
+
+#[test]
+fn whom_a_service_selects_is_a_member_before_any_slice_has_him() {
+    let members = CallerSelector { members_of: Some(name("pay")), ..CallerSelector::default() };
+    let selector = [("app".into(), "pay".into())].into();
+    let changes = with([
+        Change::SetService(Service { selector: Some(selector), ..service("pay", &["10.0.0.3"]) }),
+        set(ours("one", 1, &[rule(&[members], WHOLE, &[to("cart-v2", 1)])])),
+        caller(2, "shop", "new", &[("app", "pay"), ("track", "new")]),
+        caller(3, "shop", "other", &[("app", "cart")]),
+        caller(4, "mail", "abroad", &[("app", "pay")]),
+    ]);
+    let route = planned(&changes).unwrap();
+    assert_eq!(route.callers.keys().copied().collect::<Vec<_>>(), [2]);
+}

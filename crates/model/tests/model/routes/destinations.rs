@@ -134,3 +134,37 @@ fn a_destination_is_balanced_by_its_own_policy_else_by_the_targets() {
     let both = [base, vec![policy("cart")]].concat();
     assert_eq!(salts(&both), [Some(hash("shop/cart")), Some(hash("shop/pay"))]);
 }
+
+#[test]
+fn what_a_route_abandons_is_told_unless_somebody_is_led_there() {
+    let left = |changes: &[Change]| -> Vec<Vec<u8>> {
+        let plan = plan(changes);
+        let hosts = plan.frontends.values().map(|frontend| {
+            let left = frontend.abandoned.iter().flat_map(|left| left.iter());
+            left.map(|backend| backend.ip.to_string().rsplit('.').next().unwrap().parse().unwrap())
+        });
+        hosts.map(Iterator::collect).collect()
+    };
+    let leave = |of: &str, rules: &[Rule]| Route {
+        abandons: Some(to(of, 0)),
+        ..route(RouteKind::Release, name("green"), 1, rules)
+    };
+    let everyone = rule(&[], WHOLE, &[to("cart-v2", 1)]);
+    let mut changes = with([set(leave("cart", std::slice::from_ref(&everyone)))]);
+    assert_eq!(left(&changes), [vec![1], vec![], vec![]], "cart itself, which leads to cart-v2");
+    // Whether it is ready makes no difference to who is connected to it.
+    let mut unready = slice("cart", "cart", &["10.1.0.1", "10.1.0.9"]);
+    unready.endpoints[1].ready = false;
+    changes.push(Change::SetSlice(unready));
+    assert_eq!(left(&changes)[0], [1, 9]);
+    // A route that comes first still leads some callers there.
+    changes.push(caller(2, "shop", "old", &[]));
+    let some = ours("first", 2, &[rule(&[of("shop")], WHOLE, &[to("cart", 1)])]);
+    let with_first = changes.iter().cloned().chain([set(some)]).collect::<Vec<_>>();
+    assert_eq!(left(&with_first)[0], [9]);
+    // Nor is it left where the new version is gone, and callers go as without a route.
+    changes.push(Change::RemoveSlice(name("cart-v2"), "cart-v2".into()));
+    assert_eq!(left(&changes)[0], [9]);
+    let same = with([set(leave("cart-v2", &[everyone]))]);
+    assert_eq!(left(&same)[0], [0_u8; 0], "it leads there");
+}

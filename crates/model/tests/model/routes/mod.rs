@@ -10,7 +10,7 @@ use etm_model::{
     Action, CALLER_NODE_NUMBER, CallerNumber, CallerPod, CallerSelector, CallerShare, Change,
     Destination, DestinationRef, LabelSelector, Labels, ObjectName, Operator, Options, Plan,
     PlannedRoute, Planner, ReferenceGrant, Requirement, Route, RouteClass, RouteKind, RouteOwner,
-    RoutePart, RoutePort, Rule, Snapshot, compile, hash, route_conditions,
+    RoutePart, RoutePort, Rule, Service, Snapshot, compile, hash, route_conditions,
 };
 
 use crate::cluster::{ip, name, service, slice, snapshot};
@@ -79,6 +79,7 @@ fn route(kind: RouteKind, owner: ObjectName, created: i64, rules: &[Rule]) -> Ro
         protocol: None,
         consumers: None,
         rules: rules.to_vec(),
+        abandons: None,
     }
 }
 

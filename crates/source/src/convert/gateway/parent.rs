@@ -61,6 +61,7 @@ pub(super) fn route(spec: &Spec, owner: RouteOwner) -> GatewayRoute {
                 protocol: Some(protocol(owner.kind)),
                 consumers: away.then(|| Arc::clone(&owner.name.namespace)),
                 rules: rules.clone(),
+                abandons: None,
             });
             routes.len() - 1
         });

@@ -4,9 +4,11 @@
 
 mod http;
 mod listen;
+mod relay;
 mod udp;
 
 use std::io;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -26,6 +28,10 @@ struct Arguments {
     /// A port for the echo over UDP; may be given several times.
     #[arg(long)]
     udp: Vec<u16>,
+    /// Where to ask in turn for each request over HTTP, with a connection of its own; what is answered
+    /// there is in the answer.
+    #[arg(long)]
+    relay: Option<SocketAddr>,
 }
 
 fn main() -> ExitCode {
@@ -43,7 +49,8 @@ fn run(arguments: Arguments) -> io::Result<()> {
     LocalSet::new().block_on(&runtime, async {
         let name: Rc<str> = arguments.name.into();
         for port in &arguments.tcp {
-            tokio::task::spawn_local(http::serve(listen::tcp(*port)?, Rc::clone(&name)));
+            let (listener, name) = (listen::tcp(*port)?, Rc::clone(&name));
+            tokio::task::spawn_local(http::serve(listener, name, arguments.relay));
         }
         for port in &arguments.udp {
             tokio::task::spawn_local(udp::serve(listen::udp(*port)?, Rc::clone(&name)));

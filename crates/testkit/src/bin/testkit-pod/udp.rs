@@ -27,6 +27,7 @@ async fn reply(socket: &UdpSocket, name: &str, buffer: &mut [u8]) -> std::io::Re
         peer: plain(peer),
         local: plain(socket.local_addr()?),
         echo: Some(String::from_utf8_lossy(&buffer[..length]).into_owned()),
+        relayed: None,
     };
     socket.send_to(&serde_json::to_vec(&answer)?, peer).await.map(drop)
 }
