@@ -29,7 +29,8 @@ pub(crate) fn run(arguments: &PlanArgs) -> anyhow::Result<()> {
 }
 
 async fn plan(arguments: &PlanArgs) -> anyhow::Result<Report> {
-    let supposed = files::read(&arguments.file, arguments.source.proxy_name.as_deref())?;
+    let proxy = arguments.source.proxy_name.as_deref();
+    let supposed = files::read(&arguments.file, arguments.step, proxy)?;
     let mut problems: Vec<Problem> = supposed.problems().cloned().collect();
     let objects = supposed.len();
 

@@ -12,6 +12,7 @@ mod connection;
 mod connector;
 mod demanded;
 mod gateway;
+mod headless;
 mod kind;
 mod node_reports;
 mod node_watch;
@@ -52,6 +53,7 @@ use self::{
     connection::Connection,
     demanded::Demanded,
     gateway::Gateway,
+    headless::Headless,
     kind::{Batch, EndpointSlices, Nodes, Pods, Services},
     nodes::NodeHealths,
     policies::TrafficPolicies,
@@ -91,6 +93,7 @@ pub struct Options {
 pub struct Kubernetes {
     services: Watch<Services>,
     slices: Watch<EndpointSlices>,
+    headless: Headless,
     nodes: Watch<Nodes>,
     pods: Watch<Pods>,
     policies: Watch<TrafficPolicies>,
@@ -101,6 +104,8 @@ pub struct Kubernetes {
     asking: Asking,
     asked_pods: AskedPods,
     namespaces: Demanded<Namespaces>,
+    /// Whether routes may lead elsewhere than what is followed for them, or Services came or went.
+    destinations_changed: bool,
     /// Changes of routes that wait for what the routes ask for to be listed.
     withheld: Vec<Change>,
     reporter: Reporter,
@@ -123,7 +128,7 @@ impl Kubernetes {
     pub async fn open(options: Options) -> Result<Self, ConfigurationError> {
         let mut connection = Connection::open(&options).await?;
         let unlabelled = connection::unlabelled(options.source.proxy_name.as_deref());
-        let crate::Options { node, addresses, .. } = options.source;
+        let crate::Options { node, addresses, proxy_name, .. } = options.source;
         let (by_label, by_field) = (watcher::Config::default(), watcher::Config::default());
         let services = by_label.clone().labels(&unlabelled);
         let slices = by_label.labels(&format!("{SERVICE_NAME},{unlabelled}"));
@@ -143,13 +148,16 @@ impl Kubernetes {
         let Connection { access, servers, mut statistics, .. } = connection;
         let gateway = Gateway::new(Arc::clone(&access));
         let asked_pods = AskedPods::new(Arc::clone(&access));
+        let headless = Headless::new(Arc::clone(&access), proxy_name);
         let namespaces = Demanded::new(access, watcher::Config::default());
         statistics.extend(gateway.statistics());
-        let asked = [asked_pods.statistics(), namespaces.statistics()];
+        let asked =
+            [asked_pods.statistics(), namespaces.statistics(), headless.statistics()];
         statistics.extend(asked.map(Arc::clone));
         Ok(Self {
             services,
             slices,
+            headless,
             nodes,
             pods,
             policies,
@@ -160,6 +168,7 @@ impl Kubernetes {
             asking: Asking::default(),
             asked_pods,
             namespaces,
+            destinations_changed: false,
             withheld: Vec::new(),
             reporter,
             servers,
@@ -192,6 +201,7 @@ impl Kubernetes {
                 outcome = self.namespaces.next() => {
                     self.namespaces.take(outcome, &mut self.batch);
                 }
+                outcome = self.headless.next() => self.headless.take(outcome, &mut self.batch),
                 () = self.reporter.changed() => {}
             }
             self.take_waiting();
@@ -244,6 +254,7 @@ impl Kubernetes {
                 self.gateway.take_waiting(batch),
                 self.asked_pods.take_waiting(batch),
                 self.namespaces.take_waiting(batch),
+                self.headless.take_waiting(batch),
             ];
             if !any.contains(&true) {
                 return;
@@ -266,8 +277,21 @@ impl Kubernetes {
         if self.asking.take(batch) {
             self.asked_pods.ask(&self.asking, batch);
             self.namespaces.demand(self.asking.namespaces(), batch);
+            self.destinations_changed = true;
         }
-        let asked = self.asked_pods.is_settled() && self.namespaces.is_settled();
+        let of_services =
+            |change: &Change| matches!(change, Change::SetService(_) | Change::RemoveService(_));
+        self.destinations_changed |= batch.changes.iter().any(of_services);
+        // Which of them have addresses is known once all Services are.
+        if self.destinations_changed && self.services.table.is_complete() {
+            let services = &self.services.table;
+            let headless = self.asking.headless(|name| services.told_of(name).is_some());
+            self.headless.follow(&headless, batch);
+            self.destinations_changed = false;
+        }
+        self.headless.keep_told(&self.slices.table, &mut batch.changes);
+        let asked = self.is_asked();
+        let batch = &mut self.batch;
         withhold(&mut self.withheld, asked, &mut batch.changes);
         if !self.complete {
             // The first list says what is, not what changed.
@@ -296,13 +320,21 @@ impl Kubernetes {
         any.then_some(Update { changes, pods, problems, arrivals })
     }
 
+    /// Whether what routes and policies ask for was listed once, or cannot be.
+    fn is_asked(&self) -> bool {
+        !self.destinations_changed
+            && self.asked_pods.is_settled()
+            && self.namespaces.is_settled()
+            && self.headless.is_settled()
+    }
+
     fn problems(&self) -> Vec<Problem> {
         let watches = self.services.problems().chain(self.slices.problems());
         let watches = watches.chain(self.nodes.problems()).chain(self.pods.problems());
         let watches = watches.chain(self.health.problems()).chain(self.releases.problems());
         let watches = watches.chain(self.policies.problems()).chain(self.routes.problems());
         let watches = watches.chain(self.gateway.problems()).chain(self.asked_pods.problems());
-        let watches = watches.chain(self.namespaces.problems());
+        let watches = watches.chain(self.namespaces.problems()).chain(self.headless.problems());
         let written = self.unwritten.clone().into_iter().chain(self.reporter.problem());
         let mut problems: Vec<_> = watches.chain(written).collect();
         problems.sort();

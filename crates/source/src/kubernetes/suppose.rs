@@ -18,10 +18,7 @@ impl Kubernetes {
             if let Some(update) = self.update() {
                 join(&mut all, update);
             }
-            if self.withheld.is_empty()
-                && self.asked_pods.is_settled()
-                && self.namespaces.is_settled()
-            {
+            if self.withheld.is_empty() && self.is_asked() {
                 all.problems.extend(left_out);
                 return all;
             }
@@ -41,6 +38,8 @@ fn join(all: &mut Update, update: Update) {
 fn take(object: &Object, batch: &mut Batch) -> Option<Problem> {
     let change = match object {
         Object::Service(object) => Change::SetService(object.service.clone()),
+        // Slices are the cluster's to make, and what is routed by a release the controller's to say.
+        Object::Headless(..) | Object::Release(_) => return None,
         Object::EndpointSlice(slice) => Change::SetSlice(slice.clone()),
         Object::TrafficPolicy(policy) => {
             batch.asking.push((policy.name.clone(), policy.load_balancing.pod_weights));
