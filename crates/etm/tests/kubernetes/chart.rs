@@ -82,8 +82,7 @@ fn its_values_do_what_the_options_of_install_do() {
 
 #[test]
 fn agents_are_asked_where_they_answer() {
-    let objects =
-        rendered(&["outcomes.enabled=true", "outcomes.address=::", "outcomes.port=9500"]);
+    let objects = rendered(&["outcomes.enabled=true", "outcomes.address=::", "outcomes.port=9500"]);
     let variable = |kind: &str, name: &str, variable: &str| {
         let object = shipped::object(&objects, kind, name);
         let env = &object["spec"]["template"]["spec"]["containers"][0]["env"];

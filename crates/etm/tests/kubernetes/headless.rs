@@ -107,10 +107,20 @@ fn a_slice_stays_where_its_label_comes_and_goes() {
     let path = scene.path("endpointslices", "green-1");
     let unlabel = json!({"metadata": {"labels": {HEADLESS: null}}});
     for _ in 0..5 {
-        scene.cluster.kubectl(&[
-            "patch", "endpointslice", "green-1", "--namespace", &scene.namespace,
-            "--type", "merge", "--patch", &unlabel.to_string(),
-        ]).expect("a patch");
+        scene
+            .cluster
+            .kubectl(&[
+                "patch",
+                "endpointslice",
+                "green-1",
+                "--namespace",
+                &scene.namespace,
+                "--type",
+                "merge",
+                "--patch",
+                &unlabel.to_string(),
+            ])
+            .expect("a patch");
         let labels = scene.cluster.api().get(&path).expect("an answer").expect("a slice");
         assert_eq!(labels["metadata"]["labels"][HEADLESS], Value::Null);
         // Long enough for either watch to tell of it.

@@ -205,7 +205,10 @@ fn a_release_is_planned_at_each_of_its_steps() {
     bad["spec"]["services"][0]["new"] = json!({"service": "web-9"});
     let report = planned.report(&bad, &["--step", "3"]);
     let problems = report["problems"].as_array().expect("problems");
-    assert!(problems.iter().any(|problem| problem["field"] == "spec.services[0].new"), "{report:#}");
+    assert!(
+        problems.iter().any(|problem| problem["field"] == "spec.services[0].new"),
+        "{report:#}"
+    );
 }
 
 #[test]

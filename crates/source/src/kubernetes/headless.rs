@@ -83,10 +83,8 @@ impl Headless {
     pub(super) fn keep_told(&self, others: &Table<EndpointSlices>, changes: &mut Vec<Change>) {
         changes.retain(|change| {
             let Change::RemoveSlice(service, slice) = change else { return true };
-            let name = ObjectName {
-                namespace: Arc::clone(&service.namespace),
-                name: Arc::clone(slice),
-            };
+            let name =
+                ObjectName { namespace: Arc::clone(&service.namespace), name: Arc::clone(slice) };
             let told = [others.told_of(&name), self.slices.told_of(&name)];
             !told.contains(&Some(&service.name))
         });

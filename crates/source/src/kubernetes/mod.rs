@@ -151,8 +151,7 @@ impl Kubernetes {
         let headless = Headless::new(Arc::clone(&access), proxy_name);
         let namespaces = Demanded::new(access, watcher::Config::default());
         statistics.extend(gateway.statistics());
-        let asked =
-            [asked_pods.statistics(), namespaces.statistics(), headless.statistics()];
+        let asked = [asked_pods.statistics(), namespaces.statistics(), headless.statistics()];
         statistics.extend(asked.map(Arc::clone));
         Ok(Self {
             services,

@@ -86,9 +86,7 @@ impl Object {
             Self::TrafficPolicy(policy) => (Kind::TrafficPolicy, policy.name.clone()),
             Self::NodeHealth(_) => (Kind::NodeHealth, ObjectName::new("", convert::NODE_HEALTH)),
             Self::Routes(owner, _) => (Kind::Route(owner.kind), owner.name.clone()),
-            Self::Release(release) => {
-                (Kind::Route(RouteKind::Release), release.name.clone())
-            }
+            Self::Release(release) => (Kind::Route(RouteKind::Release), release.name.clone()),
             Self::ReferenceGrant(grant) => (Kind::ReferenceGrant, grant.name.clone()),
             Self::Namespace(name, _) => (Kind::Namespace, ObjectName::new("", Arc::clone(name))),
         };
