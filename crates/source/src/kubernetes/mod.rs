@@ -114,6 +114,7 @@ pub struct Kubernetes {
     node: ThisNode,
     batch: Batch,
     complete: bool,
+    knows_pods: bool,
     unwritten: Option<Problem>,
     told: Vec<Problem>,
 }
@@ -175,6 +176,7 @@ impl Kubernetes {
             node: ThisNode::new(&node, addresses),
             batch: Batch::default(),
             complete: false,
+            knows_pods: false,
             unwritten: None,
             told: Vec::new(),
         })
@@ -215,6 +217,13 @@ impl Kubernetes {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.complete
+    }
+
+    /// Whether the Pods of this node were listed to the end once after that, or cannot be. They are
+    /// waited for by whoever needs all callers at once, as nobody does who serves connections.
+    #[must_use]
+    pub fn knows_pods(&self) -> bool {
+        self.knows_pods
     }
 
     /// Replaces the addresses that the node's interfaces have.
@@ -315,7 +324,9 @@ impl Kubernetes {
         let Batch { changes, pods, arrivals, .. } = mem::take(&mut self.batch);
         let node = self.node.changed().map(Change::Node);
         let changes: Vec<_> = node.into_iter().chain(changes).collect();
-        let any = news || !changes.is_empty() || !pods.is_empty();
+        let first = self.pods.is_settled() && !self.knows_pods;
+        self.knows_pods |= first;
+        let any = first || news || !changes.is_empty() || !pods.is_empty();
         any.then_some(Update { changes, pods, problems, arrivals })
     }
 

@@ -1,6 +1,6 @@
 //! A release by steps that its analysis lets go on, and one of a bad version, which goes back.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
 use k8s_openapi::jiff::Timestamp;
@@ -13,7 +13,7 @@ use crate::{
     screen::{self, fact, percent},
     stage::{Stage, wait_for},
     stream::{Sample, Stream, between},
-    town::{Town, deployment, release, service},
+    town::{deployment, release, service},
 };
 
 pub(crate) const SCENE: Scene = Scene {
