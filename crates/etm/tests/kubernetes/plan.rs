@@ -200,6 +200,20 @@ fn a_release_is_planned_at_each_of_its_steps() {
     );
     assert!(!output.status.success() && error.starts_with(&told), "{error}");
 
+    // One that has begun goes on by its own status, whatever a file says.
+    planned.scene.create("releases", object.clone());
+    let status = json!({"status": {
+        "phase": "Progressing", "traffic": "Step", "step": 1, "spec": object["spec"],
+    }});
+    let namespace = &planned.scene.namespace;
+    let patch = ["patch", "release", "two", "--namespace", namespace, "--subresource", "status"];
+    let how = ["--type", "merge", "--patch", &status.to_string()];
+    planned.scene.cluster.kubectl(&[&patch[..], &how].concat()).expect("a status");
+    let report = planned.report(&object, &[]);
+    assert_eq!(report["services"], json!([]), "{report:#}");
+    assert_eq!(report["problems"][0]["reason"], "has begun and is not taken in", "{report:#}");
+    planned.scene.delete("releases", "two");
+
     // What is wrong with it is told before anybody has it.
     let mut bad = object.clone();
     bad["spec"]["services"][0]["new"] = json!({"service": "web-9"});

@@ -32,7 +32,10 @@ fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
     let namespace = town.cluster.namespace()?;
     town.apply(&namespace, &objects())?;
     let web = town.service(&namespace, "web")?;
-    town.until_backends(&[(web, PODS.into())], Instant::now())?;
+    let names = ["web", "web-v1", "web-v2", "web-v3"];
+    let services = names.map(|name| Ok((town.service(&namespace, name)?, PODS.into())));
+    let services: Vec<_> = services.into_iter().collect::<anyhow::Result<_>>()?;
+    town.until_backends(&services, Instant::now())?;
     let (callers, _) = wait_for("the callers", Instant::now(), || {
         let callers = town.pods(&namespace, "caller");
         Ok((callers.len() == 2).then_some(callers))
@@ -100,7 +103,7 @@ fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
     );
     report.check(harmed > 0 && after == 0, format_args!("{after} failed after that"));
     report.key(format!(
-        "{:.0}% -> {:.0}% -> 100%, 0 failed; bad: back in {took:.1} s, {harmed} of {} harmed",
+        "{:.1}% -> {:.0}% -> 100%, {failed} failed; bad: back in {took:.1} s, {harmed} of {} harmed",
         shares[1],
         shares[2],
         samples.len()
