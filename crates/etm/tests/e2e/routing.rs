@@ -236,7 +236,10 @@ fn explain_and_get_tell_who_gets_what() {
 
 #[test]
 fn a_headless_service_is_a_destination() {
-    let stage = stage(&json!([{"to": [to("1")]}]));
+    let stage = stage(&json!([
+        {"from": [{"namespaces": ["amber"]}], "to": [to("2")]},
+        {"to": [to("1")]},
+    ]));
     let headless = etm_testkit::objects::Service::new("new", &[])
         .set("spec.clusterIP", "None")
         .set("spec.clusterIPs", vec!["None"])

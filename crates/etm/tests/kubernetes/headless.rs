@@ -125,14 +125,14 @@ fn a_slice_stays_where_its_label_comes_and_goes() {
         let labels = scene.cluster.api().get(&path).expect("an answer").expect("a slice");
         assert_eq!(labels["metadata"]["labels"][HEADLESS], Value::Null);
         // Long enough for either watch to tell of it.
-        for _ in 0..50 {
+        for _ in 0..20 {
             assert!(is_new());
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(std::time::Duration::from_millis(10));
         }
         scene.apply(of_headless("amber-1", "amber", &[backend.pod.ipv4().into()]));
-        for _ in 0..50 {
+        for _ in 0..20 {
             assert!(is_new());
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(std::time::Duration::from_millis(10));
         }
     }
 }
