@@ -61,12 +61,17 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
     exit_code(&mut cargo)
 }
 
+/// The demo's scenes for which a Kubernetes is built first; `--cluster` plays them all.
+const KUBERNETES_SCENES: [&str; 4] = ["cluster", "release", "blue-green", "cohort"];
+
 /// `demo [ARGS...]`: optimized, since it shows figures. The demo takes the place of this process, so
 /// that whoever pressed Ctrl-C waits until it has removed what it made.
 pub(crate) fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     prepare(workspace)?;
-    let cluster = arguments.iter().any(|argument| argument.contains("cluster"));
-    let assets = cluster.then(|| setup::control_plane(workspace)).transpose()?;
+    let cluster =
+        |argument: &String| KUBERNETES_SCENES.iter().any(|scene| argument.ends_with(scene));
+    let assets =
+        arguments.iter().any(cluster).then(|| setup::control_plane(workspace)).transpose()?;
     optimized(workspace, "demo", "--examples")?;
     let mut cargo = workspace.cargo();
     if let Some(assets) = assets {
@@ -79,14 +84,15 @@ pub(crate) fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
     Err(cargo.exec()).context("run the demo")
 }
 
-/// `practice`: a cluster to practise on. It takes the place of this process, as the demo does.
-pub(crate) fn practice(workspace: &Workspace) -> Result<ExitCode> {
+/// `practice [ARGS...]`: a cluster to practise on. It takes the place of this process, as the demo does.
+pub(crate) fn practice(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     prepare(workspace)?;
     let assets = setup::control_plane(workspace)?;
     optimized(workspace, "demo", "--examples")?;
     let mut cargo = workspace.cargo();
     cargo
-        .args(["run", "--quiet", "--profile", "demo", "-p", "etm", "--example", "practice"])
+        .args(["run", "--quiet", "--profile", "demo", "-p", "etm", "--example", "practice", "--"])
+        .args(arguments)
         .env("PATH", search_path())
         .env(setup::ASSETS, assets);
     Err(cargo.exec()).context("run the cluster")

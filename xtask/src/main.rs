@@ -30,7 +30,7 @@ cargo xtask VERB
   image [PROFILE]    an image with nothing but a static etm, to target/image/etm.tar
   test [FILTER...]   set up, build, then test; FILTER as `cargo test` takes it
   demo [ARGS...]     set up, build, then run the demo
-  practice           set up, build, then run a cluster to practise on
+  practice [--etm]   set up, build, then run a cluster to practise on, with etm on it if asked
   bench [NAME] [ARGS...]
                      set up, build, then run the benches, or one: datapath, control,
                      health, grayscale, hashing
@@ -76,7 +76,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         "image" => image::image(&workspace, rest),
         "test" => build::test(&workspace, rest),
         "demo" => build::demo(&workspace, rest),
-        "practice" => build::practice(&workspace),
+        "practice" => build::practice(&workspace, rest),
         "bench" => build::bench(&workspace, rest),
         "lint" => lint::run(&workspace).map(|()| ExitCode::SUCCESS),
         "ci" => {

@@ -314,6 +314,10 @@ pub(crate) struct PlanArgs {
     #[arg(short, long, value_name = "FILE", required = true)]
     pub(crate) file: Vec<PathBuf>,
 
+    /// The step, counted from 0, at which Releases are planned that have not begun.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) step: usize,
+
     #[command(flatten)]
     pub(crate) source: SourceArgs,
 
@@ -449,6 +453,11 @@ pub(crate) struct InstallArgs {
     /// CAP_SYS_ADMIN and the host's /run/netns.
     #[arg(long, value_name = "WHAT", default_value = "end")]
     pub(crate) stale_connections: StaleConnections,
+
+    /// Secret with ca.crt, tls.crt and tls.key by which the controller asks agents what became of
+    /// connections, for the analysis of releases; it may be made later [default: they are not asked].
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) outcomes: Option<String>,
 
     /// How to reach the cluster [default: $KUBECONFIG, then ~/.kube/config, then a Pod's service
     /// account].

@@ -46,6 +46,7 @@ fn parameters(arguments: &InstallArgs) -> Parameters {
         environment,
         controller_environment,
         keep_stale: arguments.stale_connections == StaleConnections::Keep,
+        outcomes: arguments.outcomes.clone(),
         arguments: arguments.detach.then_some(detach),
     }
 }

@@ -1,6 +1,7 @@
 //! The objects, typed.
 
 use k8s_openapi::{
+    DeepMerge,
     api::{
         apps::v1::{DaemonSet, Deployment},
         core::v1::{Container, EnvVar, Namespace, PodTemplateSpec, Service, ServiceAccount},
@@ -84,6 +85,9 @@ impl Objects {
             daemon_set: shipped!("daemon-set.yaml")?,
             controller: Controller::new()?,
         };
+        if let Some(secret) = &parameters.outcomes {
+            objects.ask_outcomes(secret)?;
+        }
         if let Some(namespace) = &parameters.namespace {
             objects.move_to(namespace);
         }
@@ -135,6 +139,20 @@ impl Objects {
         Ok(documents.join("---\n"))
     }
 
+    /// Gives agents and controller the certificate by which one asks the others.
+    fn ask_outcomes(&mut self, secret: &str) -> Result<(), ObjectsError> {
+        patch(&mut self.daemon_set, shipped!("outcomes/agent.yaml")?);
+        patch(&mut self.controller.deployment, shipped!("outcomes/controller.yaml")?);
+        let templates =
+            [&mut self.daemon_set.spec.template, &mut self.controller.deployment.spec.template];
+        let pods = templates.into_iter().filter_map(|template| template.spec.as_mut());
+        let volumes = pods.flat_map(|pod| pod.volumes.iter_mut().flatten());
+        for source in volumes.filter_map(|volume| volume.secret.as_mut()) {
+            source.secret_name = Some(secret.to_owned());
+        }
+        Ok(())
+    }
+
     fn move_to(&mut self, namespace: &str) {
         let namespace = Some(namespace.to_owned());
         self.namespace.metadata.name.clone_from(&namespace);
@@ -176,6 +194,12 @@ impl Controller {
     fn container(&mut self) -> Result<&mut Container, ObjectsError> {
         container("controller/deployment.yaml", &mut self.deployment.spec.template)
     }
+}
+
+/// Takes a patch in as kustomize does, which puts what it adds to a list before what is there.
+fn patch<T: DeepMerge + Clone>(object: &mut T, mut patch: T) {
+    patch.merge_from(object.clone());
+    *object = patch;
 }
 
 fn container<'a>(

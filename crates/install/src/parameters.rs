@@ -12,6 +12,9 @@ pub struct Parameters {
     /// Sockets that point at Pods that are gone stay as they are: the agent then needs neither
     /// `CAP_SYS_ADMIN` nor the host's network namespaces.
     pub keep_stale: bool,
+    /// The Secret with the certificate by which the controller asks the agents what became of
+    /// connections; without it they are not asked.
+    pub outcomes: Option<String>,
     /// Arguments of the program on each node instead of `agent`; then it is no agent, and is not probed.
     pub arguments: Option<Vec<String>>,
 }

@@ -5,7 +5,8 @@ use k8s_openapi::{
 };
 
 /// Sets a condition; one with the same status, reason and generation stays as it is, so that figures in a
-/// message alone are no reason to write.
+/// message alone are no reason to write. While nothing is decided, figures that have doubled are one, so
+/// that whoever waits sees whether anything comes.
 pub(crate) fn set(
     status: &mut ReleaseStatus,
     of: &str,
@@ -16,7 +17,8 @@ pub(crate) fn set(
     let before = status.conditions.iter_mut().find(|condition| condition.type_ == of);
     let since = match &before {
         Some(before) if before.status == word => {
-            if before.reason == reason && before.observed_generation == generation {
+            let undecided = word == "Unknown" && is_news(&before.message, message);
+            if before.reason == reason && before.observed_generation == generation && !undecided {
                 return;
             }
             before.last_transition_time.clone()
@@ -34,5 +36,37 @@ pub(crate) fn set(
     match before {
         Some(before) => *before = condition,
         None => status.conditions.push(condition),
+    }
+}
+
+/// Whether a message has other words than before, or its first number is twice as large.
+fn is_news(before: &str, message: &str) -> bool {
+    let words = |text: &str| text.replace(|c: char| c.is_ascii_digit(), "");
+    let first = |text: &str| {
+        let number = text.split(|c: char| !c.is_ascii_digit()).find(|part| !part.is_empty());
+        number.and_then(|number| number.parse::<u64>().ok()).unwrap_or_default()
+    };
+    words(before) != words(message) || first(message) > first(before).saturating_mul(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_written_as_they_double() {
+        let mut status = ReleaseStatus::default();
+        let mut told = |word: &str, message: &str| {
+            let now = Timestamp::UNIX_EPOCH;
+            set(&mut status, "Healthy", (word, "Undecided", message), now);
+            status.conditions[0].message.clone()
+        };
+        assert_eq!(told("Unknown", "nothing yet"), "nothing yet");
+        assert_eq!(told("Unknown", "3 of 50 connections"), "3 of 50 connections");
+        assert_eq!(told("Unknown", "6 of 50 connections"), "3 of 50 connections");
+        assert_eq!(told("Unknown", "7 of 50 connections"), "7 of 50 connections");
+        assert_eq!(told("Unknown", "8 of 50 connections"), "7 of 50 connections");
+        assert_eq!(told("True", "50 of 50 connections"), "50 of 50 connections");
+        assert_eq!(told("True", "500 of 500 connections"), "50 of 50 connections");
     }
 }

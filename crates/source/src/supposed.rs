@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use etm_model::Problem;
 
-use crate::manifest::{self, Declared, File};
+use crate::{
+    convert::Routes,
+    manifest::{self, Declared, File, Object},
+};
 
 /// Objects of files that nobody has applied. Of an object that several of them have the last counts.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +27,29 @@ impl Supposed {
         // No file of a directory has this name.
         self.files.push((format!("{file}/").into(), parsed));
         Ok(())
+    }
+
+    /// The same, with releases that have not begun at one of their steps, counted from 0.
+    ///
+    /// # Errors
+    ///
+    /// Where one has fewer steps.
+    pub fn at_step(mut self, step: usize) -> Result<Self, Problem> {
+        let objects = self.files.iter_mut().flat_map(|(_, file)| &mut file.objects);
+        for declared in objects {
+            let Object::Release(release) = &*declared.object else { continue };
+            let Some(Routes { owner, routes }) = release.at(step) else {
+                let steps = release.steps();
+                return Err(Problem {
+                    object: declared.object.key().to_string(),
+                    field: "spec.strategy".into(),
+                    reason: format!("has {steps} steps, counted from 0: there is none {step}"),
+                    hint: "name one of them".into(),
+                });
+            };
+            declared.object = Arc::new(Object::Routes(owner, routes));
+        }
+        Ok(self)
     }
 
     /// What of it is left out or not as it was written.

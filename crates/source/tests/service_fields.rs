@@ -321,3 +321,25 @@ fn label_service_proxy_name() {
     }
     assert!(convert(spec).for_proxy(Some("etm")).object.is_some());
 }
+
+#[test]
+fn headless_services_say_how_their_pods_are_found() {
+    let headless = |spec: &str| {
+        let text = format!("metadata: {{name: new, namespace: shop}}\n{spec}");
+        convert::headless(&serde_saphyr::from_str(&text).unwrap())
+    };
+    let selecting = "selector: {app: new}, ports: [{name: http, port: 80, targetPort: 8080}]";
+    let found = headless(&format!("spec: {{clusterIP: None, {selecting}}}")).unwrap();
+    assert_eq!(found.problems, []);
+    let (name, pods) = found.object.unwrap();
+    assert_eq!(name.to_string(), "shop/new");
+    assert_eq!((&*pods.ports[0].name, &pods.ports[0].target), ("http", &Target::Number(8080)));
+    assert_eq!(pods.families.len(), 2, "either, unless it says which");
+    for other in [
+        format!("spec: {{clusterIP: 10.96.0.1, {selecting}}}"),
+        format!("spec: {{type: ExternalName, clusterIP: None, {selecting}}}"),
+        "spec: {clusterIP: None, ports: [{port: 80}]}".to_owned(),
+    ] {
+        assert_eq!(headless(&other), None, "{other}");
+    }
+}

@@ -35,12 +35,17 @@ fn label_service_name() {
 
 #[test]
 fn labels_of_other_proxies() {
-    let label = "kubernetes.io/service-name: cart, service.kubernetes.io/headless: \"\"";
-    assert_eq!(convert_with(label, "addressType: IPv4").object, None);
     let label = "kubernetes.io/service-name: cart, service.kubernetes.io/service-proxy-name: x";
     let converted = convert_with(label, "addressType: IPv4");
     assert!(converted.clone().for_proxy(Some("x")).object.is_some());
     assert_eq!(converted.for_proxy(None).object, None);
+}
+
+#[test]
+fn label_headless() {
+    let label = "kubernetes.io/service-name: cart, service.kubernetes.io/headless: \"\"";
+    let slice = convert_with(label, "addressType: IPv4").object.unwrap();
+    assert_eq!(&*slice.service, "cart", "routes may lead there");
 }
 
 #[test]

@@ -5,17 +5,20 @@
 #![forbid(unsafe_code)]
 
 mod cast;
+mod certificate;
 mod crowd;
 mod files;
 mod interrupt;
 mod leftovers;
 mod measure;
 mod member;
+mod relay;
 mod report;
 mod scenes;
 mod screen;
 mod stage;
 mod stream;
+mod town;
 
 use std::{process::ExitCode, time::Instant};
 
@@ -34,7 +37,7 @@ struct Arguments {
     #[arg(long = "scene", value_name = "NAME", value_parser = names())]
     scenes: Vec<String>,
 
-    /// Play the scene with a real Kubernetes too; `make demo` builds one for it first.
+    /// Play the scenes with a real Kubernetes too; `make demo` builds one for them first.
     #[arg(long)]
     cluster: bool,
 
@@ -51,6 +54,12 @@ enum Part {
     /// One round of scene `cost`, in a process of its own.
     #[command(hide = true)]
     Measure(measure::MeasureArgs),
+    /// A server of scene `cohort`.
+    #[command(hide = true)]
+    Relay(relay::RelayArgs),
+    /// A caller of scene `cohort`.
+    #[command(hide = true)]
+    Walk(relay::WalkArgs),
 }
 
 fn names() -> clap::builder::PossibleValuesParser {
@@ -59,11 +68,11 @@ fn names() -> clap::builder::PossibleValuesParser {
 
 /// Every scene, or those that need no Kubernetes.
 fn all(cluster: bool) -> impl Iterator<Item = &'static Scene> {
-    scenes::ALL.iter().chain(cluster.then_some(&scenes::CLUSTER))
+    scenes::ALL.iter().chain(scenes::CLUSTER.iter().filter(move |_| cluster))
 }
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    match run(Arguments::parse()) {
         Ok(code) => code,
         Err(_) if interrupt::came() => ExitCode::from(INTERRUPTED),
         Err(error) => {
@@ -73,9 +82,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    if let Some(Part::Measure(arguments)) = &arguments.part {
-        return measure::run(arguments).map(|()| ExitCode::SUCCESS);
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    if let Some(part) = arguments.part {
+        let played = match part {
+            Part::Measure(arguments) => measure::run(&arguments),
+            Part::Relay(arguments) => relay::relay(arguments),
+            Part::Walk(arguments) => relay::walk(&arguments),
+        };
+        return played.map(|()| ExitCode::SUCCESS);
     }
     if arguments.list {
         for scene in all(true) {

@@ -13,7 +13,7 @@ use etm_model::{Family, Protocol};
 use etm_testkit::{Agent, AgentBuilder, BpfDir, Caller, Cgroup, Node, Place, Pod, Server, binary};
 use serde_json::Value;
 
-use crate::{cast::Cast, cast::Member, files::Files, interrupt};
+use crate::{cast::Cast, cast::Member, files::Files, interrupt, town::Town};
 
 /// The manifests that the demo runs on; as it was when the demo was built, since cargo runs it
 /// from anywhere.
@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Everything that the scenes play on. Fields are dropped in this order: first what uses, then
 /// what is used.
 pub(crate) struct Stage {
+    /// For scenes with a real Kubernetes, from the first of them on.
+    town: Option<Town>,
     pub(crate) agent: Option<Agent>,
     servers: BTreeMap<String, Server>,
     pods: Vec<(Pod, Member)>,
@@ -61,6 +63,7 @@ impl Stage {
             pods.push((pod, member));
         }
         let mut stage = Self {
+            town: None,
             agent: None,
             servers,
             pods,
@@ -75,6 +78,14 @@ impl Stage {
         };
         stage.agent = Some(stage.describe_agent().start()?);
         Ok(stage)
+    }
+
+    /// The real Kubernetes, started for the first scene that asks for it.
+    pub(crate) fn town(&mut self) -> anyhow::Result<&Town> {
+        if self.town.is_none() {
+            self.town = Some(Town::found()?);
+        }
+        self.town.as_ref().context("it was founded")
     }
 
     /// An agent for this stage; the first one, or one that takes over.

@@ -1,8 +1,13 @@
 //! A cluster to practise on: a real control plane on loopback, and two nodes as namespaces. Lasts
 //! until Ctrl-C, and leaves nothing.
 //!
-//! Run it with `make practice`; docs/first-cluster.md says what to do with it.
+//! Run it with `make practice`; docs/first-cluster.md says what to do with it. `make practice ARGS=--etm`
+//! starts etm as well, as it is installed on a cluster.
 #![forbid(unsafe_code)]
+
+#[path = "../demo/certificate.rs"]
+mod certificate;
+mod etm;
 
 use std::{
     env, fs,
@@ -11,6 +16,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use clap::Parser;
 use etm_testkit::{CgroupDriver, ControlPlane, Fabric, HollowNode, binary, require_root};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,7 +24,17 @@ use tokio::signal::unix::{SignalKind, signal};
 const SCRIPTS: [(&str, &str); 2] =
     [("on-node", include_str!("on-node.sh")), ("in-pod", include_str!("in-pod.sh"))];
 
+/// A cluster to practise on.
+#[derive(Debug, Parser)]
+#[command(name = "practice", max_term_width = 100)]
+struct Arguments {
+    /// Start etm as well: an agent on each node and the controller.
+    #[arg(long)]
+    etm: bool,
+}
+
 fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
     require_root()?;
     let folder = tempfile::Builder::new().prefix("practice-").tempdir()?;
     println!("starting etcd, kube-apiserver, kube-controller-manager, kube-scheduler ...");
@@ -32,9 +48,17 @@ fn main() -> anyhow::Result<()> {
             node.driver(driver).fabric(&fabric).start()
         })
         .collect::<Result<_, _>>()?;
+    let etm = arguments.etm.then(|| etm::start(folder.path(), &cluster, &nodes)).transpose()?;
     let environment = write(folder.path(), &cluster, &nodes)?;
     println!("ready: two nodes, {} and {}; in another shell:\n", nodes[0].name(), nodes[1].name());
     println!("    source {}\n", environment.display());
+    for installed in etm.iter().flat_map(|etm| &etm.agents) {
+        println!(
+            "etm on node {}: etm get services --pin {}",
+            installed.node,
+            installed.pin.display()
+        );
+    }
     println!("Ctrl-C ends it and removes everything.");
     wait()
 }

@@ -63,7 +63,8 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
     let mut addresses = AddressWatch::open().context("could not follow this host's addresses")?;
     let state = Arc::new(State::default());
     let state_directory = Some(arguments.source.cluster.state.clone());
-    let follow = Follow { user: "etm-agent", state: state_directory, patience: FIRST_LISTS };
+    let follow =
+        Follow { user: "etm-agent", state: state_directory, patience: FIRST_LISTS, pods: false };
     let (mut source, first) = tokio::select! {
         opened = Source::open(&arguments.source, follow) => opened?,
         _ = terminate.recv() => return Ok(()),

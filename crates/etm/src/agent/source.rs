@@ -36,6 +36,8 @@ pub(crate) struct Follow {
     pub(crate) state: Option<PathBuf>,
     /// How long an API server may take for its first lists.
     pub(crate) patience: Duration,
+    /// Whether its first lists are to have the Pods of the node.
+    pub(crate) pods: bool,
 }
 
 impl Source {
@@ -63,7 +65,7 @@ impl Source {
                     user_agent: format!("{}/{}", follow.user, env!("CARGO_PKG_VERSION")),
                 };
                 let mut cluster = Kubernetes::open(options).await?;
-                let first = first_lists(&mut cluster, follow.patience).await;
+                let first = first_lists(&mut cluster, follow.patience, follow.pods).await;
                 Ok((Self::Kubernetes(Box::new(cluster)), first))
             }
             (Some(_), true) => bail!("--manifests and --kubernetes are two sources: give one"),
@@ -132,7 +134,7 @@ impl Source {
 
 /// Waits for an API server's first lists, but not for long: without them the programs are to be
 /// attached and what the maps hold is to be looked after all the same.
-async fn first_lists(cluster: &mut Kubernetes, patience: Duration) -> First {
+async fn first_lists(cluster: &mut Kubernetes, patience: Duration, pods: bool) -> First {
     let deadline = Instant::now() + patience;
     let mut first = First::default();
     while let Ok(update) = timeout_at(deadline, cluster.next()).await {
@@ -141,7 +143,7 @@ async fn first_lists(cluster: &mut Kubernetes, patience: Duration) -> First {
         for change in update.changes {
             first.snapshot.change(change);
         }
-        if cluster.is_complete() {
+        if cluster.is_complete() && (!pods || cluster.knows_pods()) {
             break;
         }
     }

@@ -9,8 +9,12 @@ use std::{
 use anyhow::{Context as _, anyhow, bail};
 use etm_source::Supposed;
 
-/// Reads all files; `-` is standard input.
-pub(super) fn read(files: &[PathBuf], proxy: Option<&str>) -> anyhow::Result<Supposed> {
+/// Reads all files; `-` is standard input. Releases that have not begun are taken at a step.
+pub(super) fn read(
+    files: &[PathBuf],
+    step: usize,
+    proxy: Option<&str>,
+) -> anyhow::Result<Supposed> {
     let mut supposed = Supposed::default();
     for file in files {
         let (name, text) = text(file)?;
@@ -22,7 +26,7 @@ pub(super) fn read(files: &[PathBuf], proxy: Option<&str>) -> anyhow::Result<Sup
         let told: Vec<_> = supposed.problems().map(|problem| format!("\n  {problem}")).collect();
         bail!("there is nothing to plan{}", told.concat());
     }
-    Ok(supposed)
+    supposed.at_step(step).map_err(|problem| anyhow!("{problem}"))
 }
 
 fn text(file: &Path) -> anyhow::Result<(String, Vec<u8>)> {

@@ -29,11 +29,12 @@ pub(crate) fn run(arguments: &PlanArgs) -> anyhow::Result<()> {
 }
 
 async fn plan(arguments: &PlanArgs) -> anyhow::Result<Report> {
-    let supposed = files::read(&arguments.file, arguments.source.proxy_name.as_deref())?;
+    let proxy = arguments.source.proxy_name.as_deref();
+    let supposed = files::read(&arguments.file, arguments.step, proxy)?;
     let mut problems: Vec<Problem> = supposed.problems().cloned().collect();
     let objects = supposed.len();
 
-    let follow = Follow { user: "etm-plan", state: None, patience: PATIENCE };
+    let follow = Follow { user: "etm-plan", state: None, patience: PATIENCE, pods: true };
     let (mut source, first) = Source::open(&arguments.source, follow).await?;
     if !source.is_complete() && arguments.source.cluster.kubernetes {
         let why: Vec<_> = first.problems.iter().map(|problem| format!("\n  {problem}")).collect();

@@ -233,3 +233,31 @@ fn explain_and_get_tell_who_gets_what() {
     assert_eq!(green["shares"], only_new);
     assert_eq!(row("").expect("everyone else")["shares"].as_array().map(Vec::len), Some(2));
 }
+
+#[test]
+fn a_headless_service_is_a_destination() {
+    let stage = stage(&json!([
+        {"from": [{"namespaces": ["amber"]}], "to": [to("2")]},
+        {"to": [to("1")]},
+    ]));
+    let headless = etm_testkit::objects::Service::new("new", &[])
+        .set("spec.clusterIP", "None")
+        .set("spec.clusterIPs", vec!["None"])
+        .port("http", "TCP", crate::scene::POD_PORT, crate::scene::POD_PORT)
+        .selector("version", "2");
+    let rules = json!([
+        {"from": [{"namespaces": ["green"]}], "to": [{"service": {"name": "new"}}]},
+        {"to": [to("1")]},
+    ]);
+    stage.scene.manifests.apply("new.yaml", &[headless]).expect("a manifest");
+    change(&stage, &rules);
+    let of_new = || {
+        let found = stage.crowd.found_by(TARGET, Protocol::Tcp, |caller| caller);
+        callers_of(&found, "web-1")
+    };
+    assert_eq!(of_new(), of_namespace("green"));
+    // Its Pods are followed: whoever gets the label is one of them, and who loses it is none.
+    version(&stage, "web-1", "1");
+    version(&stage, "web-0", "2");
+    until("they have changed places", || of_new() == of_namespace("amber"));
+}

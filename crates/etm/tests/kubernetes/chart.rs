@@ -76,6 +76,21 @@ fn its_values_do_what_the_options_of_install_do() {
         installed(&options)
     );
     assert_eq!(rendered(&["detach=true"]), installed(&["--detach"]));
+    let outcomes = ["outcomes.enabled=true", "outcomes.secretName=mine"];
+    assert_eq!(rendered(&outcomes), installed(&["--outcomes", "mine"]));
+}
+
+#[test]
+fn agents_are_asked_where_they_answer() {
+    let objects = rendered(&["outcomes.enabled=true", "outcomes.address=::", "outcomes.port=9500"]);
+    let variable = |kind: &str, name: &str, variable: &str| {
+        let object = shipped::object(&objects, kind, name);
+        let env = &object["spec"]["template"]["spec"]["containers"][0]["env"];
+        let mut found = env.as_array().expect("variables").iter();
+        found.find(|one| one["name"] == variable).map(|one| one["value"].clone())
+    };
+    assert_eq!(variable("DaemonSet", ACCOUNT, "ETM_OUTCOMES"), Some("[::]:9500".into()));
+    assert_eq!(variable("Deployment", CONTROLLER, "ETM_OUTCOMES_PORT"), Some("9500".into()));
 }
 
 #[test]

@@ -34,6 +34,30 @@ fn it_prints_what_kustomize_does() {
 }
 
 #[test]
+fn it_prints_what_kustomize_does_with_the_certificate_for_outcomes() {
+    let scene = Scene::new();
+    let options = ["--outcomes", "etm-outcomes"];
+    let objects = shipped::documents(&printed(&etm(&options, None)));
+    assert_eq!(objects, shipped::kustomized(scene.cluster, shipped::with_outcomes().path()));
+    let plain = shipped::objects(scene.cluster);
+    let changed: Vec<_> = objects.iter().filter(|object| !plain.contains(object)).collect();
+    let kinds: Vec<_> = changed.iter().map(|object| &object["kind"]).collect();
+    assert_eq!(kinds, ["Deployment", "DaemonSet"]);
+
+    let objects = shipped::documents(&printed(&etm(&["--outcomes", "mine"], None)));
+    for (kind, name) in [("DaemonSet", shipped::ACCOUNT), ("Deployment", shipped::CONTROLLER)] {
+        let pod = &shipped::object(&objects, kind, name)["spec"]["template"]["spec"];
+        let secret = &pod["volumes"][0]["secret"];
+        assert_eq!((&secret["secretName"], &secret["optional"]), (&json!("mine"), &json!(true)));
+        let container = &pod["containers"][0];
+        assert_eq!(container["volumeMounts"][0]["name"], pod["volumes"][0]["name"]);
+        let env = container["env"].as_array().expect("variables");
+        let folder = env.iter().find(|one| one["name"] == "ETM_OUTCOMES_TLS").expect("a variable");
+        assert_eq!(folder["value"], container["volumeMounts"][0]["mountPath"]);
+    }
+}
+
+#[test]
 fn it_applies_what_it_prints_and_removes_it() {
     // One of its own: some of the objects are the whole cluster's.
     let cluster = ControlPlane::builder().start().expect("a control plane");
@@ -101,10 +125,16 @@ fn it_applies_what_it_prints_and_removes_it() {
     assert_eq!(removed.lines().filter(|line| line.ends_with(" absent")).count(), 11, "{removed}");
 
     // Whoever began with kustomize may go on with this: the same objects, no field in dispute.
-    let folder = shipped::folder("kustomize");
-    let folder = folder.to_str().expect("a path");
-    cluster.kubectl(&["apply", "--server-side", "-k", folder]).expect("objects");
-    let applied = printed(&etm(&["--apply"], Some(cluster.kubeconfig())));
-    let unchanged = applied.lines().filter(|line| line.ends_with(" unchanged")).count();
-    assert_eq!(unchanged, objects.len(), "{applied}");
+    let with_outcomes = shipped::with_outcomes();
+    let both = [
+        (shipped::folder("kustomize"), &["--apply"][..]),
+        (with_outcomes.path().to_owned(), &["--apply", "--outcomes", "etm-outcomes"]),
+    ];
+    for (folder, options) in both {
+        let folder = folder.to_str().expect("a path");
+        cluster.kubectl(&["apply", "--server-side", "-k", folder]).expect("objects");
+        let applied = printed(&etm(options, Some(cluster.kubeconfig())));
+        let unchanged = applied.lines().filter(|line| line.ends_with(" unchanged")).count();
+        assert_eq!(unchanged, objects.len(), "{applied}");
+    }
 }

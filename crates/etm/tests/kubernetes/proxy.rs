@@ -48,6 +48,7 @@ pub(crate) enum Fault {
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) at: Instant,
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) user_agent: String,
@@ -152,6 +153,7 @@ impl Shared {
         let agent = request.headers().get(USER_AGENT).map(|agent| agent.to_str().expect("text"));
         let seen = Seen {
             at: Instant::now(),
+            method: request.method().to_string(),
             path: request.uri().path().to_owned(),
             user_agent: agent.unwrap_or_default().to_owned(),
             query,

@@ -17,7 +17,7 @@ fn condition(scene: &Scene, name: &str, of: &str) -> Option<Value> {
 
 /// Waits until a condition has this reason, and gives it.
 #[track_caller]
-fn until_condition(scene: &Scene, name: &str, of: &str, reason: &str) -> Value {
+pub(crate) fn until_condition(scene: &Scene, name: &str, of: &str, reason: &str) -> Value {
     until_some(&format!("{name} is {of} for {reason}"), || {
         condition(scene, name, of).filter(|condition| condition["reason"] == reason)
     })

@@ -1,9 +1,10 @@
 //! What `deploy/` holds, as kubectl renders it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use etm_testkit::ControlPlane;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use etm_testkit::wait::until;
 
@@ -45,9 +46,25 @@ pub(crate) fn apply_gateway_kinds(cluster: &ControlPlane) {
 
 /// The objects of `deploy/kustomize`.
 pub(crate) fn objects(cluster: &ControlPlane) -> Vec<Value> {
-    let folder = folder("kustomize");
+    kustomized(cluster, &folder("kustomize"))
+}
+
+pub(crate) fn kustomized(cluster: &ControlPlane, folder: &Path) -> Vec<Value> {
     let text = cluster.kubectl(&["kustomize", folder.to_str().expect("a path")]);
     documents(&text.expect("YAML"))
+}
+
+/// A folder as a user has it who takes `deploy/kustomize` with the certificate for outcomes.
+pub(crate) fn with_outcomes() -> TempDir {
+    let overlay = tempfile::tempdir().expect("a folder");
+    let here = overlay.path().canonicalize().expect("a path");
+    let shipped = folder("kustomize").canonicalize().expect("a path");
+    // Kustomize takes no absolute path.
+    let up = "../".repeat(here.components().count() - 1);
+    let shipped = format!("{up}{}", shipped.strip_prefix("/").expect("a path").display());
+    let text = format!("resources: [{shipped}]\ncomponents: [{shipped}/outcomes]\n");
+    std::fs::write(overlay.path().join("kustomization.yaml"), text).expect("a file");
+    overlay
 }
 
 pub(crate) fn documents(text: &str) -> Vec<Value> {

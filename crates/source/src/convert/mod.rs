@@ -39,8 +39,8 @@ pub use gateway::{
 pub use namespace::namespace;
 pub use node::node;
 pub use pod::{ContainerPort, Pod, pod};
-pub use release::{Routes, release};
-pub use service::{ServiceObject, service};
+pub use release::{Routes, Unbegun, release};
+pub use service::{ServiceObject, headless, service};
 pub use service_port::{PodSelection, Target, TargetPort};
 pub use slice::endpoint_slice;
 pub use traffic_policy::traffic_policy;
@@ -50,7 +50,7 @@ pub use weight::pod_weight;
 pub(crate) use address::family_name;
 pub(crate) use metadata::{HEADLESS, PROXY_NAME};
 pub(crate) use namespace::labels;
-pub(crate) use release::{release_spec, status as release_status};
+pub(crate) use release::{release_spec, status as release_status, unbegun};
 pub(crate) use slice::{SERVICE_NAME, triggered};
 
 /// What became of an object.

@@ -1,7 +1,7 @@
 //! `Release`: for agents what they route by it, which its status says; for the controller all of it.
 
-use etm_api::{ReleaseSpec, ReleaseStatus, UncheckedRelease};
-use etm_model::{Problem, Route, RouteKind, RouteOwner};
+use etm_api::{ReleaseSpec, ReleaseStatus, Traffic, UncheckedRelease};
+use etm_model::{ObjectName, Problem, Route, RouteKind, RouteOwner, Timestamp};
 
 use super::{Converted, fields, metadata::Identity, report::Report};
 
@@ -43,6 +43,68 @@ pub fn release(object: &UncheckedRelease) -> Converted<Routes> {
     let owner = RouteOwner { kind: RouteKind::Release, name };
     let object = problems.is_empty().then_some(Routes { owner, routes });
     Converted { object, created, proxy: None, problems, stays }
+}
+
+/// A release of which nothing is routed yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unbegun {
+    /// Its name.
+    pub name: ObjectName,
+    /// `metadata.creationTimestamp`.
+    pub created: Option<Timestamp>,
+    /// What it is to do.
+    pub spec: ReleaseSpec,
+}
+
+/// A release that has not begun; `None` where something is routed by it, or it cannot be read.
+pub(crate) fn unbegun(object: &UncheckedRelease) -> Option<Converted<Unbegun>> {
+    if status(object).is_ok_and(|status| status.traffic.is_some()) {
+        return None;
+    }
+    let Identity { name, created } = Identity::namespaced("Release", &object.metadata).ok()?;
+    let mut report = Report::on(format!("Release {name}"));
+    let spec = match release_spec(object) {
+        Ok(spec) => Some(spec),
+        Err((field, reason)) => {
+            report.add(field, reason, "correct it; nothing is routed by it until then");
+            None
+        }
+    };
+    let problems = report.finish();
+    let object = spec.map(|spec| Unbegun { name, created, spec });
+    Some(Converted { object, created, proxy: None, problems, stays: None })
+}
+
+impl Unbegun {
+    /// What is routed at one of its steps, counted from 0; none where it has no such step.
+    #[must_use]
+    pub fn at(&self, step: usize) -> Option<Routes> {
+        if step >= self.steps() {
+            return None;
+        }
+        let status = ReleaseStatus {
+            traffic: Some(Traffic::Step),
+            step: i32::try_from(step).ok(),
+            spec: Some(Box::new(self.spec.clone())),
+            ..ReleaseStatus::default()
+        };
+        Some(Routes {
+            owner: self.owner(),
+            routes: etm_release::routes(&self.name, self.created, &status),
+        })
+    }
+
+    /// How many steps it has, that at which everyone reaches the new version included.
+    #[must_use]
+    pub fn steps(&self) -> usize {
+        etm_release::stages(&self.spec.strategy).len()
+    }
+
+    /// As the owner of routes.
+    #[must_use]
+    pub fn owner(&self) -> RouteOwner {
+        RouteOwner { kind: RouteKind::Release, name: self.name.clone() }
+    }
 }
 
 const HINT: &str = "correct it; until then callers are routed as before";

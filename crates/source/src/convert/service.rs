@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use etm_model::Service;
+use etm_model::{Family, ObjectName, Service};
 use k8s_openapi::api::core::v1;
 
 use super::{
@@ -112,6 +112,39 @@ fn convert(
         selector: selection.as_ref().map(|selection| selection.selector.as_slice().into()),
     };
     Some(ServiceObject { service, selection })
+}
+
+/// How the Pods of a headless Service are found where it has no EndpointSlice: no proxy serves it, but
+/// routes may lead there. `None` for any other, and for one without a selector.
+#[must_use]
+pub fn headless(object: &v1::Service) -> Option<Converted<(ObjectName, Arc<PodSelection>)>> {
+    let spec = object.spec.as_ref()?;
+    let is_cluster_ip = matches!(spec.type_.as_deref(), None | Some("" | "ClusterIP"));
+    let selector = pairs(spec.selector.as_ref());
+    if !is_cluster_ip || selector.is_empty() || !is_headless(object, spec) {
+        return None;
+    }
+    let Identity { name, created } = match Identity::namespaced("Service", &object.metadata) {
+        Ok(identity) => identity,
+        Err(problems) => return Some(Converted::refused(problems)),
+    };
+    let mut report = Report::on(format!("Service {name}"));
+    let families = service_address::declared_families(spec, &mut report);
+    let listed = spec.ports.as_deref().unwrap_or_default();
+    let (_, ports) = service_port::ports(listed, false, &mut report);
+    let selection = PodSelection {
+        selector,
+        families: families.unwrap_or_else(|| vec![Family::V4, Family::V6]),
+        ports,
+        publish_not_ready: spec.publish_not_ready_addresses.unwrap_or(false),
+    };
+    Some(Converted {
+        object: Some((name, Arc::new(selection))),
+        created,
+        proxy: label(&object.metadata, PROXY_NAME).map(Into::into),
+        problems: report.finish(),
+        stays: None,
+    })
 }
 
 fn is_headless(object: &v1::Service, spec: &v1::ServiceSpec) -> bool {

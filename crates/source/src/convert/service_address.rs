@@ -28,7 +28,10 @@ pub(super) fn addresses(
 }
 
 /// `ipFamilies`, where there are any.
-fn declared_families(spec: &v1::ServiceSpec, report: &mut Report) -> Option<Vec<Family>> {
+pub(super) fn declared_families(
+    spec: &v1::ServiceSpec,
+    report: &mut Report,
+) -> Option<Vec<Family>> {
     let mut families = Vec::new();
     for (i, text) in spec.ip_families.iter().flatten().enumerate() {
         let field = format!("spec.ipFamilies[{i}]");

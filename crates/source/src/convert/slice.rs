@@ -9,7 +9,7 @@ use k8s_openapi::{
 use super::{
     Converted, address,
     locality::locality,
-    metadata::{HEADLESS, Identity, PROXY_NAME, label},
+    metadata::{Identity, PROXY_NAME, label},
     port,
     report::Report,
 };
@@ -24,8 +24,8 @@ pub(crate) fn triggered(object: &v1::EndpointSlice) -> Option<Timestamp> {
     object.metadata.annotations.as_ref()?.get(TRIGGERED)?.parse().ok()
 }
 
-/// Converts an EndpointSlice. Slices of addressType FQDN and those labelled as headless are left
-/// alone without a word.
+/// Converts an EndpointSlice; one of a headless Service too, since routes may lead there. Those of
+/// addressType FQDN are left alone without a word.
 #[must_use]
 pub fn endpoint_slice(object: &v1::EndpointSlice) -> Converted<EndpointSlice> {
     let identity = match Identity::namespaced("EndpointSlice", &object.metadata) {
@@ -34,14 +34,9 @@ pub fn endpoint_slice(object: &v1::EndpointSlice) -> Converted<EndpointSlice> {
     };
     let name = identity.name;
     let mut report = Report::on(format!("EndpointSlice {name}"));
-    let headless = label(&object.metadata, HEADLESS).is_some();
-    let converted = if headless || object.address_type == "FQDN" {
-        None
-    } else {
-        convert(object, name, &mut report)
-    };
+    let converted = (object.address_type != "FQDN").then(|| convert(object, name, &mut report));
     Converted {
-        object: converted,
+        object: converted.flatten(),
         created: identity.created,
         proxy: label(&object.metadata, PROXY_NAME).map(Into::into),
         problems: report.finish(),

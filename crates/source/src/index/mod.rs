@@ -224,6 +224,13 @@ impl Index {
                 }
                 self.selection.set_service(&key.name, object.selection.clone());
             }
+            (before, Some(Object::Headless(_, pods))) => {
+                if let Some(Object::Service(_)) = before {
+                    differences.remove_service(key.name.clone());
+                }
+                self.selection.set_service(&key.name, Some(Arc::clone(pods)));
+            }
+            (Some(Object::Headless(..)), _) => self.selection.set_service(&key.name, None),
             (Some(Object::Service(_)), _) => {
                 differences.remove_service(key.name.clone());
                 self.selection.set_service(&key.name, None);
@@ -282,7 +289,8 @@ impl Index {
             }
             (_, Some(Object::Node(node))) => self.node.declare(node),
             (Some(Object::Node(node)), None) => self.node.withdraw(&node.name),
-            (None, None) => {}
+            // Nothing is routed by one that has not begun.
+            (_, Some(Object::Release(_))) | (Some(Object::Release(_)), None) | (None, None) => {}
         }
     }
 }

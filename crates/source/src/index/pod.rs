@@ -36,11 +36,13 @@ pub(super) fn pod_of(object: &Object) -> Option<&Arc<Pod>> {
     match object {
         Object::Pod(pod) => Some(pod),
         Object::Service(_)
+        | Object::Headless(..)
         | Object::EndpointSlice(_)
         | Object::Node(_)
         | Object::TrafficPolicy(_)
         | Object::NodeHealth(_)
         | Object::Routes(..)
+        | Object::Release(_)
         | Object::ReferenceGrant(_)
         | Object::Namespace(..) => None,
     }

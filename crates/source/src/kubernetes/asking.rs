@@ -57,6 +57,16 @@ impl Asking {
         self.routes.values().flat_map(|asks| &asks.pod_labels).cloned().collect()
     }
 
+    /// Services that routes lead to and that are not among those with addresses: headless ones, and
+    /// such as are not there.
+    pub(super) fn headless(
+        &self,
+        has_address: impl Fn(&ObjectName) -> bool,
+    ) -> BTreeSet<&ObjectName> {
+        let named = self.routes.values().flat_map(|asks| &asks.destinations);
+        named.filter(|service| !has_address(service)).collect()
+    }
+
     /// Whether labels of namespaces decide for whom a rule is.
     pub(super) fn namespaces(&self) -> bool {
         self.routes.values().any(|asks| asks.namespace_labels)

@@ -1,6 +1,6 @@
 use std::{future, sync::Arc, task::Poll};
 
-use etm_model::Problem;
+use etm_model::{ObjectName, Problem};
 use kube::{Api, Resource, runtime::watcher};
 
 use super::{
@@ -15,6 +15,7 @@ pub(super) struct Demanded<K: Kind> {
     access: Arc<Access>,
     statistics: Arc<Statistics>,
     config: watcher::Config,
+    proxy_name: Option<String>,
     watch: Option<Watch<K>>,
     unopened: Option<Problem>,
 }
@@ -22,7 +23,12 @@ pub(super) struct Demanded<K: Kind> {
 impl<K: Kind<Object: Resource<DynamicType = ()>>> Demanded<K> {
     pub(super) fn new(access: Arc<Access>, config: watcher::Config) -> Self {
         let statistics = Arc::new(Statistics::new(K::WATCHED));
-        Self { access, statistics, config, watch: None, unopened: None }
+        Self { access, statistics, config, proxy_name: None, watch: None, unopened: None }
+    }
+
+    /// Objects for the proxy of this name count too.
+    pub(super) fn for_proxy(self, name: Option<String>) -> Self {
+        Self { proxy_name: name, ..self }
     }
 
     /// What became of the watch, while there was one.
@@ -34,19 +40,40 @@ impl<K: Kind<Object: Resource<DynamicType = ()>>> Demanded<K> {
     pub(super) fn demand(&mut self, demanded: bool, batch: &mut Batch) {
         self.unopened = None;
         match (demanded, &mut self.watch) {
-            (true, None) => match self.access.client(Some(Arc::clone(&self.statistics))) {
-                Ok(client) => {
-                    let statistics = Arc::clone(&self.statistics);
-                    let config = self.config.clone();
-                    self.watch = Some(Watch::new(Api::all(client), config, statistics, None));
-                }
-                Err(error) => self.unopened = Some(unopened::<K>(&error)),
-            },
+            (true, None) => self.open(),
             (false, Some(watch)) => {
                 watch.table.clear(batch);
                 self.watch = None;
             }
             _ => {}
+        }
+    }
+
+    /// Begins the watch of objects with other labels than before, which is listed anew; what was told
+    /// counts until then.
+    pub(super) fn select(&mut self, labels: String, batch: &mut Batch) {
+        if self.watch.is_some() && self.config.label_selector.as_ref() == Some(&labels) {
+            return;
+        }
+        self.config.label_selector = Some(labels);
+        let before = self.watch.take();
+        self.demand(true, batch);
+        match (&mut self.watch, before) {
+            (Some(watch), Some(before)) => watch.table = before.table.anew(),
+            // What cannot be followed any more is not known any more.
+            (None, Some(mut before)) => before.table.clear(batch),
+            (_, None) => {}
+        }
+    }
+
+    fn open(&mut self) {
+        match self.access.client(Some(Arc::clone(&self.statistics))) {
+            Ok(client) => {
+                let (config, statistics) = (self.config.clone(), Arc::clone(&self.statistics));
+                let proxy_name = self.proxy_name.clone();
+                self.watch = Some(Watch::new(Api::all(client), config, statistics, proxy_name));
+            }
+            Err(error) => self.unopened = Some(unopened::<K>(&error)),
         }
     }
 }
@@ -76,6 +103,11 @@ impl<K: Kind> Demanded<K> {
     /// Whether what is asked for was listed once, or cannot be.
     pub(super) fn is_settled(&self) -> bool {
         self.watch.as_ref().is_none_or(Watch::is_settled)
+    }
+
+    /// What was told of one object.
+    pub(super) fn told_of(&self, name: &ObjectName) -> Option<&K::Told> {
+        self.watch.as_ref()?.table.told_of(name)
     }
 
     /// What is wrong with the watch.

@@ -12,6 +12,7 @@ mod connection;
 mod connector;
 mod demanded;
 mod gateway;
+mod headless;
 mod kind;
 mod node_reports;
 mod node_watch;
@@ -52,6 +53,7 @@ use self::{
     connection::Connection,
     demanded::Demanded,
     gateway::Gateway,
+    headless::Headless,
     kind::{Batch, EndpointSlices, Nodes, Pods, Services},
     nodes::NodeHealths,
     policies::TrafficPolicies,
@@ -91,6 +93,7 @@ pub struct Options {
 pub struct Kubernetes {
     services: Watch<Services>,
     slices: Watch<EndpointSlices>,
+    headless: Headless,
     nodes: Watch<Nodes>,
     pods: Watch<Pods>,
     policies: Watch<TrafficPolicies>,
@@ -101,6 +104,8 @@ pub struct Kubernetes {
     asking: Asking,
     asked_pods: AskedPods,
     namespaces: Demanded<Namespaces>,
+    /// Whether routes may lead elsewhere than what is followed for them, or Services came or went.
+    destinations_changed: bool,
     /// Changes of routes that wait for what the routes ask for to be listed.
     withheld: Vec<Change>,
     reporter: Reporter,
@@ -109,6 +114,7 @@ pub struct Kubernetes {
     node: ThisNode,
     batch: Batch,
     complete: bool,
+    knows_pods: bool,
     unwritten: Option<Problem>,
     told: Vec<Problem>,
 }
@@ -123,7 +129,7 @@ impl Kubernetes {
     pub async fn open(options: Options) -> Result<Self, ConfigurationError> {
         let mut connection = Connection::open(&options).await?;
         let unlabelled = connection::unlabelled(options.source.proxy_name.as_deref());
-        let crate::Options { node, addresses, .. } = options.source;
+        let crate::Options { node, addresses, proxy_name, .. } = options.source;
         let (by_label, by_field) = (watcher::Config::default(), watcher::Config::default());
         let services = by_label.clone().labels(&unlabelled);
         let slices = by_label.labels(&format!("{SERVICE_NAME},{unlabelled}"));
@@ -143,13 +149,15 @@ impl Kubernetes {
         let Connection { access, servers, mut statistics, .. } = connection;
         let gateway = Gateway::new(Arc::clone(&access));
         let asked_pods = AskedPods::new(Arc::clone(&access));
+        let headless = Headless::new(Arc::clone(&access), proxy_name);
         let namespaces = Demanded::new(access, watcher::Config::default());
         statistics.extend(gateway.statistics());
-        let asked = [asked_pods.statistics(), namespaces.statistics()];
+        let asked = [asked_pods.statistics(), namespaces.statistics(), headless.statistics()];
         statistics.extend(asked.map(Arc::clone));
         Ok(Self {
             services,
             slices,
+            headless,
             nodes,
             pods,
             policies,
@@ -160,6 +168,7 @@ impl Kubernetes {
             asking: Asking::default(),
             asked_pods,
             namespaces,
+            destinations_changed: false,
             withheld: Vec::new(),
             reporter,
             servers,
@@ -167,6 +176,7 @@ impl Kubernetes {
             node: ThisNode::new(&node, addresses),
             batch: Batch::default(),
             complete: false,
+            knows_pods: false,
             unwritten: None,
             told: Vec::new(),
         })
@@ -192,6 +202,7 @@ impl Kubernetes {
                 outcome = self.namespaces.next() => {
                     self.namespaces.take(outcome, &mut self.batch);
                 }
+                outcome = self.headless.next() => self.headless.take(outcome, &mut self.batch),
                 () = self.reporter.changed() => {}
             }
             self.take_waiting();
@@ -206,6 +217,13 @@ impl Kubernetes {
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.complete
+    }
+
+    /// Whether the Pods of this node were listed to the end once after that, or cannot be. They are
+    /// waited for by whoever needs all callers at once, as nobody does who serves connections.
+    #[must_use]
+    pub fn knows_pods(&self) -> bool {
+        self.knows_pods
     }
 
     /// Replaces the addresses that the node's interfaces have.
@@ -244,6 +262,7 @@ impl Kubernetes {
                 self.gateway.take_waiting(batch),
                 self.asked_pods.take_waiting(batch),
                 self.namespaces.take_waiting(batch),
+                self.headless.take_waiting(batch),
             ];
             if !any.contains(&true) {
                 return;
@@ -266,8 +285,21 @@ impl Kubernetes {
         if self.asking.take(batch) {
             self.asked_pods.ask(&self.asking, batch);
             self.namespaces.demand(self.asking.namespaces(), batch);
+            self.destinations_changed = true;
         }
-        let asked = self.asked_pods.is_settled() && self.namespaces.is_settled();
+        let of_services =
+            |change: &Change| matches!(change, Change::SetService(_) | Change::RemoveService(_));
+        self.destinations_changed |= batch.changes.iter().any(of_services);
+        // Which of them have addresses is known once all Services are.
+        if self.destinations_changed && self.services.table.is_complete() {
+            let services = &self.services.table;
+            let headless = self.asking.headless(|name| services.told_of(name).is_some());
+            self.headless.follow(&headless, batch);
+            self.destinations_changed = false;
+        }
+        self.headless.keep_told(&self.slices.table, &mut batch.changes);
+        let asked = self.is_asked();
+        let batch = &mut self.batch;
         withhold(&mut self.withheld, asked, &mut batch.changes);
         if !self.complete {
             // The first list says what is, not what changed.
@@ -292,8 +324,18 @@ impl Kubernetes {
         let Batch { changes, pods, arrivals, .. } = mem::take(&mut self.batch);
         let node = self.node.changed().map(Change::Node);
         let changes: Vec<_> = node.into_iter().chain(changes).collect();
-        let any = news || !changes.is_empty() || !pods.is_empty();
+        let first = self.pods.is_settled() && !self.knows_pods;
+        self.knows_pods |= first;
+        let any = first || news || !changes.is_empty() || !pods.is_empty();
         any.then_some(Update { changes, pods, problems, arrivals })
+    }
+
+    /// Whether what routes and policies ask for was listed once, or cannot be.
+    fn is_asked(&self) -> bool {
+        !self.destinations_changed
+            && self.asked_pods.is_settled()
+            && self.namespaces.is_settled()
+            && self.headless.is_settled()
     }
 
     fn problems(&self) -> Vec<Problem> {
@@ -302,7 +344,7 @@ impl Kubernetes {
         let watches = watches.chain(self.health.problems()).chain(self.releases.problems());
         let watches = watches.chain(self.policies.problems()).chain(self.routes.problems());
         let watches = watches.chain(self.gateway.problems()).chain(self.asked_pods.problems());
-        let watches = watches.chain(self.namespaces.problems());
+        let watches = watches.chain(self.namespaces.problems()).chain(self.headless.problems());
         let written = self.unwritten.clone().into_iter().chain(self.reporter.problem());
         let mut problems: Vec<_> = watches.chain(written).collect();
         problems.sort();

@@ -16,7 +16,7 @@ use super::{
     statistics::Statistics,
     watch::Watch,
 };
-use crate::convert::SERVICE_NAME;
+use crate::convert::{PROXY_NAME, SERVICE_NAME};
 
 /// What the status of policies and routes depends on, followed: policies, routes and Services; while
 /// there are routes, EndpointSlices as well, and Pods where a route divides a Service by their labels.
@@ -73,9 +73,14 @@ impl PolicyWatch {
         let client = connection.client()?;
         let Connection { access, mut statistics, .. } = connection;
         let gateway = Gateway::new(Arc::clone(&access));
-        let of_services = format!("{SERVICE_NAME},{unlabelled}");
+        // Those of headless Services as well, to which routes may lead.
+        let proxy_name = options.source.proxy_name.clone();
+        let of_services = match proxy_name {
+            Some(_) => SERVICE_NAME.to_owned(),
+            None => format!("{SERVICE_NAME},!{PROXY_NAME}"),
+        };
         let of_services = watcher::Config::default().labels(&of_services);
-        let slices = Demanded::new(Arc::clone(&access), of_services);
+        let slices = Demanded::new(Arc::clone(&access), of_services).for_proxy(proxy_name);
         let asked_pods = AskedPods::new(access);
         statistics.extend(gateway.statistics());
         statistics.extend([slices.statistics(), asked_pods.statistics()].map(Arc::clone));

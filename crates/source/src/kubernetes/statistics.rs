@@ -17,6 +17,8 @@ pub enum Watched {
     Services,
     /// EndpointSlices of Services.
     EndpointSlices,
+    /// EndpointSlices of headless Services, while a route leads to one.
+    HeadlessSlices,
     /// This node's own Node.
     Node,
     /// Pods of this node.
@@ -58,6 +60,7 @@ impl fmt::Display for Watched {
         f.write_str(match self {
             Self::Services => "services",
             Self::EndpointSlices => "endpointslices",
+            Self::HeadlessSlices => "headlessslices",
             Self::Node => "node",
             Self::Pods => "pods",
             Self::TrafficPolicies => "trafficpolicies",

@@ -1,6 +1,6 @@
 //! Objects that nobody has applied, as if the API server had them.
 
-use etm_model::{Change, Problem};
+use etm_model::{Change, Problem, RouteKind};
 
 use super::{Kubernetes, kind::Batch};
 use crate::{Supposed, Update, asks::Asks, manifest::Object};
@@ -11,23 +11,42 @@ impl Kubernetes {
     /// that there is was told; what comes from the cluster afterwards counts on top.
     pub async fn suppose(&mut self, supposed: Supposed) -> Update {
         let objects = supposed.into_objects();
-        let left_out: Vec<_> =
-            objects.filter_map(|declared| take(&declared.object, &mut self.batch)).collect();
+        let mut left_out = Vec::new();
+        for declared in objects {
+            let object = &*declared.object;
+            let begun = self.has_begun(object).then(|| begun(object));
+            left_out.extend(begun.or_else(|| take(object, &mut self.batch)));
+        }
         let mut all = Update::default();
         loop {
             if let Some(update) = self.update() {
                 join(&mut all, update);
             }
-            if self.withheld.is_empty()
-                && self.asked_pods.is_settled()
-                && self.namespaces.is_settled()
-            {
+            if self.withheld.is_empty() && self.is_asked() {
                 all.problems.extend(left_out);
                 return all;
             }
             let update = self.next().await;
             join(&mut all, update);
         }
+    }
+}
+
+impl Kubernetes {
+    /// Whether an object is a release by which the cluster routes already.
+    fn has_begun(&self, object: &Object) -> bool {
+        let Object::Routes(owner, _) = object else { return false };
+        let told = self.releases.table.told_of(&owner.name);
+        owner.kind == RouteKind::Release && told.is_some_and(|told| !told.routes.is_empty())
+    }
+}
+
+fn begun(object: &Object) -> Problem {
+    Problem {
+        object: object.key().to_string(),
+        field: String::new(),
+        reason: "has begun and is not taken in".into(),
+        hint: "its status says what is routed by it; the API server refuses another spec".into(),
     }
 }
 
@@ -41,6 +60,8 @@ fn join(all: &mut Update, update: Update) {
 fn take(object: &Object, batch: &mut Batch) -> Option<Problem> {
     let change = match object {
         Object::Service(object) => Change::SetService(object.service.clone()),
+        // Slices are the cluster's to make, and what is routed by a release the controller's to say.
+        Object::Headless(..) | Object::Release(_) => return None,
         Object::EndpointSlice(slice) => Change::SetSlice(slice.clone()),
         Object::TrafficPolicy(policy) => {
             batch.asking.push((policy.name.clone(), policy.load_balancing.pod_weights));

@@ -62,6 +62,16 @@ impl<K: Kind> Table<K> {
         self.complete
     }
 
+    /// The same, to be listed anew before it is complete.
+    pub(super) fn anew(self) -> Self {
+        Self { listing: None, complete: false, ..self }
+    }
+
+    /// What was told of one object.
+    pub(super) fn told_of(&self, name: &ObjectName) -> Option<&K::Told> {
+        self.known.get(name)?.told.as_ref()
+    }
+
     /// What was told of each object.
     pub(super) fn told(&self) -> impl Iterator<Item = (&ObjectName, &K::Told)> {
         self.known.iter().filter_map(|(name, known)| Some((name, known.told.as_ref()?)))

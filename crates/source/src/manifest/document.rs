@@ -122,7 +122,11 @@ fn object<'de, A: MapAccess<'de>>(
     let (kind, object) = match (version, kind) {
         ("v1", "Service") => {
             let service = v1::Service::deserialize(fields)?;
-            (Kind::Service, convert::service(&service).map(Object::Service))
+            let converted = match convert::headless(&service) {
+                Some(headless) => headless.map(|(name, pods)| Object::Headless(name, pods)),
+                None => convert::service(&service).map(Object::Service),
+            };
+            (Kind::Service, converted)
         }
         ("discovery.k8s.io/v1", "EndpointSlice") => {
             let slice = discovery::EndpointSlice::deserialize(fields)?;
@@ -157,9 +161,12 @@ fn object<'de, A: MapAccess<'de>>(
         }
         ("etm.dev/v1alpha1", "Release") => {
             let release = UncheckedRelease::deserialize(fields)?;
-            let routes = convert::release(&release)
-                .map(|release| Object::Routes(release.owner, release.routes));
-            (Kind::Route(RouteKind::Release), routes)
+            let converted = match convert::unbegun(&release) {
+                Some(unbegun) => unbegun.map(|release| Object::Release(Box::new(release))),
+                None => convert::release(&release)
+                    .map(|release| Object::Routes(release.owner, release.routes)),
+            };
+            (Kind::Route(RouteKind::Release), converted)
         }
         (version, "ReferenceGrant") if is_gateway(version) => {
             let grant = DynamicObject::deserialize(fields)?;

@@ -5,7 +5,7 @@ use etm_model::{
     RouteKind, RouteOwner, Timestamp,
 };
 
-use crate::convert::{self, Pod, ServiceObject};
+use crate::convert::{self, Pod, PodSelection, ServiceObject, Unbegun};
 
 /// The kinds of objects that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +50,8 @@ pub(crate) struct ObjectKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Object {
     Service(ServiceObject),
+    /// A Service that has no address, and how its Pods are found.
+    Headless(ObjectName, Arc<PodSelection>),
     EndpointSlice(EndpointSlice),
     Pod(Arc<Pod>),
     Node(Node),
@@ -57,6 +59,8 @@ pub(crate) enum Object {
     NodeHealth(EjectedNodes),
     /// Any kind that has routes, with all of them.
     Routes(RouteOwner, Vec<Route>),
+    /// A release that has no routes yet.
+    Release(Box<Unbegun>),
     ReferenceGrant(ReferenceGrant),
     Namespace(Arc<str>, Labels),
 }
@@ -75,12 +79,14 @@ impl Object {
     pub(crate) fn key(&self) -> ObjectKey {
         let (kind, name) = match self {
             Self::Service(service) => (Kind::Service, service.service.name.clone()),
+            Self::Headless(name, _) => (Kind::Service, name.clone()),
             Self::EndpointSlice(slice) => (Kind::EndpointSlice, slice.name.clone()),
             Self::Pod(pod) => (Kind::Pod, pod.name.clone()),
             Self::Node(node) => (Kind::Node, ObjectName::new("", Arc::clone(&node.name))),
             Self::TrafficPolicy(policy) => (Kind::TrafficPolicy, policy.name.clone()),
             Self::NodeHealth(_) => (Kind::NodeHealth, ObjectName::new("", convert::NODE_HEALTH)),
             Self::Routes(owner, _) => (Kind::Route(owner.kind), owner.name.clone()),
+            Self::Release(release) => (Kind::Route(RouteKind::Release), release.name.clone()),
             Self::ReferenceGrant(grant) => (Kind::ReferenceGrant, grant.name.clone()),
             Self::Namespace(name, _) => (Kind::Namespace, ObjectName::new("", Arc::clone(name))),
         };

@@ -5,6 +5,7 @@ host: {{ has .address $any | ternary "127.0.0.1" .address | quote }}
 port: {{ .port }}
 {{- end -}}
 
-{{- define "etm.admin" -}}
+{{- /* Address and port, as one word. */ -}}
+{{- define "etm.address" -}}
 {{- if contains ":" .address }}[{{ .address }}]{{ else }}{{ .address }}{{ end }}:{{ .port }}
 {{- end -}}

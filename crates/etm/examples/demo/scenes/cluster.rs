@@ -3,17 +3,17 @@
 use std::time::Instant;
 
 use anyhow::Context as _;
-use etm_testkit::{Caller, CgroupDriver, ControlPlane, Fabric, Protocol};
+use etm_testkit::{Caller, Protocol};
 use serde_json::{Value, json};
 
 use super::{SPAN, Scene};
 use crate::{
     interrupt,
-    member::Member,
     report::Report,
     screen::{self, fact, time},
-    stage::{Stage, wait_for},
+    stage::Stage,
     stream::{Stream, between, by_pod},
+    town::{PORT, Town},
 };
 
 pub(crate) const SCENE: Scene = Scene {
@@ -25,35 +25,16 @@ pub(crate) const SCENE: Scene = Scene {
     play,
 };
 
-/// Port of the Service.
-const PORT: u16 = 80;
-
-fn play(_stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
-    let begun = Instant::now();
-    let cluster = ControlPlane::builder().controllers().start()?;
-    fact("the control plane is up after", time(begun.elapsed()));
-    let fabric = Fabric::new()?;
-    let members = [("east", CgroupDriver::Systemd), ("west", CgroupDriver::Cgroupfs)]
-        .map(|(name, driver)| Member::join(&cluster, &fabric, name, driver));
-    let members: Vec<Member> = members.into_iter().collect::<Result<_, _>>()?;
+fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
+    let town = stage.town()?;
+    let Town { cluster, members, .. } = town;
     let namespace = cluster.namespace()?;
     cluster.api().apply(&namespace, &[client(members[0].name())])?;
 
     let applied = Instant::now();
     cluster.api().apply(&namespace, &[service(), deployment(4, "1")])?;
-    let path = format!("/api/v1/namespaces/{namespace}/services/web");
-    let made = cluster.api().get(&path)?.context("no Service was made")?;
-    let address = made["spec"]["clusterIP"].as_str().context("it has no address")?;
-    let address = format!("{address}:{PORT}").parse()?;
-    let has = |backends: u64| {
-        for member in &members {
-            if member.backends(address)? != Some(backends) {
-                return Ok(None);
-            }
-        }
-        Ok(Some(()))
-    };
-    let ((), served) = wait_for("four backends on both nodes", applied, || has(4))?;
+    let address = town.service(&namespace, "web")?;
+    let served = town.until_backends(&[(address, 4)], applied)?;
     fact("from apply to four Pods on both nodes", time(served));
     let pod = members[0].node().pod(&namespace, "client")?;
     let container = pod.container("main").context("the client does not run")?;
@@ -64,7 +45,7 @@ fn play(_stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
 
     spans.push(("scaled to two", Instant::now()));
     cluster.api().apply(&namespace, &[deployment(2, "1")])?;
-    wait_for("two backends on both nodes", Instant::now(), || has(2))?;
+    town.until_backends(&[(address, 2)], Instant::now())?;
     interrupt::sleep(SPAN)?;
 
     spans.push(("updated, one Pod after the other", Instant::now()));

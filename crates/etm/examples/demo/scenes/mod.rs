@@ -1,6 +1,8 @@
 //! The scenes, in their order. Each leaves the stage as it found it.
 
+mod blue_green;
 mod cluster;
+mod cohort;
 mod cost;
 mod datagrams;
 mod direct;
@@ -8,6 +10,7 @@ mod ejection;
 mod families;
 mod membership;
 mod refusal;
+mod release;
 mod restart;
 mod spread;
 mod stickiness;
@@ -28,8 +31,9 @@ pub(crate) struct Scene {
 /// How long each state is watched in scenes that change the world under load.
 const SPAN: Duration = Duration::from_millis(800);
 
-/// The scene that needs a Kubernetes.
-pub(crate) static CLUSTER: Scene = cluster::SCENE;
+/// The scenes that need a Kubernetes.
+pub(crate) const CLUSTER: &[Scene] =
+    &[cluster::SCENE, release::SCENE, blue_green::SCENE, cohort::SCENE];
 
 /// Every other scene.
 pub(crate) const ALL: &[Scene] = &[

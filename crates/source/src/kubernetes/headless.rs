@@ -1,0 +1,131 @@
+//! EndpointSlices of headless Services, as far as routes lead there.
+//!
+//! A cluster may have thousands of them, and nobody connects to such a Service by an address. So there
+//! is a watch while a route names one, and of those that are named alone.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use etm_model::{Change, EndpointSlice, ObjectName, Problem};
+use k8s_openapi::{api::discovery::v1 as discovery, jiff::Timestamp};
+use kube::runtime::watcher;
+
+use super::{
+    client::Access,
+    demanded::Demanded,
+    kind::{Batch, EndpointSlices, Kind},
+    statistics::{Statistics, Watched},
+    table::Table,
+    watch::Outcome,
+};
+use crate::convert::{Converted, HEADLESS, PROXY_NAME, SERVICE_NAME};
+
+pub(super) struct Headless {
+    slices: Demanded<HeadlessSlices>,
+    /// What else is asked of their labels.
+    unlabelled: String,
+}
+
+impl Headless {
+    pub(super) fn new(access: Arc<Access>, proxy_name: Option<String>) -> Self {
+        let unlabelled = match proxy_name {
+            Some(_) => String::new(),
+            None => format!(",!{PROXY_NAME}"),
+        };
+        let slices = Demanded::new(access, watcher::Config::default()).for_proxy(proxy_name);
+        Self { slices, unlabelled }
+    }
+
+    /// What became of the watch, while there was one.
+    pub(super) fn statistics(&self) -> &Arc<Statistics> {
+        self.slices.statistics()
+    }
+
+    /// Follows the slices of these Services, and of none else but those of the same name in other
+    /// namespaces, which no one selector leaves out.
+    pub(super) fn follow(&mut self, services: &BTreeSet<&ObjectName>, batch: &mut Batch) {
+        let names = services.iter().map(|service| &*service.name).filter(|name| is_label(name));
+        let names: BTreeSet<&str> = names.collect();
+        if names.is_empty() {
+            self.slices.demand(false, batch);
+            return;
+        }
+        let names = Vec::from_iter(names).join(",");
+        let unlabelled = &self.unlabelled;
+        self.slices.select(format!("{SERVICE_NAME} in ({names}),{HEADLESS}{unlabelled}"), batch);
+    }
+
+    /// Waits for what comes next. Cancel safe.
+    pub(super) async fn next(&mut self) -> Outcome<HeadlessSlices> {
+        self.slices.next().await
+    }
+
+    /// Takes in what came.
+    pub(super) fn take(&mut self, outcome: Outcome<HeadlessSlices>, batch: &mut Batch) {
+        self.slices.take(outcome, batch);
+    }
+
+    /// Takes in what has come already, if anything has.
+    pub(super) fn take_waiting(&mut self, batch: &mut Batch) -> bool {
+        self.slices.take_waiting(batch)
+    }
+
+    /// Whether those that are asked for were listed once, or cannot be.
+    pub(super) fn is_settled(&self) -> bool {
+        self.slices.is_settled()
+    }
+
+    pub(super) fn problems(&self) -> impl Iterator<Item = Problem> {
+        self.slices.problems()
+    }
+
+    /// Leaves out that a slice is gone which is there by the other watch: where its label comes or
+    /// goes, one tells that it is gone and the other that it is there, in any order.
+    pub(super) fn keep_told(&self, others: &Table<EndpointSlices>, changes: &mut Vec<Change>) {
+        changes.retain(|change| {
+            let Change::RemoveSlice(service, slice) = change else { return true };
+            let name =
+                ObjectName { namespace: Arc::clone(&service.namespace), name: Arc::clone(slice) };
+            let told = [others.told_of(&name), self.slices.told_of(&name)];
+            !told.contains(&Some(&service.name))
+        });
+    }
+}
+
+/// Whether a Service can have this name at all; what routes name is whatever somebody wrote.
+fn is_label(name: &str) -> bool {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&name.len())
+        && name.bytes().all(is_inner)
+        && !name.starts_with('-')
+        && !name.ends_with('-')
+}
+
+/// EndpointSlices by a watch of their own.
+pub(super) struct HeadlessSlices;
+
+impl Kind for HeadlessSlices {
+    const WATCHED: Watched = Watched::HeadlessSlices;
+    type Object = discovery::EndpointSlice;
+    type Model = EndpointSlice;
+    type Told = Arc<str>;
+
+    fn convert(object: &discovery::EndpointSlice) -> Converted<EndpointSlice> {
+        EndpointSlices::convert(object)
+    }
+
+    fn told(model: &EndpointSlice) -> Arc<str> {
+        EndpointSlices::told(model)
+    }
+
+    fn set(model: EndpointSlice, before: Option<Arc<str>>, batch: &mut Batch) {
+        EndpointSlices::set(model, before, batch);
+    }
+
+    fn remove(name: &ObjectName, service: Arc<str>, batch: &mut Batch) {
+        EndpointSlices::remove(name, service, batch);
+    }
+
+    fn triggered(object: &discovery::EndpointSlice) -> Option<Timestamp> {
+        EndpointSlices::triggered(object)
+    }
+}
