@@ -1,8 +1,9 @@
 //! `sendmsg()` and `recvmsg()` of UDP sockets that are not connected.
 
 use etm_abi::{
-    Address, Backend, Class, Counter, FRONTEND_ANYWAY, FRONTEND_BALANCED, PROTOCOL_UDP, Target,
-    UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
+    Address, BACKEND_AVAILABLE, Backend, Class, Counter, FLOW_REPLIES, FLOW_SETTLED,
+    FRONTEND_ANYWAY, FRONTEND_BALANCED, PROTOCOL_UDP, Target, UdpFlow, UdpFlowKey, UdpReverse,
+    UdpReverseKey,
 };
 use etm_decide::{keep, pick};
 
@@ -11,10 +12,12 @@ use crate::{
     call::{any, unknown_port},
     callers::{CONDITIONS, Verdict, judge},
     context::{ALLOW, Caller, Family},
-    flows, frontends, maps,
+    ejection, flows, frontends, maps,
     random::random,
+    record::now,
+    replies,
     report::{count, refuse},
-    route,
+    route, shun,
     tables::Maps,
 };
 
@@ -36,8 +39,11 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
     }
     let key = UdpFlowKey { cookie: caller.cookie(), address, port, pad: [0; 3] };
     let Some((generation, class)) = route::present(caller, &frontend) else { return ALLOW };
-    let (pod, counter) = match kept(&key, generation, class) {
-        Some(pod) => (pod, Counter::SendKept),
+    let may_stay = |kept: &(u32, &'static Backend)| {
+        kept.1.shunned == 0 || !shun::is_shunned(caller.netns(), kept.0, now())
+    };
+    let (id, pod, counter) = match kept(&key, generation, class).filter(may_stay) {
+        Some((id, pod)) => (id, pod, Counter::SendKept),
         None => {
             let Some(target) = route::choose(class) else {
                 return refuse(caller, &frontend, PROTOCOL_UDP, Counter::SendDenied);
@@ -50,14 +56,25 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
                 balance::member(caller, &frontend, &address, port, PROTOCOL_UDP)
                     .map(|member| (member.id, member.pod))
             };
-            let Some((id, pod)) = chosen.or_else(|| anyway(target)) else {
+            let Some((mut id, mut pod)) = chosen.or_else(|| anyway(target)) else {
                 return refuse(caller, &frontend, PROTOCOL_UDP, Counter::SendNoEndpoints);
             };
-            remember(&key, UdpFlow { backend: id, generation });
-            (pod, Counter::SendForwarded)
+            if pod.shunned != 0 {
+                id = shun::instead_of_shunned(caller, &frontend, id) as u32;
+                let Some(other) = maps::BACKENDS.get(id) else { return ALLOW };
+                pod = other;
+            }
+            remember(&key, UdpFlow { backend: id, generation, awaited: 0, incarnation: 0 });
+            (id, pod, Counter::SendForwarded)
         }
     };
+    if pod.state != BACKEND_AVAILABLE {
+        ejection::begin_probation(id);
+    }
     expect_reply(&key, pod);
+    if pod.reply_timeout != 0 {
+        replies::sent(caller, &key);
+    }
     caller.rewrite(&pod.address, pod.port);
     count(counter);
     ALLOW
@@ -75,14 +92,14 @@ fn anyway(target: Target) -> Option<(u32, &'static Backend)> {
 
 /// The backend that the socket was given before, if it is still usable for this frontend.
 #[inline(never)]
-fn kept(key: &UdpFlowKey, generation: u32, class: Class) -> Option<&'static Backend> {
+fn kept(key: &UdpFlowKey, generation: u32, class: Class) -> Option<(u32, &'static Backend)> {
     // SAFETY: the value is copied at once; a replaced one is as good as the one before it.
     let flow = *unsafe { maps::UDP_FLOWS.get(key) }?;
     let (current, pod) = keep(&Maps, generation, class, flow)?;
     if current.generation != flow.generation {
         remember(key, current);
     }
-    Some(pod)
+    Some((flow.backend, pod))
 }
 
 #[inline(never)]
@@ -100,12 +117,15 @@ fn remember(key: &UdpFlowKey, flow: UdpFlow) {
 fn expect_reply(sent: &UdpFlowKey, pod: &Backend) {
     let key =
         UdpReverseKey { cookie: sent.cookie, address: pod.address, port: pod.port, pad: [0; 3] };
+    let expected = (pod.reply_timeout != 0) as u16;
     // SAFETY: the value is only compared.
     let known = unsafe { maps::UDP_REVERSE.get(key) };
-    if known.is_some_and(|known| known.port == sent.port && known.address == sent.address) {
+    if known.is_some_and(|known| {
+        known.port == sent.port && known.address == sent.address && known.expected == expected
+    }) {
         return;
     }
-    let value = UdpReverse { address: sent.address, port: sent.port, pad: 0 };
+    let value = UdpReverse { address: sent.address, port: sent.port, expected };
     if maps::UDP_REVERSE.insert(key, value, 0).is_err() {
         count(Counter::FlowLost);
     }
@@ -116,7 +136,15 @@ fn expect_reply(sent: &UdpFlowKey, pod: &Backend) {
 pub fn receive<F: Family>(caller: &Caller<F>) -> i32 {
     let cookie = caller.cookie();
     let (address, port) = (caller.address(), caller.port());
-    let source = flows::service(cookie, &address, port).or_else(|| replied(cookie, address, port));
+    let source = match flows::service_and_phase(cookie, &address, port) {
+        Some((service, phase)) => {
+            if phase & (FLOW_REPLIES | FLOW_SETTLED) == FLOW_REPLIES {
+                replies::heard(cookie);
+            }
+            Some(service)
+        }
+        None => replied(cookie, address, port),
+    };
     if let Some((service, service_port)) = source {
         caller.rewrite(&service, service_port);
         count(Counter::ReceiveTranslated);
@@ -128,5 +156,10 @@ pub fn receive<F: Family>(caller: &Caller<F>) -> i32 {
 fn replied(cookie: u64, address: Address, port: u16) -> Option<(Address, u16)> {
     let key = UdpReverseKey { cookie, address, port, pad: [0; 3] };
     // SAFETY: the value is copied at once.
-    unsafe { maps::UDP_REVERSE.get(key) }.map(|reverse| (reverse.address, reverse.port))
+    let reverse = *unsafe { maps::UDP_REVERSE.get(key) }?;
+    let service = (reverse.address, reverse.port);
+    if reverse.expected != 0 {
+        replies::received(cookie, service, (address, port));
+    }
+    Some(service)
 }
