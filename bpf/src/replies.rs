@@ -10,8 +10,8 @@ use aya_ebpf::{
     programs::{RawTracePointContext, SockContext},
 };
 use etm_abi::{
-    Address, Backend, FLOW_HEARD, FLOW_REPLIES, FLOW_SETTLED, FLOW_UNCONNECTED, Failure, Flow,
-    UdpFlow, UdpFlowKey,
+    Backend, FLOW_HEARD, FLOW_REPLIES, FLOW_SETTLED, FLOW_UNCONNECTED, Failure, Flow, UdpFlow,
+    UdpFlowKey, UdpReverseKey,
 };
 use etm_decide::replies::{awaited, is_late};
 
@@ -109,19 +109,18 @@ pub fn sent<F: Family>(caller: &Caller<F>, key: &UdpFlowKey) {
 /// A socket that is not connected has received a reply from a Pod, to what it sent to a Service.
 #[cold]
 #[inline(never)]
-pub fn received(cookie: u64, service: (Address, u16), from: (Address, u16)) {
-    if let Some(flow) = flows::find(cookie) {
+pub fn received(key: &UdpFlowKey, from: &UdpReverseKey) {
+    if let Some(flow) = flows::find(key.cookie) {
         let phase = outcomes::phase(flow);
         if phase & (FLOW_UNCONNECTED | FLOW_HEARD) == FLOW_UNCONNECTED {
             outcomes::set_phase(flow, phase | FLOW_HEARD);
         }
     }
-    let key = UdpFlowKey { cookie, address: service.0, port: service.1, pad: [0; 3] };
     let Some(sent) = maps::UDP_FLOWS.get_ptr_mut(key) else { return };
     let id = backend(sent);
     let Some(pod) = record(id) else { return };
     // SAFETY: an element of BACKENDS; the agent may be writing it.
-    let is_from = unsafe { (*pod).address == from.0 && (*pod).port == from.1 };
+    let is_from = unsafe { (*pod).address == from.address && (*pod).port == from.port };
     if !is_from || !is_awaited(sent, pod) {
         return;
     }

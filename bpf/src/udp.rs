@@ -39,10 +39,10 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
     }
     let key = UdpFlowKey { cookie: caller.cookie(), address, port, pad: [0; 3] };
     let Some((generation, class)) = route::present(caller, &frontend) else { return ALLOW };
-    let may_stay = |kept: &(u32, &'static Backend)| {
-        kept.1.shunned == 0 || !shun::is_shunned(caller.netns(), kept.0, now())
-    };
-    let (id, pod, counter) = match kept(&key, generation, class).filter(may_stay) {
+    let may_stay =
+        |id: u32, pod: &Backend| pod.shunned == 0 || !shun::is_shunned(caller.netns(), id, now());
+    let kept = known(kept(&key, generation, class)).filter(|(id, pod)| may_stay(*id, pod));
+    let (id, pod, counter) = match kept {
         Some((id, pod)) => (id, pod, Counter::SendKept),
         None => {
             let Some(target) = route::choose(class) else {
@@ -90,16 +90,26 @@ fn anyway(target: Target) -> Option<(u32, &'static Backend)> {
     Some((id, maps::BACKENDS.get(id)?))
 }
 
-/// The backend that the socket was given before, if it is still usable for this frontend.
+/// The backend that the socket was given before, if it is still usable for this frontend; else
+/// [`NONE`].
 #[inline(never)]
-fn kept(key: &UdpFlowKey, generation: u32, class: Class) -> Option<(u32, &'static Backend)> {
+fn kept(key: &UdpFlowKey, generation: u32, class: Class) -> u64 {
     // SAFETY: the value is copied at once; a replaced one is as good as the one before it.
-    let flow = *unsafe { maps::UDP_FLOWS.get(key) }?;
-    let (current, pod) = keep(&Maps, generation, class, flow)?;
+    let Some(flow) = (unsafe { maps::UDP_FLOWS.get(key) }) else { return NONE };
+    let flow = *flow;
+    let Some((current, _)) = keep(&Maps, generation, class, flow) else { return NONE };
     if current.generation != flow.generation {
         remember(key, current);
     }
-    Some((flow.backend, pod))
+    flow.backend as u64
+}
+
+/// What [`kept`] gives where there is none: functions of their own give numbers.
+const NONE: u64 = u64::MAX;
+
+#[inline(always)]
+fn known(id: u64) -> Option<(u32, &'static Backend)> {
+    if id == NONE { None } else { Some((id as u32, maps::BACKENDS.get(id as u32)?)) }
 }
 
 #[inline(never)]
@@ -159,7 +169,8 @@ fn replied(cookie: u64, address: Address, port: u16) -> Option<(Address, u16)> {
     let reverse = *unsafe { maps::UDP_REVERSE.get(key) }?;
     let service = (reverse.address, reverse.port);
     if reverse.expected != 0 {
-        replies::received(cookie, service, (address, port));
+        let sent = UdpFlowKey { cookie, address: service.0, port: service.1, pad: [0; 3] };
+        replies::received(&sent, &key);
     }
     Some(service)
 }

@@ -1,14 +1,15 @@
 //! MPTCP: what becomes of the first subflow is what becomes of the connection.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use etm_abi::{BACKEND_AVAILABLE, BACKEND_EJECTED, PROTOCOL_TCP};
 use etm_testkit::{Call, Pod, Protocol};
 
 use super::{LIMIT, callers, failures::drop_all, record, seen};
-use crate::scene::{PORT, REFUSED, Scene, VIP4, VIP6, VIPS};
+use crate::scene::{PORT, REFUSED, Scene, VIP4, VIPS};
 
-fn calls(scene: &Scene, callers: &[Pod], vip: std::net::IpAddr, count: usize) -> Vec<Call> {
+fn calls(scene: &Scene, callers: &[Pod], vip: IpAddr, count: usize) -> Vec<Call> {
     let call = |at: usize| {
         let caller = scene.caller(&callers[at % callers.len()], Protocol::Tcp).mptcp();
         caller.call((vip, PORT).into()).expect("a call")

@@ -67,20 +67,18 @@ fn a_socket_that_goes_on_sending_in_vain_is_sent_elsewhere() {
     let pod = &backends[1].pod;
     drop_all(pod);
     let target = (VIP4, PORT).into();
-    let sessions = callers(&scene).into_iter().cycle().take(8).map(|client| {
-        let caller = scene.caller(&client, Protocol::UdpUnconnected).keep_open();
-        caller.timeout(Duration::from_millis(300)).session(target).expect("a session")
-    });
-    let mut sessions: Vec<_> = sessions.collect();
+    let callers = callers(&scene);
+    let session = |at: usize| {
+        let caller = scene.caller(&callers[at % callers.len()], Protocol::UdpUnconnected);
+        let caller = caller.keep_open().timeout(Duration::from_millis(300));
+        caller.session(target).expect("a session")
+    };
+    let mut sessions: Vec<_> = (0..8).map(session).collect();
     until("every socket is answered", || {
         let calls = sessions.iter_mut().map(|session| session.call().expect("a call"));
-        calls.filter(Call::answered).count() == sessions_len()
+        calls.filter(Call::answered).count() == 8
     });
     assert_eq!(seen(&scene, pod, PROTOCOL_UDP).0.state, BACKEND_EJECTED);
-}
-
-const fn sessions_len() -> usize {
-    8
 }
 
 #[test]
