@@ -17,6 +17,7 @@ use crate::{
     replies,
     report::{count, refuse},
     route, settings, shun,
+    socket::Socket,
     tables::{Anyway, Maps},
 };
 
@@ -57,12 +58,21 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
         let Some(other) = maps::BACKENDS.get(id) else { return ALLOW };
         pod = other;
     }
-    let phase = if pod.reply_timeout == 0 { FLOW_ASKED } else { replies::begin(caller.socket()) };
-    let told = Told { service: &address, service_port: port, backend: id, pod, counted, phase };
+    let told = Told {
+        service: &address,
+        service_port: port,
+        backend: id,
+        pod,
+        counted,
+        phase: FLOW_ASKED,
+    };
     let owner = if protocol == PROTOCOL_TCP { mptcp::owner(caller) } else { None };
     match owner {
         Some(owner) => mptcp::record(owner, &told),
         None => flows::record(caller.cookie(), &told),
+    }
+    if pod.reply_timeout != 0 {
+        replies::begin(Socket::of(caller.socket()), caller.cookie());
     }
     caller.rewrite(&pod.address, pod.port);
     count(Counter::ConnectForwarded);

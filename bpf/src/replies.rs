@@ -3,7 +3,7 @@
 //! A socket that is not answered in time is judged when it sends again or is closed, since nothing
 //! runs while it is silent. One that is given up sooner tells nothing.
 
-use core::{ffi::c_void, ptr};
+use core::ptr;
 
 use aya_ebpf::{
     EbpfContext as _,
@@ -22,13 +22,26 @@ use crate::{
     socket::{Received, Socket},
 };
 
-/// [`Flow::phase`] of a UDP socket that is being connected. Of one that was read from before,
-/// nobody can tell later whether it was by now.
+/// A UDP socket is being connected, and has its record. Of one that was read from before, nobody can
+/// tell later whether it was by then.
+#[inline(always)]
+pub fn begin(socket: Option<Socket>, cookie: u64) {
+    if let Some(socket) = socket {
+        etm_begin(socket.address(), cookie);
+    }
+}
+
+/// Global, so that the verifier looks at it once and not once for each way that leads here.
+// SAFETY: no other symbol has the name.
+#[unsafe(no_mangle)]
 #[cold]
 #[inline(never)]
-pub fn begin(socket: *mut c_void) -> u32 {
-    let fresh = Socket::of(socket).is_some_and(|socket| socket.received() == Received::Nothing);
-    awaited(now()) | if fresh { 0 } else { FLOW_SETTLED }
+extern "C" fn etm_begin(socket: u64, cookie: u64) -> u64 {
+    if let Some(flow) = flows::find(cookie) {
+        let fresh = Socket::at(socket).received() == Received::Nothing;
+        outcomes::set_phase(flow, awaited(now()) | if fresh { 0 } else { FLOW_SETTLED });
+    }
+    0
 }
 
 /// A connected socket has received something.
@@ -76,12 +89,14 @@ pub fn ended(flow: *mut Flow, phase: u32, ctx: &SockContext) {
     }
 }
 
-/// A socket that is not connected has sent a datagram to a backend that is to reply.
+/// A socket that is not connected has sent a datagram to a backend that is to reply. Gives the
+/// [`Flow::phase`] of the record that the socket is to have, 0 where it keeps its own: recorded by
+/// the caller, since the stack of all calls together is 512 bytes.
 #[cold]
 #[inline(never)]
-pub fn sent<F: Family>(caller: &Caller<F>, key: &UdpFlowKey) {
-    let Some(sent) = maps::UDP_FLOWS.get_ptr_mut(key) else { return };
-    let Some(pod) = record(backend(sent)) else { return };
+pub fn sent<F: Family>(caller: &Caller<F>, key: &UdpFlowKey) -> u32 {
+    let Some(sent) = maps::UDP_FLOWS.get_ptr_mut(key) else { return 0 };
+    let Some(pod) = record(backend(sent)) else { return 0 };
     let phase = match flows::find(key.cookie) {
         Some(flow) => outcomes::phase(flow),
         None => 0,
@@ -90,7 +105,7 @@ pub fn sent<F: Family>(caller: &Caller<F>, key: &UdpFlowKey) {
         let late =
             Socket::of(caller.socket()).is_some_and(|socket| waited_in_vain(sent, phase, socket));
         if !late {
-            return;
+            return 0;
         }
         failed(sent, caller.netns());
     }
@@ -99,11 +114,11 @@ pub fn sent<F: Family>(caller: &Caller<F>, key: &UdpFlowKey) {
         ptr::write_volatile(&raw mut (*sent).incarnation, incarnation(pod));
         ptr::write_volatile(&raw mut (*sent).awaited, awaited(now()));
     }
-    // The record of a connected socket is left alone.
-    if phase == 0 || phase & FLOW_UNCONNECTED != 0 {
-        let phase = FLOW_REPLIES | FLOW_UNCONNECTED | phase & FLOW_HEARD;
-        flows::record_unconnected(key, phase);
+    // That of a connected socket is left alone.
+    if phase != 0 && phase & FLOW_UNCONNECTED == 0 {
+        return 0;
     }
+    FLOW_REPLIES | FLOW_UNCONNECTED | phase & FLOW_HEARD
 }
 
 /// A socket that is not connected has received a reply from a Pod, to what it sent to a Service.

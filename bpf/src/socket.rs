@@ -45,6 +45,12 @@ impl Socket {
         unsafe { bpf_probe_read_kernel((&raw const pointer).cast::<u64>()) }.ok().map(Self)
     }
 
+    /// For functions that are given numbers alone.
+    #[inline(always)]
+    pub const fn address(self) -> u64 {
+        self.0
+    }
+
     #[inline(always)]
     fn read<T>(self, offset: usize) -> Option<T> {
         // SAFETY: the helper checks what it reads, and `T` is an integer.

@@ -73,7 +73,10 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
     }
     expect_reply(&key, pod);
     if pod.reply_timeout != 0 {
-        replies::sent(caller, &key);
+        let phase = replies::sent(caller, &key);
+        if phase != 0 {
+            flows::record_unconnected(&key, phase);
+        }
     }
     caller.rewrite(&pod.address, pod.port);
     count(counter);
