@@ -1,8 +1,8 @@
 //! The choice of a member where it is not evenly at random.
 
 use etm_abi::{
-    ALGORITHM_CONSISTENT_HASH, ALGORITHM_LEAST_CONNECTIONS, Address, Backend, Balancing, Counter,
-    HASH_CALLER_ADDRESS, HASH_CALLER_NAMESPACE, HASH_CALLER_POD, HASH_CALLER_PORT, Target,
+    ALGORITHM_CONSISTENT_HASH, ALGORITHM_LEAST_CONNECTIONS, Address, Backend, Balancing, Class,
+    Counter, HASH_CALLER_ADDRESS, HASH_CALLER_NAMESPACE, HASH_CALLER_POD, HASH_CALLER_PORT, Target,
 };
 use etm_decide::{
     Call, Tables as _,
@@ -132,11 +132,13 @@ extern "C" fn etm_less_loaded(target: u64, random: u64) -> u64 {
     least_connections(&Maps, Target(target), random as u32).map_or(NONE, u64::from)
 }
 
-/// Remembers the member of a client.
+/// Remembers the member of a client, unless the table has changed since it was chosen and the new
+/// one does not have it.
 #[cold]
 #[inline(never)]
 fn stay<F: Family>(caller: &Caller<F>, frontend: &Frontend, address: &Address, id: u32) {
-    if let Some((generation, _)) = frontend.present()
+    if let Some((generation, class)) = route::present(caller, frontend)
+        && (class == Class::of(frontend.target) || route::has_member(class, id))
         && let Some(client) = client_address(caller, address)
     {
         Client::new(frontend.service(), generation, client).keep(id);

@@ -1,8 +1,8 @@
 //! `connect()` and `getpeername()`.
 
 use etm_abi::{
-    Address, BACKEND_AVAILABLE, Counter, FRONTEND_ANYWAY, FRONTEND_BALANCED, FRONTEND_ROUTED,
-    PROTOCOL_TCP, Target,
+    Address, BACKEND_AVAILABLE, Counter, FLOW_ASKED, FRONTEND_ANYWAY, FRONTEND_BALANCED,
+    FRONTEND_ROUTED, PROTOCOL_TCP, Target,
 };
 use etm_decide::pick;
 
@@ -14,8 +14,10 @@ use crate::{
     flows::{self, Told},
     frontends, maps, mptcp,
     random::random,
+    replies,
     report::{count, refuse},
     route, settings, shun,
+    socket::Socket,
     tables::{Anyway, Maps},
 };
 
@@ -56,11 +58,21 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
         let Some(other) = maps::BACKENDS.get(id) else { return ALLOW };
         pod = other;
     }
-    let told = Told { service: &address, service_port: port, backend: id, pod, counted };
+    let told = Told {
+        service: &address,
+        service_port: port,
+        backend: id,
+        pod,
+        counted,
+        phase: FLOW_ASKED,
+    };
     let owner = if protocol == PROTOCOL_TCP { mptcp::owner(caller) } else { None };
     match owner {
         Some(owner) => mptcp::record(owner, &told),
         None => flows::record(caller.cookie(), &told),
+    }
+    if pod.reply_timeout != 0 {
+        replies::begin(Socket::of(caller.socket()), caller.cookie());
     }
     caller.rewrite(&pod.address, pod.port);
     count(Counter::ConnectForwarded);

@@ -55,26 +55,37 @@ pub fn watch(id: u32) {
 #[inline(always)]
 pub fn succeeded(id: u32, flow: *mut Flow) {
     let Some(pod) = record(id) else { return };
-    if (failures(pod) != 0 || state_of(word(pod)) == BACKEND_EJECTED) && resets(pod) == 0 {
-        succeeded_again(id, pod, flow);
+    if is_telling(pod) && resets(pod) == 0 && is_of(pod, flow) {
+        succeeded_again(id, pod);
     }
+}
+
+/// A Pod has replied over UDP.
+#[inline(always)]
+pub fn replied(id: u32, pod: *mut Backend) {
+    if is_telling(pod) {
+        succeeded_again(id, pod);
+    }
+}
+
+/// Whether a success changes anything.
+#[inline(always)]
+fn is_telling(pod: *mut Backend) -> bool {
+    failures(pod) != 0 || state_of(word(pod)) == BACKEND_EJECTED
 }
 
 /// A connection that was looked at closely ended well.
 #[inline(always)]
 pub fn ended_well(id: u32, flow: *mut Flow) {
     let Some(pod) = record(id) else { return };
-    if resets(pod) != 0 {
-        succeeded_again(id, pod, flow);
+    if resets(pod) != 0 && is_of(pod, flow) {
+        succeeded_again(id, pod);
     }
 }
 
 #[cold]
 #[inline(never)]
-fn succeeded_again(id: u32, pod: *mut Backend, flow: *mut Flow) {
-    if !is_of(pod, flow) {
-        return;
-    }
+fn succeeded_again(id: u32, pod: *mut Backend) {
     set_failures(pod, 0);
     set_others(pod, 0);
     set_resets(pod, 0);
@@ -112,13 +123,18 @@ fn is_on_probation(pod: *mut Backend) -> bool {
 }
 
 /// A connection failed.
-#[cold]
-#[inline(never)]
+#[inline(always)]
 pub fn failed(id: u32, flow: *mut Flow, netns: u64, failure: Failure) {
     let Some(pod) = record(id) else { return };
-    if !is_of(pod, flow) {
-        return;
+    if is_of(pod, flow) {
+        failed_of(id, pod, netns, failure);
     }
+}
+
+/// A connection to the Pod of a record failed, or a flow over UDP.
+#[cold]
+#[inline(never)]
+pub fn failed_of(id: u32, pod: *mut Backend, netns: u64, failure: Failure) {
     set_watched(pod, WATCHED);
     set_resets(pod, (failure == Failure::Reset) as u32);
     let Some(policy) = policy(pod) else { return };

@@ -18,7 +18,7 @@ use aya_ebpf::{
     helpers::{bpf_get_netns_cookie, bpf_get_socket_cookie},
     programs::SockContext,
 };
-use etm_abi::{Address, Backend, Counter, FLOW_ASKED, FLOW_BUSY, FLOW_CLOSED, FLOW_SLOTS, Flow};
+use etm_abi::{Address, Backend, Counter, FLOW_BUSY, FLOW_CLOSED, FLOW_SLOTS, Flow, UdpFlowKey};
 
 use crate::{
     connections::{self, Counted},
@@ -66,6 +66,8 @@ pub struct Told<'a> {
     pub pod: &'a Backend,
     /// Whether `CONNECTIONS` counts it for as long as the socket is open.
     pub counted: bool,
+    /// [`Flow::phase`].
+    pub phase: u32,
 }
 
 impl Told<'_> {
@@ -80,7 +82,7 @@ impl Told<'_> {
         place.backend = self.backend;
         place.incarnation =
             if self.counted { connections::open(self.backend, self.pod) } else { 0 };
-        place.phase = FLOW_ASKED;
+        place.phase = self.phase;
     }
 }
 
@@ -110,6 +112,33 @@ pub fn record(cookie: u64, told: &Told<'_>) {
         return;
     }
     record_aside(place, cookie, told);
+}
+
+/// Remembers to what Service a socket that is not connected sends, and that a reply is expected.
+#[cold]
+#[inline(never)]
+pub fn record_unconnected(key: &UdpFlowKey, phase: u32) {
+    /// No socket is connected there, so that `asked` never takes it for what one was told.
+    static NOWHERE: Backend = Backend::NONE;
+    let told = Told {
+        service: &key.address,
+        service_port: key.port,
+        backend: u32::MAX,
+        pod: &NOWHERE,
+        counted: false,
+        phase,
+    };
+    let is_so = |flow: *mut Flow| {
+        // SAFETY: an element of a map, of this socket.
+        unsafe {
+            (*flow).phase == phase
+                && (*flow).service_port == key.port
+                && (*flow).service == key.address
+        }
+    };
+    if !find(key.cookie).is_some_and(is_so) {
+        record(key.cookie, &told);
+    }
 }
 
 /// Remembers what a socket is told whose place another one is just taking.
@@ -232,19 +261,30 @@ fn has_moved(place: *mut Flow) -> bool {
 /// given then; a socket that has since been connected elsewhere is left alone.
 #[inline(always)]
 pub fn service(cookie: u64, peer: &Address, peer_port: u16) -> Option<(Address, u16)> {
+    service_and_phase(cookie, peer, peer_port).map(|(service, _)| service)
+}
+
+/// The same, with the [`Flow::phase`].
+#[inline(always)]
+pub fn service_and_phase(
+    cookie: u64,
+    peer: &Address,
+    peer_port: u16,
+) -> Option<((Address, u16), u32)> {
     let place = place(cookie)?;
     if load(place) == cookie {
         // SAFETY: `place` is an element of FLOWS; whether the copy is whole is checked next.
         let flow = unsafe { ptr::read_volatile(place) };
         if load(place) == cookie {
-            return asked(&flow, peer, peer_port);
+            return Some((asked(&flow, peer, peer_port)?, flow.phase));
         }
     }
     if !has_moved(place) {
         return None;
     }
     // SAFETY: the value is replaced as a whole, never written in place.
-    asked(unsafe { maps::FLOWS_MOVED.get(cookie) }?, peer, peer_port)
+    let flow = unsafe { maps::FLOWS_MOVED.get(cookie) }?;
+    Some((asked(flow, peer, peer_port)?, flow.phase))
 }
 
 /// The record of a socket.
@@ -264,14 +304,14 @@ pub fn asked(flow: &Flow, peer: &Address, peer_port: u16) -> Option<(Address, u1
 
 /// The state of a TCP socket.
 #[inline(always)]
-fn state(ctx: &SockContext) -> u32 {
+pub fn state(ctx: &SockContext) -> u32 {
     // SAFETY: the context is valid for the whole program, and the verifier allows to read the field.
     unsafe { ptr::read_volatile(&raw const (*ctx.sock).state) }
 }
 
 /// Cookie of the socket's network namespace.
 #[inline(always)]
-fn netns(ctx: &SockContext) -> u64 {
+pub fn netns(ctx: &SockContext) -> u64 {
     // SAFETY: the helper takes this program type's context.
     unsafe { bpf_get_netns_cookie(ctx.as_ptr()) }
 }
@@ -284,7 +324,7 @@ pub fn release(ctx: &SockContext) {
     let Some(place) = place(cookie) else { return };
     if load(place) == cookie {
         let counted = Counted::of(place);
-        outcomes::ended(place, state(ctx), || netns(ctx));
+        outcomes::ended(place, ctx);
         if swap(place, cookie, cookie | FLOW_CLOSED) == cookie {
             counted.close();
         }

@@ -25,16 +25,18 @@ mod mptcp;
 mod outcomes;
 mod random;
 mod record;
+mod replies;
 mod report;
 mod route;
 mod settings;
 mod shun;
+mod socket;
 mod tables;
 mod udp;
 
 use aya_ebpf::{
-    macros::{cgroup_sock, cgroup_sock_addr, sock_ops},
-    programs::{SockAddrContext, SockContext, SockOpsContext},
+    macros::{cgroup_sock, cgroup_sock_addr, raw_tracepoint, sock_ops},
+    programs::{RawTracePointContext, SockAddrContext, SockContext, SockOpsContext},
 };
 
 use crate::context::{Caller, V4, V6};
@@ -89,6 +91,13 @@ fn sock_release(ctx: SockContext) -> i32 {
 fn tcp_outcome(ctx: SockOpsContext) -> u32 {
     outcomes::observe(ctx);
     OBSERVED
+}
+
+/// A socket is told of an error.
+#[raw_tracepoint(tracepoint = "inet_sk_error_report")]
+fn socket_error(ctx: RawTracePointContext) -> i32 {
+    replies::refused(&ctx);
+    0
 }
 
 /// What `tcp_outcome` returns: nothing of the connection is changed.

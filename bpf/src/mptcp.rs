@@ -9,6 +9,7 @@ use core::{ffi::c_void, ptr};
 
 use aya_ebpf::{
     EbpfContext as _,
+    bindings::bpf_sock_ops,
     helpers::generated::{bpf_sk_storage_get, bpf_skc_to_mptcp_sock},
     programs::SockContext,
 };
@@ -18,7 +19,7 @@ use crate::{
     connections::Counted,
     context::{Caller, Family, IPPROTO_MPTCP},
     flows::{Told, asked},
-    maps,
+    maps, outcomes,
     report::count,
     settings,
 };
@@ -59,6 +60,29 @@ pub fn record(owner: *mut c_void, told: &Told<'_>) {
     told.fill(unsafe { &mut *place });
 }
 
+/// The record of the MPTCP socket that a TCP socket is a subflow of. What becomes of the first one is
+/// what becomes of the connection: those that join it later find that it is established.
+#[inline(always)]
+pub fn of_subflow(ops: *mut bpf_sock_ops) -> Option<*mut Flow> {
+    if !settings::has_mptcp() {
+        return None;
+    }
+    // SAFETY: the context is valid for the whole program, and this field of the union is the only
+    // one that is not padding.
+    let socket: *mut c_void =
+        unsafe { ptr::read_volatile(&raw const (*ops).__bindgen_anon_2.sk).cast() };
+    if socket.is_null() {
+        return None;
+    }
+    // SAFETY: the helper takes a socket, and gives null for any other kind.
+    let owner = unsafe { bpf_skc_to_mptcp_sock(socket) };
+    if owner.is_null() {
+        return None;
+    }
+    let place = storage(owner.cast(), 0);
+    (!place.is_null()).then_some(place)
+}
+
 /// The Service address and port that an MPTCP socket asked for.
 #[inline(always)]
 pub fn service<F: Family>(
@@ -84,15 +108,19 @@ pub fn release(ctx: &SockContext) {
     // SAFETY: the context is valid for the whole program, and the verifier allows to read the field.
     let protocol = unsafe { ptr::read_volatile(&raw const (*ctx.sock).protocol) };
     if settings::has_mptcp() && protocol == IPPROTO_MPTCP {
-        release_mptcp(ctx.as_ptr());
+        release_mptcp(ctx);
     }
 }
 
 #[cold]
 #[inline(never)]
-fn release_mptcp(socket: *mut c_void) {
-    let place = storage(socket, 0);
-    if !place.is_null() {
-        Counted::of(place).close();
+fn release_mptcp(ctx: &SockContext) {
+    let place = storage(ctx.as_ptr(), 0);
+    if place.is_null() {
+        return;
     }
+    outcomes::ended(place, ctx);
+    // The record stays for as long as the subflows do, whose states go on changing.
+    outcomes::set_phase(place, 0);
+    Counted::of(place).close();
 }

@@ -13,11 +13,13 @@ use aya_ebpf::{
         bpf_sock_ops,
     },
     helpers::{bpf_get_netns_cookie, bpf_get_socket_cookie},
-    programs::SockOpsContext,
+    programs::{SockContext, SockOpsContext},
 };
-use etm_abi::{FLOW_ASKED, FLOW_ESTABLISHED, FLOW_LATE, FLOW_UNDER_WAY, Failure, Flow, Outcomes};
+use etm_abi::{
+    FLOW_ASKED, FLOW_ESTABLISHED, FLOW_LATE, FLOW_REPLIES, FLOW_UNDER_WAY, Failure, Flow, Outcomes,
+};
 
-use crate::{ejection, flows, maps};
+use crate::{ejection, flows, maps, mptcp, replies};
 
 /// States of net/tcp_states.h.
 const ESTABLISHED: u32 = 1;
@@ -74,7 +76,7 @@ impl Observed {
 
     #[inline(always)]
     fn flow(&self) -> Option<*mut Flow> {
-        flows::find(self.cookie())
+        flows::find(self.cookie()).or_else(|| mptcp::of_subflow(self.ops))
     }
 }
 
@@ -161,13 +163,15 @@ fn unanswered(flow: *mut Flow, phase: u32, repeated: bool, netns: u64) {
     }
 }
 
-/// A socket is given up: by its `close()`, or by a `connect()` to somewhere else. Its state was not
-/// asked for before, or it would have been counted already.
+/// A socket is given up: by its `close()`. Its state was not asked for before, or it would have been
+/// counted already.
 #[inline(always)]
-pub fn ended(flow: *mut Flow, state: u32, netns: impl FnOnce() -> u64) {
+pub fn ended(flow: *mut Flow, ctx: &SockContext) {
     let phase = phase(flow);
-    if phase >= FLOW_UNDER_WAY && state == CLOSE {
-        ended_closed(flow, phase, netns());
+    if phase & FLOW_REPLIES != 0 {
+        replies::ended(flow, phase, ctx);
+    } else if phase >= FLOW_UNDER_WAY && flows::state(ctx) == CLOSE {
+        ended_closed(flow, phase, flows::netns(ctx));
     } else if phase == FLOW_ESTABLISHED {
         // The change of state that follows finds no record any more.
         ejection::ended_well(backend(flow), flow);
@@ -238,20 +242,38 @@ fn repeat(ctx: &SockOpsContext, observed: &Observed) {
     }
 }
 
+/// A UDP Pod has replied.
 #[inline(always)]
-fn phase(flow: *mut Flow) -> u32 {
+pub fn count_answered(id: u32) {
+    add(id, |outcomes| &raw mut outcomes.established, 1);
+}
+
+/// A UDP Pod has not replied in time.
+#[inline(always)]
+pub fn count_timed_out(id: u32) {
+    add(id, |outcomes| &raw mut outcomes.timed_out, 1);
+}
+
+/// A message came in place of a UDP Pod's reply.
+#[inline(always)]
+pub fn count_refused(id: u32) {
+    add(id, |outcomes| &raw mut outcomes.refused, 1);
+}
+
+#[inline(always)]
+pub fn phase(flow: *mut Flow) -> u32 {
     // SAFETY: an element of a map; volatile, since other CPUs may write it.
     unsafe { ptr::read_volatile(&raw const (*flow).phase) }
 }
 
 #[inline(always)]
-fn set_phase(flow: *mut Flow, phase: u32) {
+pub fn set_phase(flow: *mut Flow, phase: u32) {
     // SAFETY: as above; the record is that of this socket, whose connection is one at a time.
     unsafe { ptr::write_volatile(&raw mut (*flow).phase, phase) };
 }
 
 #[inline(always)]
-fn backend(flow: *mut Flow) -> u32 {
+pub fn backend(flow: *mut Flow) -> u32 {
     // SAFETY: as above.
     unsafe { ptr::read_volatile(&raw const (*flow).backend) }
 }

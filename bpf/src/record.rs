@@ -74,6 +74,19 @@ access!(until, set_until, until, u64);
 access!(resets, set_resets, resets, u32);
 access!(watched, set_watched, watched, u8);
 
+/// Milliseconds after which a UDP flow without a reply has failed; 0 where none is expected.
+#[inline(always)]
+pub fn reply_timeout(pod: *mut Backend) -> u32 {
+    // SAFETY: a field of an element of BACKENDS; volatile, since the agent writes it.
+    unsafe { ptr::read_volatile(&raw const (*pod).reply_timeout) }
+}
+
+/// Another number each time that the record is given to a Pod.
+#[inline(always)]
+pub fn incarnation(pod: *mut Backend) -> u32 {
+    (word(pod) >> 32) as u32
+}
+
 /// Whether the record is still of the Pod that a flow was given.
 #[inline(always)]
 pub fn is_of(pod: *mut Backend, flow: *mut Flow) -> bool {

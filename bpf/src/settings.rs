@@ -33,6 +33,16 @@ static HAS_MPTCP: Global<u8> = Global::new(1);
 #[unsafe(no_mangle)]
 static CGROUP_PATH: Global<u64> = Global::new(0);
 
+/// Where a socket says whether anything was read from it: offsets of `skc_flags`, `sk_stamp` and
+/// `sk_backlog`, packed like the path above; 0 where they are not known.
+#[unsafe(no_mangle)]
+static SOCKET_READ: Global<u64> = Global::new(0);
+
+/// Where a socket says what it is told of: offsets of `skc_cookie`, `skc_net`, of the
+/// `net_cookie` of that, and of `sk_err`; 0 where they are not known.
+#[unsafe(no_mangle)]
+static SOCKET_ERROR: Global<u64> = Global::new(0);
+
 #[inline(always)]
 pub fn service_mask() -> u32 {
     SERVICE_MASK.load()
@@ -65,7 +75,21 @@ pub fn has_mptcp() -> bool {
 
 #[inline(always)]
 pub fn cgroup_path() -> Option<[usize; 4]> {
-    let path = CGROUP_PATH.load();
-    let offset = |index: u32| (path >> (16 * index)) as u16 as usize;
-    (path != 0).then(|| [offset(0), offset(1), offset(2), offset(3)])
+    unpacked(CGROUP_PATH.load())
+}
+
+#[inline(always)]
+pub fn socket_read() -> Option<[usize; 4]> {
+    unpacked(SOCKET_READ.load())
+}
+
+#[inline(always)]
+pub fn socket_error() -> Option<[usize; 4]> {
+    unpacked(SOCKET_ERROR.load())
+}
+
+#[inline(always)]
+fn unpacked(offsets: u64) -> Option<[usize; 4]> {
+    let offset = |index: u32| (offsets >> (16 * index)) as u16 as usize;
+    (offsets != 0).then(|| [offset(0), offset(1), offset(2), offset(3)])
 }

@@ -1,8 +1,9 @@
 //! `sendmsg()` and `recvmsg()` of UDP sockets that are not connected.
 
 use etm_abi::{
-    Address, Backend, Class, Counter, FRONTEND_ANYWAY, FRONTEND_BALANCED, PROTOCOL_UDP, Target,
-    UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
+    Address, BACKEND_AVAILABLE, Backend, Class, Counter, FLOW_REPLIES, FLOW_SETTLED,
+    FRONTEND_ANYWAY, FRONTEND_BALANCED, PROTOCOL_UDP, Target, UdpFlow, UdpFlowKey, UdpReverse,
+    UdpReverseKey,
 };
 use etm_decide::{keep, pick};
 
@@ -11,10 +12,12 @@ use crate::{
     call::{any, unknown_port},
     callers::{CONDITIONS, Verdict, judge},
     context::{ALLOW, Caller, Family},
-    flows, frontends, maps,
+    ejection, flows, frontends, maps,
     random::random,
+    record::now,
+    replies,
     report::{count, refuse},
-    route,
+    route, shun,
     tables::Maps,
 };
 
@@ -36,8 +39,11 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
     }
     let key = UdpFlowKey { cookie: caller.cookie(), address, port, pad: [0; 3] };
     let Some((generation, class)) = route::present(caller, &frontend) else { return ALLOW };
-    let (pod, counter) = match kept(&key, generation, class) {
-        Some(pod) => (pod, Counter::SendKept),
+    let may_stay =
+        |id: u32, pod: &Backend| pod.shunned == 0 || !shun::is_shunned(caller.netns(), id, now());
+    let kept = known(kept(&key, generation, class)).filter(|(id, pod)| may_stay(*id, pod));
+    let (id, pod, counter) = match kept {
+        Some((id, pod)) => (id, pod, Counter::SendKept),
         None => {
             let Some(target) = route::choose(class) else {
                 return refuse(caller, &frontend, PROTOCOL_UDP, Counter::SendDenied);
@@ -50,14 +56,28 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
                 balance::member(caller, &frontend, &address, port, PROTOCOL_UDP)
                     .map(|member| (member.id, member.pod))
             };
-            let Some((id, pod)) = chosen.or_else(|| anyway(target)) else {
+            let Some((mut id, mut pod)) = chosen.or_else(|| anyway(target)) else {
                 return refuse(caller, &frontend, PROTOCOL_UDP, Counter::SendNoEndpoints);
             };
-            remember(&key, UdpFlow { backend: id, generation });
-            (pod, Counter::SendForwarded)
+            if pod.shunned != 0 {
+                id = shun::instead_of_shunned(caller, &frontend, id) as u32;
+                let Some(other) = maps::BACKENDS.get(id) else { return ALLOW };
+                pod = other;
+            }
+            remember(&key, UdpFlow { backend: id, generation, awaited: 0, incarnation: 0 });
+            (id, pod, Counter::SendForwarded)
         }
     };
+    if pod.state != BACKEND_AVAILABLE {
+        ejection::begin_probation(id);
+    }
     expect_reply(&key, pod);
+    if pod.reply_timeout != 0 {
+        let phase = replies::sent(caller, &key);
+        if phase != 0 {
+            flows::record_unconnected(&key, phase);
+        }
+    }
     caller.rewrite(&pod.address, pod.port);
     count(counter);
     ALLOW
@@ -73,16 +93,26 @@ fn anyway(target: Target) -> Option<(u32, &'static Backend)> {
     Some((id, maps::BACKENDS.get(id)?))
 }
 
-/// The backend that the socket was given before, if it is still usable for this frontend.
+/// The backend that the socket was given before, if it is still usable for this frontend; else
+/// [`NONE`].
 #[inline(never)]
-fn kept(key: &UdpFlowKey, generation: u32, class: Class) -> Option<&'static Backend> {
+fn kept(key: &UdpFlowKey, generation: u32, class: Class) -> u64 {
     // SAFETY: the value is copied at once; a replaced one is as good as the one before it.
-    let flow = *unsafe { maps::UDP_FLOWS.get(key) }?;
-    let (current, pod) = keep(&Maps, generation, class, flow)?;
+    let Some(flow) = (unsafe { maps::UDP_FLOWS.get(key) }) else { return NONE };
+    let flow = *flow;
+    let Some((current, _)) = keep(&Maps, generation, class, flow) else { return NONE };
     if current.generation != flow.generation {
         remember(key, current);
     }
-    Some(pod)
+    flow.backend as u64
+}
+
+/// What [`kept`] gives where there is none: functions of their own give numbers.
+const NONE: u64 = u64::MAX;
+
+#[inline(always)]
+fn known(id: u64) -> Option<(u32, &'static Backend)> {
+    if id == NONE { None } else { Some((id as u32, maps::BACKENDS.get(id as u32)?)) }
 }
 
 #[inline(never)]
@@ -100,12 +130,15 @@ fn remember(key: &UdpFlowKey, flow: UdpFlow) {
 fn expect_reply(sent: &UdpFlowKey, pod: &Backend) {
     let key =
         UdpReverseKey { cookie: sent.cookie, address: pod.address, port: pod.port, pad: [0; 3] };
+    let expected = (pod.reply_timeout != 0) as u16;
     // SAFETY: the value is only compared.
     let known = unsafe { maps::UDP_REVERSE.get(key) };
-    if known.is_some_and(|known| known.port == sent.port && known.address == sent.address) {
+    if known.is_some_and(|known| {
+        known.port == sent.port && known.address == sent.address && known.expected == expected
+    }) {
         return;
     }
-    let value = UdpReverse { address: sent.address, port: sent.port, pad: 0 };
+    let value = UdpReverse { address: sent.address, port: sent.port, expected };
     if maps::UDP_REVERSE.insert(key, value, 0).is_err() {
         count(Counter::FlowLost);
     }
@@ -116,7 +149,15 @@ fn expect_reply(sent: &UdpFlowKey, pod: &Backend) {
 pub fn receive<F: Family>(caller: &Caller<F>) -> i32 {
     let cookie = caller.cookie();
     let (address, port) = (caller.address(), caller.port());
-    let source = flows::service(cookie, &address, port).or_else(|| replied(cookie, address, port));
+    let source = match flows::service_and_phase(cookie, &address, port) {
+        Some((service, phase)) => {
+            if phase & (FLOW_REPLIES | FLOW_SETTLED) == FLOW_REPLIES {
+                replies::heard(cookie);
+            }
+            Some(service)
+        }
+        None => replied(cookie, address, port),
+    };
     if let Some((service, service_port)) = source {
         caller.rewrite(&service, service_port);
         count(Counter::ReceiveTranslated);
@@ -128,5 +169,11 @@ pub fn receive<F: Family>(caller: &Caller<F>) -> i32 {
 fn replied(cookie: u64, address: Address, port: u16) -> Option<(Address, u16)> {
     let key = UdpReverseKey { cookie, address, port, pad: [0; 3] };
     // SAFETY: the value is copied at once.
-    unsafe { maps::UDP_REVERSE.get(key) }.map(|reverse| (reverse.address, reverse.port))
+    let reverse = *unsafe { maps::UDP_REVERSE.get(key) }?;
+    let service = (reverse.address, reverse.port);
+    if reverse.expected != 0 {
+        let sent = UdpFlowKey { cookie, address: service.0, port: service.1, pad: [0; 3] };
+        replies::received(&sent, &key);
+    }
+    Some(service)
 }

@@ -54,12 +54,34 @@ pub struct Backend {
     /// 1 where the last failure was a reset: then a connection has succeeded when it ends well, not
     /// when it is established. The kernel's.
     pub resets: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Milliseconds after which a UDP flow without a reply has failed; 0 where none is expected. The
+    /// agent's.
+    pub reply_timeout: u32,
 }
 pod!(Backend, 64, 64);
 
 impl Backend {
+    /// The record of no Pod.
+    pub const NONE: Self = Self {
+        address: [0; 4],
+        port: 0,
+        protocol: 0,
+        state: BACKEND_FREE,
+        incarnation: 0,
+        budget: 0,
+        policy: 0,
+        times: 0,
+        failures: 0,
+        caller: 0,
+        others: 0,
+        successes: 0,
+        shunned: 0,
+        watched: 0,
+        until: 0,
+        resets: 0,
+        reply_timeout: 0,
+    };
+
     /// The word of a record that changes with its state: port, protocol, state and incarnation.
     #[inline(always)]
     #[must_use]

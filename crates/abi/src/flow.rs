@@ -20,6 +20,20 @@ pub const FLOW_LATE: u32 = 3;
 /// [`Flow::phase`] of a socket whose connection was established.
 pub const FLOW_ESTABLISHED: u32 = 4;
 
+/// Bit of [`Flow::phase`] and [`UdpFlow::awaited`] that says that a Pod is expected to reply over
+/// UDP. The bits of [`FLOW_TIME`] beside it say since when.
+pub const FLOW_REPLIES: u32 = 1 << 31;
+/// Bit beside [`FLOW_REPLIES`]: nothing more follows from whether the socket is answered.
+pub const FLOW_SETTLED: u32 = 1 << 30;
+/// Bit beside [`FLOW_REPLIES`]: the record is of a socket that is not connected. It has no Pod, and
+/// its Service is the one that the socket last began to wait for.
+pub const FLOW_UNCONNECTED: u32 = 1 << 29;
+/// Bit beside [`FLOW_UNCONNECTED`]: the socket asks from whom its datagrams are, so that replies are
+/// seen.
+pub const FLOW_HEARD: u32 = 1 << 28;
+/// Milliseconds of `CLOCK_MONOTONIC`, as far as they fit: some three days.
+pub const FLOW_TIME: u32 = FLOW_HEARD - 1;
+
 /// Value of `FLOWS` and `FLOWS_MOVED`: the Service that a connected socket asked for, and the Pod
 /// that it got.
 #[repr(C, align(8))]
@@ -42,7 +56,8 @@ pub struct Flow {
     pub moved: u64,
     /// [`crate::Backend::incarnation`] where `CONNECTIONS` counts the socket, else 0.
     pub incarnation: u32,
-    /// How far the connection is: one of `FLOW_*`, or 0 where nobody looks.
+    /// How far the connection is: one of `FLOW_*`, or [`FLOW_REPLIES`] with what stands beside it; 0
+    /// where nobody looks.
     pub phase: u32,
 }
 pod!(Flow, 64, 8);
@@ -64,14 +79,19 @@ pod!(UdpFlowKey, 32, 8);
 
 /// Value of `UDP_FLOWS`: the Pod that the socket keeps.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct UdpFlow {
     /// Index into `BACKENDS`.
     pub backend: u32,
     /// [`crate::Frontend::generation`] at which the backend was last seen among the members.
     pub generation: u32,
+    /// [`FLOW_REPLIES`] and the time of the first datagram that has no reply yet; 0 where none is
+    /// expected.
+    pub awaited: u32,
+    /// [`crate::Backend::incarnation`] of the backend then.
+    pub incarnation: u32,
 }
-pod!(UdpFlow, 8, 4);
+pod!(UdpFlow, 16, 4);
 
 /// Key of `UDP_REVERSE`: one unconnected UDP socket and one Pod that it sent to.
 #[repr(C)]
@@ -96,7 +116,7 @@ pub struct UdpReverse {
     pub address: Address,
     /// The Service's port, network byte order.
     pub port: u16,
-    /// Zero.
-    pub pad: u16,
+    /// 1 where a reply is expected, else 0.
+    pub expected: u16,
 }
 pod!(UdpReverse, 20, 4);

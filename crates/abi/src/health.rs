@@ -36,14 +36,14 @@ pod!(HealthPolicy, 24, 8);
 #[repr(C, align(32))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outcomes {
-    /// Connections established.
+    /// Connections established; over UDP, flows that were answered.
     pub established: u32,
     /// Round-trip times of the handshakes, summed, in microseconds. In one word with the number of
     /// them, so that both are counted at once.
     pub rtt: u32,
-    /// Refused: by a reset, or a message that there is no way.
+    /// Refused: by a reset, or a message that there is no way, such as that of a closed UDP port.
     pub refused: u32,
-    /// Given up by the kernel, without an answer.
+    /// Given up by the kernel, without an answer; over UDP, flows that had none in time.
     pub timed_out: u32,
     /// Reset by the Pod before it had sent a byte.
     pub reset: u32,

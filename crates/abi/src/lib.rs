@@ -38,8 +38,9 @@ pub use cell::{
 };
 pub use event::{Counter, Event};
 pub use flow::{
-    FLOW_ASKED, FLOW_BUSY, FLOW_CLOSED, FLOW_ESTABLISHED, FLOW_LATE, FLOW_SLOTS, FLOW_UNDER_WAY,
-    Flow, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
+    FLOW_ASKED, FLOW_BUSY, FLOW_CLOSED, FLOW_ESTABLISHED, FLOW_HEARD, FLOW_LATE, FLOW_REPLIES,
+    FLOW_SETTLED, FLOW_SLOTS, FLOW_TIME, FLOW_UNCONNECTED, FLOW_UNDER_WAY, Flow, UdpFlow,
+    UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 pub use frontend::{
     FRONTEND_ANYWAY, FRONTEND_BALANCED, FRONTEND_ELSEWHERE, FRONTEND_FLAGS, FRONTEND_NODE_ONLY,
@@ -56,7 +57,7 @@ pub use name::{
 pub use route::{Class, LINE_CALLERS, MAX_CLASSES, MAX_PARTS, PART_WORDS, RouteHeader};
 
 /// Version of the layouts in this crate; pinned maps of another version are never written to.
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;
 
 /// `IPPROTO_TCP`. MPTCP sockets (`IPPROTO_MPTCP`, 262) are looked up as TCP.
 pub const PROTOCOL_TCP: u8 = 6;

@@ -65,6 +65,13 @@ pub struct Passive {
     pub syn_retransmits: i32,
     /// Whether a UDP flow without any reply counts as failed.
     pub replies_expected: bool,
+    /// After how long it does, where replies are expected. Less than the callers themselves wait: a
+    /// flow that is given up sooner tells nothing.
+    #[schemars(extend("x-kubernetes-validations" = [rule(
+        "duration(self) > duration('0s') && duration(self) <= duration('1h')",
+        "replyTimeout is more than 0s and at most 1h",
+    )]))]
+    pub reply_timeout: Duration,
 }
 
 /// So large a share of failures among the latest connections ejects a Pod.
@@ -125,6 +132,7 @@ impl Default for Passive {
             failure_share: FailureShare::default(),
             syn_retransmits: 1,
             replies_expected: false,
+            reply_timeout: Duration::seconds(2),
         }
     }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::{
     attach::{Hook, half_pinned},
     error::OpenError,
+    object::SOCKET_ERROR,
     pin::{PinDirectory, sets},
     sys,
 };
@@ -44,6 +45,10 @@ pub fn detach(pin: &Path) -> Result<Detached, OpenError> {
         }
         // Left by an agent that was killed between two calls.
         let _ = fs::remove_file(half_pinned(&link));
+    }
+    // Nothing is left for it to count.
+    for link in [pins.link(SOCKET_ERROR), half_pinned(&pins.link(SOCKET_ERROR))] {
+        let _ = fs::remove_file(link);
     }
     for (_, set) in sets {
         fs::remove_dir_all(&set).map_err(OpenError::io("could not remove", set))?;

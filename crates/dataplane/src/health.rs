@@ -21,11 +21,22 @@ const STATE: usize = 2;
 const OWNED: usize = 3;
 const COUNTS: usize = 5;
 const UNTIL: usize = 6;
+const REPLIES: usize = 7;
 
 impl Dataplane {
     /// Writes one of the policies that records name; `false` where there is no such place.
     pub fn set_health_policy(&mut self, index: u16, policy: HealthPolicy) -> bool {
         self.maps.health.set(u32::from(index), policy)
+    }
+
+    /// Says after how many milliseconds a UDP flow to a backend without a reply has failed; 0 where
+    /// none is expected.
+    pub fn set_reply_timeout(&mut self, id: u32, timeout: u32) {
+        let Some(word) = self.word(id, REPLIES) else { return };
+        // The lower bits are the kernel's.
+        let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |word| {
+            Some(word & 0xffff_ffff | u64::from(timeout) << 32)
+        });
     }
 
     /// Says by which policy a backend is judged, and out of which Service's share it is taken;

@@ -8,11 +8,13 @@ use std::{
 
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
-    programs::{CgroupSock, CgroupSockAddr, ProgramError, SockOps},
+    programs::{CgroupSock, CgroupSockAddr, ProgramError, RawTracePoint, SockOps},
 };
 use etm_abi::{BACKEND_NAME_LEN, LINE_SLOTS, MAX_REASONS, SERVICE_NAME_LEN, cells, name_parts};
 
-use crate::{attach::Hook, btf, dataplane::Config, error::OpenError, kernel::Helpers, maps::NAMES};
+use crate::{
+    attach::Hook, btf::Offsets, dataplane::Config, error::OpenError, kernel::Helpers, maps::NAMES,
+};
 
 pub(crate) static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("ETM_BPF_OBJECT"));
 
@@ -23,19 +25,23 @@ pub(crate) struct Settings {
     node_netns: u64,
     refuse_unknown_port: bool,
     helpers: Helpers,
-    /// See [`btf::cgroup_path`]; 0 where the programs have to ask.
-    cgroup_path: u64,
+    /// Of `cgroup_path` 0 where the programs have to ask.
+    offsets: Offsets,
 }
 
 impl Settings {
     pub(crate) fn new(config: &Config) -> Self {
         let helpers = Helpers::probe();
+        let mut offsets = Offsets::read();
+        if !helpers.task {
+            offsets.cgroup_path = 0;
+        }
         Self {
             service_mask: cells(config.limits.frontends) - 1,
             node_netns: config.node_netns,
             refuse_unknown_port: config.refuse_unknown_port,
             helpers,
-            cgroup_path: btf::cgroup_path().filter(|_| helpers.task).unwrap_or_default(),
+            offsets,
         }
     }
 
@@ -53,6 +59,9 @@ impl Settings {
     }
 }
 
+/// Name of the program at the tracepoint of errors, and of its pinned link.
+pub(crate) const SOCKET_ERROR: &str = "socket_error";
+
 /// The programs, loaded and verified, not necessarily attached.
 pub(crate) struct Programs(Ebpf);
 
@@ -64,9 +73,10 @@ impl Programs {
         settings: &Settings,
     ) -> Result<Self, OpenError> {
         // What a kernel's verifier thinks of a walk through its structs has changed over the years.
-        let asking = Settings { cgroup_path: 0, ..*settings };
+        let offsets = Offsets { cgroup_path: 0, ..settings.offsets };
+        let asking = Settings { offsets, ..*settings };
         Self::verified(maps, config, settings).or_else(|error| {
-            match (&error, settings.cgroup_path) {
+            match (&error, settings.offsets.cgroup_path) {
                 (OpenError::Program { .. }, 1..) => Self::verified(maps, config, &asking),
                 _ => Err(error),
             }
@@ -89,7 +99,9 @@ impl Programs {
             .override_global("HAS_SET_RETVAL", &flags[1], true)
             .override_global("HAS_LOOP", &flags[2], true)
             .override_global("HAS_MPTCP", &flags[3], true)
-            .override_global("CGROUP_PATH", &settings.cgroup_path, true)
+            .override_global("CGROUP_PATH", &settings.offsets.cgroup_path, true)
+            .override_global("SOCKET_READ", &settings.offsets.socket_read, true)
+            .override_global("SOCKET_ERROR", &settings.offsets.socket_error, true)
             .map_max_entries("SERVICES4", cells(config.limits.frontends))
             .map_max_entries("SERVICES6", cells(config.limits.frontends))
             .map_max_entries("SERVICE_NAMES", name_parts(config.limits.names(), SERVICE_NAME_LEN))
@@ -109,6 +121,7 @@ impl Programs {
         for hook in Hook::ALL {
             programs.verify(hook).map_err(|source| OpenError::program(hook.name(), source))?;
         }
+        programs.verify_errors().map_err(|source| OpenError::program(SOCKET_ERROR, source))?;
         Ok(programs)
     }
 
@@ -119,6 +132,16 @@ impl Programs {
             Hook::TcpOutcome => <&mut SockOps>::try_from(program)?.load(),
             _ => <&mut CgroupSockAddr>::try_from(program)?.load(),
         }
+    }
+
+    fn verify_errors(&mut self) -> Result<(), ProgramError> {
+        let program = self.0.program_mut(SOCKET_ERROR).ok_or(ProgramError::NotLoaded)?;
+        <&mut RawTracePoint>::try_from(program)?.load()
+    }
+
+    /// Descriptor of the program that sees which errors sockets are told of.
+    pub(crate) fn errors(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.program(SOCKET_ERROR)?.fd().ok()?.as_fd())
     }
 
     /// Descriptor and id of a hook's program.

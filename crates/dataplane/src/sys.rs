@@ -2,7 +2,7 @@
 //! apart from the program that first used them.
 
 use std::{
-    ffi::CString,
+    ffi::{CStr, CString},
     io, mem,
     os::{
         fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd},
@@ -52,6 +52,14 @@ pub(crate) fn link_create(
     attr.link_create.__bindgen_anon_2.target_fd = cgroup.as_raw_fd() as u32;
     attr.link_create.attach_type = hook as u32;
     bpf(bpf_cmd::BPF_LINK_CREATE, &mut attr).map(owned)
+}
+
+/// Attaches a program to a tracepoint.
+pub(crate) fn tracepoint_open(program: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
+    let mut attr = zeroed();
+    attr.raw_tracepoint.name = name.as_ptr() as u64;
+    attr.raw_tracepoint.prog_fd = program.as_raw_fd() as u32;
+    bpf(bpf_cmd::BPF_RAW_TRACEPOINT_OPEN, &mut attr).map(owned)
 }
 
 /// Replaces the program of a link; no call runs without one in between.

@@ -34,7 +34,11 @@ pub fn stays<T: Tables>(
     affinity: &Affinity,
     now: u64,
 ) -> Option<(u32, bool)> {
-    let flow = UdpFlow { backend: affinity.backend, generation: affinity.generation };
+    let flow = UdpFlow {
+        backend: affinity.backend,
+        generation: affinity.generation,
+        ..UdpFlow::default()
+    };
     let (flow, _) = keep(tables, generation, class, flow)?;
     let renew = age(affinity, now) >= REFRESH || flow.generation != affinity.generation;
     Some((flow.backend, renew))

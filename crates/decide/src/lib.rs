@@ -19,6 +19,7 @@ mod lookup;
 mod pick;
 mod random;
 mod rendezvous;
+pub mod replies;
 pub mod route;
 
 pub use flow::keep;

@@ -36,8 +36,9 @@ pub struct Passive {
     pub failure_share: FailureShare,
     /// `synRetransmits`: a connection counts as failed once its SYN was repeated so often, 1 to 6.
     pub syn_retransmits: u8,
-    /// `repliesExpected`: whether a UDP flow without an answer counts as failed.
-    pub replies_expected: bool,
+    /// `replyTimeout`, where `repliesExpected` is true: a UDP flow without a reply for so long counts
+    /// as failed. Within [`Passive::REPLY_TIMEOUT`].
+    pub reply_timeout: Option<Duration>,
 }
 
 /// `health.passive.failureShare`: ejects where at least so many percent of the connections of a
@@ -151,6 +152,9 @@ impl Passive {
     pub const CONSECUTIVE_FAILURES: RangeInclusive<u8> = 1..=100;
     /// What [`Passive::syn_retransmits`] may be: Linux gives up after 6 (`tcp_syn_retries`).
     pub const SYN_RETRANSMITS: RangeInclusive<u8> = 1..=6;
+    /// What [`Passive::reply_timeout`] may be.
+    pub const REPLY_TIMEOUT: RangeInclusive<Duration> =
+        Duration::from_millis(1)..=Duration::from_secs(3_600);
 }
 
 impl FailureShare {
@@ -215,7 +219,7 @@ impl Default for Passive {
             consecutive_failures: 5,
             failure_share: FailureShare::default(),
             syn_retransmits: 1,
-            replies_expected: false,
+            reply_timeout: None,
         }
     }
 }

@@ -117,7 +117,14 @@ fn passive_failures() {
     assert_eq!(health("passive: {enabled: false}").passive, None);
     assert_eq!(passive("consecutiveFailures: 100").consecutive_failures, 100);
     assert_eq!(passive("synRetransmits: 6").syn_retransmits, 6);
-    assert!(passive("repliesExpected: true").replies_expected);
+    assert_eq!(passive("replyTimeout: 1s").reply_timeout, None);
+    assert_eq!(passive("repliesExpected: true").reply_timeout, Some(seconds(2)));
+    let sooner = passive("repliesExpected: true, replyTimeout: 300ms").reply_timeout;
+    assert_eq!(sooner, Some(Duration::from_millis(300)));
+    flawed(
+        "passive: {replyTimeout: 0s}",
+        "passive.replyTimeout: 0ns is not within 1ms and 3600s (correct it)",
+    );
     for failures in ["0", "-1", "101"] {
         flawed(
             &format!("passive: {{consecutiveFailures: {failures}}}"),

@@ -18,10 +18,11 @@ proptest! {
     ) {
         let (memory, target) = Memory::new(2, &members, available.iter().copied());
         // Of an earlier table: membership is not known.
-        let flow = UdpFlow { backend, generation: GENERATION - 1 };
+        let flow = UdpFlow { backend, generation: GENERATION - 1, awaited: 1, incarnation: 2 };
         let kept = keep(&memory, GENERATION, Class::of(target), flow);
         let may = members.contains(&backend) && available.contains(&backend);
-        let expected = UdpFlow { backend, generation: GENERATION };
+        // What is awaited of the backend stays with it.
+        let expected = UdpFlow { generation: GENERATION, ..flow };
         prop_assert_eq!(kept, may.then_some((expected, backend)));
     }
 
@@ -33,7 +34,7 @@ proptest! {
     ) {
         let backend = *at.get(&members);
         let (memory, target) = Memory::new(2, &members, usable.then_some(backend));
-        let flow = UdpFlow { backend, generation: GENERATION };
+        let flow = UdpFlow { backend, generation: GENERATION, ..UdpFlow::default() };
         prop_assert_eq!(keep(&memory, GENERATION, Class::of(target), flow), usable.then_some((flow, backend)));
         prop_assert_eq!(memory.steps.get(), 0);
     }

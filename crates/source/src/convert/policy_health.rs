@@ -60,6 +60,12 @@ fn passive(given: &api::Passive, report: &mut Report) -> Passive {
         ),
         report,
     );
+    let reply_timeout = checked(
+        given.reply_timeout.get(),
+        Passive::REPLY_TIMEOUT,
+        (&at("replyTimeout"), ""),
+        report,
+    );
     Passive {
         consecutive_failures: number(
             given.consecutive_failures,
@@ -88,7 +94,7 @@ fn passive(given: &api::Passive, report: &mut Report) -> Passive {
             (&at("synRetransmits"), ""),
             report,
         ),
-        replies_expected: given.replies_expected,
+        reply_timeout: given.replies_expected.then_some(reply_timeout),
     }
 }
 

@@ -6,7 +6,9 @@ use std::{
     time::Duration,
 };
 
-use etm_abi::{self as abi, BACKEND_AVAILABLE, BACKEND_EJECTED, BACKEND_OUT, HEALTH_POLICIES};
+use etm_abi::{
+    self as abi, BACKEND_AVAILABLE, BACKEND_EJECTED, BACKEND_OUT, HEALTH_POLICIES, PROTOCOL_UDP,
+};
 use etm_dataplane::Dataplane;
 use etm_health::Record;
 use etm_model::{BackendKey, HealthPolicy, ServicePortName};
@@ -34,6 +36,10 @@ impl Records {
     ) {
         let index = self.index(policy, dataplane);
         dataplane.set_judged_by(id, index, service);
+        let passive = policy.and_then(|policy| policy.passive.as_ref());
+        let timeout = passive.and_then(|passive| passive.reply_timeout);
+        let is_udp = dataplane.backend(id).is_some_and(|record| record.protocol == PROTOCOL_UDP);
+        dataplane.set_reply_timeout(id, timeout.filter(|_| is_udp).map_or(0, milliseconds));
     }
 
     /// The place of a policy, which is written where it is not there yet.
@@ -121,10 +127,13 @@ impl Records {
     }
 }
 
+fn milliseconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+}
+
 /// A policy as the kernel has it; none where it ejects nothing.
 fn to_abi(policy: &HealthPolicy) -> Option<abi::HealthPolicy> {
     let passive = policy.passive.as_ref()?;
-    let milliseconds = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
     Some(abi::HealthPolicy {
         failures: u32::from(passive.consecutive_failures),
         ejection: milliseconds(policy.ejection_time),

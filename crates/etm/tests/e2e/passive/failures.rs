@@ -52,7 +52,8 @@ fn one_that_does_not_answer_is_out_before_the_kernel_gives_up() {
 pub(super) fn drop_all(pod: &Pod) {
     let rules = format!(
         "add table inet deaf; add chain inet deaf in {{ type filter hook input priority 0; }}; \
-         add rule inet deaf in tcp dport {POD_PORT} drop"
+         add rule inet deaf in tcp dport {POD_PORT} drop; \
+         add rule inet deaf in udp dport {POD_PORT} drop"
     );
     let status = pod.command("nft").arg(rules).status().expect("nft runs");
     assert!(status.success());

@@ -3,13 +3,16 @@
 mod failures;
 mod innocent;
 mod limits;
+mod mptcp;
 mod outside;
 mod probes;
+mod replies;
 mod shown;
+mod silence;
 
 use std::net::SocketAddr;
 
-use etm_abi::Backend as Record;
+use etm_abi::{Backend as Record, Outcomes};
 use etm_dataplane::View;
 use etm_model::from_abi;
 use etm_testkit::{Call, Pod, Protocol, objects};
@@ -22,11 +25,18 @@ const LIMIT: usize = 5;
 
 /// The kernel's record of a Pod over TCP and IPv4.
 fn record(scene: &Scene, pod: &Pod) -> Record {
-    let contents = View::open(&scene.pin()).expect("maps").contents().expect("contents");
-    let is_its = |record: &&Record| {
-        record.protocol == etm_abi::PROTOCOL_TCP && from_abi(&record.address) == pod.ipv4()
+    seen(scene, pod, etm_abi::PROTOCOL_TCP).0
+}
+
+/// The kernel's record of a Pod over a protocol and IPv4, and what became of what was sent there.
+fn seen(scene: &Scene, pod: &Pod, protocol: u8) -> (Record, Outcomes) {
+    let view = View::open(&scene.pin()).expect("maps");
+    let contents = view.contents().expect("contents");
+    let is_its = |(_, record): &(&u32, &Record)| {
+        record.protocol == protocol && from_abi(&record.address) == pod.ipv4()
     };
-    *contents.backends.values().find(is_its).expect("a record")
+    let (id, record) = contents.backends.iter().find(is_its).expect("a record");
+    (*record, view.outcomes(*id).expect("outcomes"))
 }
 
 /// Calls from each Pod in turn.
