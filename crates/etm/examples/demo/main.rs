@@ -5,7 +5,6 @@
 #![forbid(unsafe_code)]
 
 mod cast;
-mod certificate;
 mod crowd;
 mod files;
 mod interrupt;

@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    certificate,
     member::Member,
     screen::{fact, time},
     stage::wait_for,
@@ -45,7 +44,7 @@ impl Town {
         cluster.kubectl(&waiting)?;
         fact("the control plane is up after", time(begun.elapsed()));
         let certificate = tempfile::tempdir()?;
-        certificate::write(certificate.path())?;
+        etm_testkit::certificate(certificate.path(), etm_outcomes::NAME)?;
         let fabric = Fabric::new()?;
         let members = [("east", CgroupDriver::Systemd), ("west", CgroupDriver::Cgroupfs)];
         let members = members.map(|(name, driver)| {

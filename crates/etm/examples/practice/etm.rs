@@ -10,8 +10,6 @@ use std::{
 use anyhow::Context as _;
 use etm_testkit::{Agent, BpfDir, ControlPlane, HollowNode, binary};
 
-use crate::certificate;
-
 /// The definitions of etm's own kinds.
 const KINDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/kustomize/crds");
 /// Where each agent answers the controller, and where it serves its pages.
@@ -45,7 +43,7 @@ pub(crate) fn start(
     cluster.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "-f", KINDS])?;
     let certificate = folder.join("outcomes");
     fs::create_dir(&certificate)?;
-    certificate::write(&certificate)?;
+    etm_testkit::certificate(&certificate, etm_outcomes::NAME)?;
     let agents = nodes.iter().map(|node| agent(folder, &certificate, cluster, node));
     let agents: Vec<_> = agents.collect::<anyhow::Result<_>>()?;
     let first = nodes.first().context("there is no node")?;

@@ -5,8 +5,6 @@
 //! starts etm as well, as it is installed on a cluster.
 #![forbid(unsafe_code)]
 
-#[path = "../demo/certificate.rs"]
-mod certificate;
 mod etm;
 
 use std::{
