@@ -111,6 +111,11 @@ pub(crate) fn apply_kinds(cluster: &ControlPlane) {
     cluster.kubectl(&["apply", "--server-side", "-f", folder]).expect("kinds");
     let waiting = ["wait", "--for=condition=Established", "--timeout=60s", "-f", folder];
     cluster.kubectl(&waiting).expect("kinds that are served");
+    // For a while after that they are refused, since what is watched of them is not ready yet.
+    for kind in ["trafficpolicies", "trafficroutes", "releases", "nodehealths"] {
+        let path = format!("/apis/etm.dev/v1alpha1/{kind}?resourceVersion=0");
+        until(&format!("{kind} are listed"), || cluster.api().get(&path).is_ok());
+    }
 }
 
 /// Waits until the API server has heard of a right of an account.

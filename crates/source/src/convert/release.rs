@@ -58,7 +58,8 @@ pub struct Unbegun {
 
 /// A release that has not begun; `None` where something is routed by it, or it cannot be read.
 pub(crate) fn unbegun(object: &UncheckedRelease) -> Option<Converted<Unbegun>> {
-    if status(object).is_ok_and(|status| status.traffic.is_some()) {
+    // What cannot be read may say anything.
+    if status(object).map_or(true, |status| status.traffic.is_some()) {
         return None;
     }
     let Identity { name, created } = Identity::namespaced("Release", &object.metadata).ok()?;

@@ -290,7 +290,7 @@ impl Index {
             (_, Some(Object::Node(node))) => self.node.declare(node),
             (Some(Object::Node(node)), None) => self.node.withdraw(&node.name),
             // Nothing is routed by one that has not begun.
-            (_, Some(Object::Release(_))) | (Some(Object::Release(_)), None) | (None, None) => {}
+            (_, Some(Object::Release(_))) | (Some(Object::Release(_)) | None, None) => {}
         }
     }
 }

@@ -45,8 +45,8 @@ fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
     };
 
     let good = streams()?;
-    interrupt::sleep(SPAN)?;
     let mut spans = vec![("version 1".to_owned(), Instant::now())];
+    interrupt::sleep(SPAN)?;
     town.apply(&namespace, &[web_release("web-2", "1", "2", 100)])?;
     for step in 0..=STEPS.len() {
         let ((), _) = wait_for(&format!("step {step}"), Instant::now(), || {
