@@ -145,8 +145,11 @@ pub struct Service {
     /// `publishNotReadyAddresses`: its endpoints are to be called whatever they are.
     pub publish_not_ready: bool,
     /// `selector`: labels of its Pods; none where its slices are not made by it.
-    pub selector: Option<Arc<[(Arc<str>, Arc<str>)]>>,
+    pub selector: Option<Selector>,
 }
+
+/// Labels that a Pod must all have, by key.
+type Selector = Arc<[(Arc<str>, Arc<str>)]>;
 
 /// One port of an EndpointSlice; ports without a number are not usable and not kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

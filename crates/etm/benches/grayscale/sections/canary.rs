@@ -1,7 +1,7 @@
 //! A version that refuses a fifth of its connections: from the step that leads callers to it until
 //! the node leads nobody there.
 
-use std::{thread::sleep, time::Duration};
+use std::{path::PathBuf, thread::sleep, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use etm_testkit::{HollowPod, certificate};
@@ -66,7 +66,7 @@ pub(super) fn measure(rounds: usize, results: &mut Results) -> anyhow::Result<()
         controller.place(&place).arg("--agents").arg(OUTCOMES).arg(flag).arg(path)
     })?;
     let pins = nodes.pins();
-    let watch = Watch::new(pins.iter().map(|pin| pin.as_path()), &[web])?;
+    let watch = Watch::new(pins.iter().map(PathBuf::as_path), &[web])?;
     let plan = Plan { target: web, how: How::Rate(RATE) };
     let mut all = Vec::new();
     for number in 0..rounds {

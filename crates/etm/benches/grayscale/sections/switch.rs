@@ -1,7 +1,7 @@
 //! A blue-green release of two Services that call one another: the switch and the way back, on many
 //! nodes at once and under load.
 
-use std::{thread::sleep, time::Duration};
+use std::{path::PathBuf, thread::sleep, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use etm_testkit::HollowPod;
@@ -48,7 +48,7 @@ pub(super) fn measure(count: usize, rounds: usize, results: &mut Results) -> any
     let callers = callers.collect::<anyhow::Result<Vec<_>>>()?;
     let _controller = nodes.controller(|controller| controller)?;
     let pins = nodes.pins();
-    let watch = Watch::new(pins.iter().map(|pin| pin.as_path()), &[front, stock])?;
+    let watch = Watch::new(pins.iter().map(PathBuf::as_path), &[front, stock])?;
     let plan = Plan { target: front, how: How::Rate(RATE) };
     let callings = callers.iter().map(|pod| call(pod, &plan));
     let callings = callings.collect::<anyhow::Result<Vec<_>>>()?;

@@ -7,7 +7,6 @@ use etm_model::{CallerShare, hash};
 use etm_testkit::wait::{until, until_some};
 use etm_testkit::{Agent, Caller, CgroupDriver};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::scene::{Scene, caller, container, kinds};
 
@@ -26,7 +25,6 @@ pub(super) struct Chain {
     pub(super) front: SocketAddr,
     addresses: Vec<SocketAddr>,
     _controller: Agent,
-    _state: TempDir,
 }
 
 impl Chain {
@@ -47,7 +45,6 @@ impl Chain {
             }
         }
         let addresses: Vec<_> = SERVICES.map(|name| scene.addresses_of(name)[0]).into();
-        let state = tempfile::tempdir().expect("a folder");
         let controller = Agent::of(ETM)
             .verb("controller")
             .arg("--kubeconfig")
@@ -57,7 +54,7 @@ impl Chain {
             .start()
             .expect("a controller");
         let front = addresses[0];
-        let chain = Self { scene, front, addresses, _controller: controller, _state: state };
+        let chain = Self { scene, front, addresses, _controller: controller };
         chain.deploy("v1");
         for number in 0..CLIENTS {
             let spec = json!({"containers": [container("main", 9000)]});
