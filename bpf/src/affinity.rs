@@ -1,10 +1,117 @@
 //! Clients that stay with a member: `sessionAffinity: ClientIP`.
 
-use aya_ebpf::helpers::bpf_ktime_get_ns;
-use etm_abi::{Address, Affinity, AffinityKey, Class, Counter};
+use aya_ebpf::{bindings::bpf_sock_addr, helpers::bpf_ktime_get_ns, programs::SockAddrContext};
+use etm_abi::{Address, Affinity, AffinityKey, Class, Counter, Target};
 use etm_decide::affinity::{is_expired, stays};
 
-use crate::{maps, report::count, tables::Maps};
+use crate::{
+    balance::NONE,
+    callers,
+    context::{Caller, Family, V4, V6},
+    frontends, maps,
+    report::count,
+    route,
+    tables::Maps,
+};
+
+/// The member that a client stays with, and that it stays with another: global functions, which the
+/// verifier looks at once and not once for each way that leads there. They are given the context and
+/// look the frontend up anew, since a pointer into a map cannot be passed to them.
+pub trait Stays {
+    fn kept(ctx: *mut bpf_sock_addr, protocol: u8, seconds: u32) -> u64;
+
+    /// `target` is what the member was chosen from.
+    fn stay(ctx: *mut bpf_sock_addr, target: Target, protocol: u8, id: u32);
+}
+
+impl Stays for V4 {
+    #[inline(always)]
+    fn kept(ctx: *mut bpf_sock_addr, protocol: u8, seconds: u32) -> u64 {
+        etm_kept4(ctx, protocol as u64, seconds as u64)
+    }
+
+    #[inline(always)]
+    fn stay(ctx: *mut bpf_sock_addr, target: Target, protocol: u8, id: u32) {
+        etm_stay4(ctx, target.0, protocol as u64, id as u64);
+    }
+}
+
+impl Stays for V6 {
+    #[inline(always)]
+    fn kept(ctx: *mut bpf_sock_addr, protocol: u8, seconds: u32) -> u64 {
+        etm_kept6(ctx, protocol as u64, seconds as u64)
+    }
+
+    #[inline(always)]
+    fn stay(ctx: *mut bpf_sock_addr, target: Target, protocol: u8, id: u32) {
+        etm_stay6(ctx, target.0, protocol as u64, id as u64);
+    }
+}
+
+// SAFETY: no other symbol has the name.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn etm_kept4(ctx: *mut bpf_sock_addr, protocol: u64, seconds: u64) -> u64 {
+    kept::<V4>(ctx, protocol as u8, seconds as u32)
+}
+
+// SAFETY: no other symbol has the name.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn etm_kept6(ctx: *mut bpf_sock_addr, protocol: u64, seconds: u64) -> u64 {
+    kept::<V6>(ctx, protocol as u8, seconds as u32)
+}
+
+// SAFETY: no other symbol has the name.
+#[unsafe(no_mangle)]
+#[cold]
+#[inline(never)]
+extern "C" fn etm_stay4(ctx: *mut bpf_sock_addr, target: u64, protocol: u64, id: u64) -> u64 {
+    stay::<V4>(ctx, Target(target), protocol as u8, id as u32)
+}
+
+// SAFETY: no other symbol has the name.
+#[unsafe(no_mangle)]
+#[cold]
+#[inline(never)]
+extern "C" fn etm_stay6(ctx: *mut bpf_sock_addr, target: u64, protocol: u64, id: u64) -> u64 {
+    stay::<V6>(ctx, Target(target), protocol as u8, id as u32)
+}
+
+#[inline(always)]
+fn kept<F: Family>(ctx: *mut bpf_sock_addr, protocol: u8, seconds: u32) -> u64 {
+    match client::<F>(ctx, protocol) {
+        None => NONE,
+        Some((client, class)) => client.kept(class, seconds).map_or(NONE, u64::from),
+    }
+}
+
+/// Remembers the member of a client, unless the table has changed since it was chosen and the new
+/// one does not have it.
+#[inline(always)]
+fn stay<F: Family>(ctx: *mut bpf_sock_addr, target: Target, protocol: u8, id: u32) -> u64 {
+    if let Some((client, class)) = client::<F>(ctx, protocol)
+        && (class == Class::of(target) || route::has_member(class, id))
+    {
+        client.keep(id);
+    }
+    0
+}
+
+/// The client of a call, and what it is to get.
+#[inline(always)]
+fn client<F: Family>(ctx: *mut bpf_sock_addr, protocol: u8) -> Option<(Client, Class)> {
+    let caller = Caller::<F>::new(SockAddrContext { sock_addr: ctx });
+    let (address, port) = (caller.address(), caller.port());
+    let frontend = frontends::find(&address, port, protocol)?;
+    let (generation, class) = route::present(&caller, &frontend)?;
+    let own = callers::find(&caller).and_then(|known| known.address(&address));
+    let Some(own) = own else {
+        count(Counter::CallerUnknown);
+        return None;
+    };
+    Some((Client::new(frontend.service(), generation, own), class))
+}
 
 /// One client of one port of a Service.
 pub struct Client {

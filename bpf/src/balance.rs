@@ -1,8 +1,8 @@
 //! The choice of a member where it is not evenly at random.
 
 use etm_abi::{
-    ALGORITHM_CONSISTENT_HASH, ALGORITHM_LEAST_CONNECTIONS, Address, Backend, Balancing, Class,
-    Counter, HASH_CALLER_ADDRESS, HASH_CALLER_NAMESPACE, HASH_CALLER_POD, HASH_CALLER_PORT, Target,
+    ALGORITHM_CONSISTENT_HASH, ALGORITHM_LEAST_CONNECTIONS, Address, Backend, Balancing, Counter,
+    HASH_CALLER_ADDRESS, HASH_CALLER_NAMESPACE, HASH_CALLER_POD, HASH_CALLER_PORT, Target,
 };
 use etm_decide::{
     Call, Tables as _,
@@ -10,13 +10,11 @@ use etm_decide::{
 };
 
 use crate::{
-    affinity::Client,
     callers,
     context::{Caller, Family},
     frontends::Frontend,
     random::random,
     report::count,
-    route,
     tables::Maps,
 };
 
@@ -24,7 +22,7 @@ use crate::{
 const CALLER: u8 = HASH_CALLER_POD | HASH_CALLER_ADDRESS | HASH_CALLER_NAMESPACE;
 
 /// What functions give where there is no member.
-const NONE: u64 = u64::MAX;
+pub const NONE: u64 = u64::MAX;
 
 /// A member that was chosen.
 pub struct Member {
@@ -51,7 +49,7 @@ pub fn member<F: Family>(
     let Balancing { algorithm, affinity, .. } = balancing;
     let counted = algorithm == ALGORITHM_LEAST_CONNECTIONS;
     if affinity != 0 {
-        let kept = kept(caller, frontend, address, affinity);
+        let kept = F::kept(caller.as_ptr().cast(), protocol, affinity);
         if kept != NONE {
             let id = kept as u32;
             return Some(Member { id, pod: Maps.available(id)?, counted });
@@ -69,23 +67,9 @@ pub fn member<F: Family>(
         None => at_length(target, &balancing, position)?,
     };
     if affinity != 0 {
-        stay(caller, frontend, address, id);
+        F::stay(caller.as_ptr().cast(), target, protocol, id);
     }
     Some(Member { id, pod, counted })
-}
-
-/// The member that a client stays with.
-#[inline(never)]
-fn kept<F: Family>(
-    caller: &Caller<F>,
-    frontend: &Frontend,
-    address: &Address,
-    seconds: u32,
-) -> u64 {
-    let Some((generation, class)) = route::present(caller, frontend) else { return NONE };
-    let Some(client) = client_address(caller, address) else { return NONE };
-    let client = Client::new(frontend.service(), generation, client);
-    client.kept(class, seconds).map_or(NONE, u64::from)
 }
 
 /// The member that has a position, however many have to be compared.
@@ -132,19 +116,6 @@ extern "C" fn etm_less_loaded(target: u64, random: u64) -> u64 {
     least_connections(&Maps, Target(target), random as u32).map_or(NONE, u64::from)
 }
 
-/// Remembers the member of a client, unless the table has changed since it was chosen and the new
-/// one does not have it.
-#[cold]
-#[inline(never)]
-fn stay<F: Family>(caller: &Caller<F>, frontend: &Frontend, address: &Address, id: u32) {
-    if let Some((generation, class)) = route::present(caller, frontend)
-        && (class == Class::of(frontend.target) || route::has_member(class, id))
-        && let Some(client) = client_address(caller, address)
-    {
-        Client::new(frontend.service(), generation, client).keep(id);
-    }
-}
-
 /// The position of a connection. None where it is to be random, and where a field is not known: of
 /// a caller that is neither a Pod nor the node, and of a socket whose port the kernel has yet to
 /// draw, as it draws one at random.
@@ -182,14 +153,4 @@ fn position<F: Family>(
         }
     }
     Some(etm_decide::position(balancing, &call))
-}
-
-/// The address of the client for affinity.
-#[inline(always)]
-fn client_address<F: Family>(caller: &Caller<F>, address: &Address) -> Option<Address> {
-    let own = callers::find(caller).and_then(|known| known.address(address));
-    if own.is_none() {
-        count(Counter::CallerUnknown);
-    }
-    own
 }

@@ -54,7 +54,7 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
         ejection::begin_probation(id);
     }
     if pod.shunned != 0 {
-        id = shun::instead_of_shunned(caller, &frontend, id) as u32;
+        id = shun::instead_of_shunned(caller, frontend.target, id);
         let Some(other) = maps::BACKENDS.get(id) else { return ALLOW };
         pod = other;
     }

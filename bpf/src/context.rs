@@ -14,6 +14,8 @@ use aya_ebpf::{
 };
 use etm_abi::{Address, PROTOCOL_TCP, PROTOCOL_UDP, mapped};
 
+use crate::affinity::Stays;
+
 /// What a program returns to let the call go on.
 pub const ALLOW: i32 = 1;
 /// What a program returns to refuse the call.
@@ -25,7 +27,7 @@ const IPPROTO_UDP: u32 = 17;
 pub const IPPROTO_MPTCP: u32 = 262;
 
 /// The address family of a hook.
-pub trait Family {
+pub trait Family: Stays {
     /// The address that the caller named.
     fn address(ctx: *const bpf_sock_addr) -> Address;
 

@@ -2,12 +2,11 @@
 
 use core::ptr;
 
-use etm_abi::{Backend, FRONTEND_BALANCED, HealthPolicy, ShunnedKey};
+use etm_abi::{Backend, FRONTEND_BALANCED, HealthPolicy, ShunnedKey, Target};
 use etm_decide::{health::ejection, pick_other_than};
 
 use crate::{
     context::{Caller, Family},
-    frontends::Frontend,
     maps,
     random::random,
     record::now,
@@ -34,15 +33,22 @@ pub fn shun(
 /// The backend that a caller is sent to in place of one with which it alone had failures: another
 /// one that takes connections, if a few draws find one, else the same, since then the fault is
 /// with the caller.
+#[inline(always)]
+pub fn instead_of_shunned<F: Family>(caller: &Caller<F>, target: Target, id: u32) -> u32 {
+    etm_instead_of_shunned(caller.netns(), target.0, id as u64) as u32
+}
+
+/// Global, so that the verifier looks at it once.
+// SAFETY: no other symbol has the name.
+#[unsafe(no_mangle)]
 #[cold]
 #[inline(never)]
-pub fn instead_of_shunned<F: Family>(caller: &Caller<F>, frontend: &Frontend, id: u32) -> u64 {
-    let netns = caller.netns();
+extern "C" fn etm_instead_of_shunned(netns: u64, target: u64, id: u64) -> u64 {
+    let (target, id) = (Target(target), id as u32);
     let now = now();
     if !is_shunned(netns, id, now) {
         return id as u64;
     }
-    let target = frontend.target;
     // Where callers stay with a Pod they also stay with the one that takes its place.
     let balanced = target.flags() & FRONTEND_BALANCED != 0;
     let seed = if balanced { netns as u32 ^ id } else { random() };

@@ -60,7 +60,7 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
                 return refuse(caller, &frontend, PROTOCOL_UDP, Counter::SendNoEndpoints);
             };
             if pod.shunned != 0 {
-                id = shun::instead_of_shunned(caller, &frontend, id) as u32;
+                id = shun::instead_of_shunned(caller, frontend.target, id);
                 let Some(other) = maps::BACKENDS.get(id) else { return ALLOW };
                 pod = other;
             }
