@@ -174,8 +174,12 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-/// Whether a name is at an offset among all names, each of which ends with a zero.
+/// Whether a name is at an offset among all names, each of which ends with a zero; what has none is
+/// at 0.
 fn is(names: &[u8], offset: u32, name: &str) -> bool {
+    if offset == 0 {
+        return false;
+    }
     let rest = names.get(offset as usize..).and_then(|rest| rest.strip_prefix(name.as_bytes()));
     rest.is_some_and(|rest| rest.first() == Some(&0))
 }
