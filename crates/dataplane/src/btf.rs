@@ -105,7 +105,7 @@ impl<'a> Types<'a> {
             if is(self.names, name, wanted) {
                 return offset;
             }
-            if !is(self.names, name, "") || depth == 0 {
+            if name != 0 || depth == 0 {
                 return None;
             }
             let within = self.all.get((number as usize).checked_sub(1)?)?;
