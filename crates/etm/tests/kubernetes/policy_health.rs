@@ -137,6 +137,7 @@ fn defaults_of_health_are_filled_in_once_it_is_named() {
             "failureShare": {"percent": 50, "window": "30s", "minimumConnections": 20},
             "synRetransmits": 1,
             "repliesExpected": false,
+            "replyTimeout": "2s",
         },
         "ejectionTime": "30s",
         "maxEjectionTime": "300s",
