@@ -104,7 +104,7 @@ impl Known {
 /// The Pod that calls, or the node; none where it is neither.
 #[inline(always)]
 pub fn find<F: Family>(caller: &Caller<F>) -> Option<Known> {
-    let cgroup = current_cgroup();
+    let cgroup = etm_cgroup();
     if let Some(known) = cached(cgroup) {
         return Some(known);
     }
@@ -115,8 +115,12 @@ pub fn find<F: Family>(caller: &Caller<F>) -> Option<Known> {
 ///
 /// The helper that tells it returns from three functions before it is done, which takes longer than
 /// all else that is done for a caller that is known.
-#[inline(always)]
-fn current_cgroup() -> u64 {
+///
+/// Global, since to hold the walk against the kernel's types takes the verifier long each time.
+// SAFETY: no other symbol has the name.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn etm_cgroup() -> u64 {
     let Some([cgroups, cgroup, node, id]) = settings::cgroup_path() else {
         // SAFETY: the helper takes nothing.
         return unsafe { bpf_get_current_cgroup_id() };
@@ -149,8 +153,7 @@ fn cached(cgroup: u64) -> Option<Known> {
             return found.then_some(known);
         }
     }
-    let mut known = Known { ipv4: 0, ipv6: [0; 4], pod: 0, namespace: 0, number: 0 };
-    look_up(place, cgroup, current, &mut known).then_some(known)
+    looked_up(cgroup, current)
 }
 
 #[inline(always)]
@@ -174,39 +177,64 @@ fn epoch() -> Option<u64> {
     Some(unsafe { ptr::read_volatile(maps::CALLER_EPOCH.get_ptr(0)?) })
 }
 
-/// Looks a cgroup up, and writes down what is found where the place is free, under the epoch from
-/// before: where `CALLERS` changes meanwhile, that is past, and the next call looks again.
+/// What `CALLERS` says of a cgroup, which is written down for the next call.
 #[cold]
 #[inline(never)]
-fn look_up(place: *mut CachedCaller, cgroup: u64, epoch: u64, known: &mut Known) -> bool {
-    let caller = caller_of(cgroup);
-    if let Some(caller) = caller {
-        known.ipv4 = caller.ipv4;
-        known.ipv6 = caller.ipv6;
-        known.pod = caller.pod;
-        known.namespace = caller.namespace;
-        known.number = caller.number;
-    }
+fn looked_up(cgroup: u64, epoch: u64) -> Option<Known> {
+    let caller = match etm_look_up(cgroup, epoch) {
+        NONE => return None,
+        // SAFETY: the value is replaced as a whole, never written in place, and stays readable for
+        // as long as the program runs (RCU).
+        key => unsafe { maps::CALLERS.get(key) }?,
+    };
+    Some(Known {
+        ipv4: caller.ipv4,
+        ipv6: caller.ipv6,
+        pod: caller.pod,
+        namespace: caller.namespace,
+        number: caller.number,
+    })
+}
+
+/// What [`etm_look_up`] gives where there is none.
+const NONE: u64 = u64::MAX;
+
+/// Looks a cgroup up, gives its key in `CALLERS`, and writes down what is found where the place is
+/// free, under the epoch from before: where `CALLERS` changes meanwhile, that is past, and the next
+/// call looks again.
+// SAFETY: no other symbol has the name.
+#[unsafe(no_mangle)]
+#[cold]
+#[inline(never)]
+extern "C" fn etm_look_up(cgroup: u64, epoch: u64) -> u64 {
+    let key = key_of(cgroup).unwrap_or(NONE);
+    // SAFETY: as in `looked_up`.
+    let caller = unsafe { maps::CALLERS.get(key) };
+    let Some(place) = maps::CALLER_CACHE.get_ptr_mut(cgroup as u32 & (CALLER_PLACES - 1)) else {
+        return key;
+    };
     // SAFETY: `place` is an element of CALLER_CACHE; volatile, since other CPUs write it.
     let owner = unsafe { ptr::read_volatile(&raw const (*place).cgroup) };
     if owner == CACHED_BUSY || !swap(place, owner, CACHED_BUSY) {
-        return caller.is_some();
+        return key;
     }
     // SAFETY: as above, and CACHED_BUSY keeps every other writer away.
     unsafe {
         ptr::write_volatile(&raw mut (*place).epoch, epoch);
         ptr::write_volatile(&raw mut (*place).found, caller.is_some() as u32);
-        ptr::write_volatile(&raw mut (*place).pod, known.pod);
-        ptr::write_volatile(&raw mut (*place).namespace, known.namespace);
-        ptr::write_volatile(&raw mut (*place).number, known.number);
-        ptr::write_volatile(&raw mut (*place).ipv4, known.ipv4);
-        ptr::write_volatile(&raw mut (*place).ipv6[0], known.ipv6[0]);
-        ptr::write_volatile(&raw mut (*place).ipv6[1], known.ipv6[1]);
-        ptr::write_volatile(&raw mut (*place).ipv6[2], known.ipv6[2]);
-        ptr::write_volatile(&raw mut (*place).ipv6[3], known.ipv6[3]);
+        if let Some(caller) = caller {
+            ptr::write_volatile(&raw mut (*place).pod, caller.pod);
+            ptr::write_volatile(&raw mut (*place).namespace, caller.namespace);
+            ptr::write_volatile(&raw mut (*place).number, caller.number);
+            ptr::write_volatile(&raw mut (*place).ipv4, caller.ipv4);
+            ptr::write_volatile(&raw mut (*place).ipv6[0], caller.ipv6[0]);
+            ptr::write_volatile(&raw mut (*place).ipv6[1], caller.ipv6[1]);
+            ptr::write_volatile(&raw mut (*place).ipv6[2], caller.ipv6[2]);
+            ptr::write_volatile(&raw mut (*place).ipv6[3], caller.ipv6[3]);
+        }
         ptr::write_volatile(&raw mut (*place).cgroup, cgroup);
     }
-    caller.is_some()
+    key
 }
 
 #[inline(always)]
@@ -223,13 +251,11 @@ fn swap(place: *mut CachedCaller, expected: u64, new: u64) -> bool {
     found == expected
 }
 
-/// The caller whose cgroup this is or is below, in `CALLERS`.
+/// Where `CALLERS` has the caller whose cgroup this is or is below.
 #[inline(always)]
-fn caller_of(cgroup: u64) -> Option<&'static etm_abi::Caller> {
+fn key_of(cgroup: u64) -> Option<u64> {
     if cgroup == CACHED_NODE {
-        // SAFETY: the value is replaced as a whole, never written in place, and stays readable for
-        // as long as the program runs (RCU).
-        return unsafe { maps::CALLERS.get(CALLER_NODE) };
+        return Some(CALLER_NODE);
     }
     let mut level = 1;
     while level <= CALLER_LEVELS {
@@ -238,9 +264,9 @@ fn caller_of(cgroup: u64) -> Option<&'static etm_abi::Caller> {
         if cgroup == 0 {
             break;
         }
-        // SAFETY: as above.
-        if let Some(pod) = unsafe { maps::CALLERS.get(cgroup) } {
-            return Some(pod);
+        // SAFETY: as in `looked_up`.
+        if unsafe { maps::CALLERS.get(cgroup) }.is_some() {
+            return Some(cgroup);
         }
         level += 1;
     }

@@ -61,6 +61,9 @@ pub(crate) fn test(workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
     exit_code(&mut cargo)
 }
 
+/// Cargo's profile of what shows or measures: optimized, and soon built.
+const LOCAL: &str = "local";
+
 /// The demo's scenes for which a Kubernetes is built first; `--cluster` plays them all.
 const KUBERNETES_SCENES: [&str; 4] = ["cluster", "release", "blue-green", "cohort"];
 
@@ -72,13 +75,13 @@ pub(crate) fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
         |argument: &String| KUBERNETES_SCENES.iter().any(|scene| argument.ends_with(scene));
     let assets =
         arguments.iter().any(cluster).then(|| setup::control_plane(workspace)).transpose()?;
-    optimized(workspace, "demo", "--examples")?;
+    optimized(workspace, "--examples")?;
     let mut cargo = workspace.cargo();
     if let Some(assets) = assets {
         cargo.env(setup::ASSETS, assets);
     }
     cargo
-        .args(["run", "--quiet", "--profile", "demo", "-p", "etm", "--example", "demo", "--"])
+        .args(["run", "--quiet", "--profile", LOCAL, "-p", "etm", "--example", "demo", "--"])
         .args(arguments)
         .env("PATH", search_path());
     Err(cargo.exec()).context("run the demo")
@@ -88,10 +91,10 @@ pub(crate) fn demo(workspace: &Workspace, arguments: &[String]) -> Result<ExitCo
 pub(crate) fn practice(workspace: &Workspace, arguments: &[String]) -> Result<ExitCode> {
     prepare(workspace)?;
     let assets = setup::control_plane(workspace)?;
-    optimized(workspace, "demo", "--examples")?;
+    optimized(workspace, "--examples")?;
     let mut cargo = workspace.cargo();
     cargo
-        .args(["run", "--quiet", "--profile", "demo", "-p", "etm", "--example", "practice", "--"])
+        .args(["run", "--quiet", "--profile", LOCAL, "-p", "etm", "--example", "practice", "--"])
         .args(arguments)
         .env("PATH", search_path())
         .env(setup::ASSETS, assets);
@@ -109,14 +112,14 @@ pub(crate) fn bench(workspace: &Workspace, arguments: &[String]) -> Result<ExitC
     // The model is measured without a kernel.
     if benches.iter().any(|(_, package)| *package == "etm") {
         prepare(workspace)?;
-        optimized(workspace, "release", "--benches")?;
+        optimized(workspace, "--benches")?;
     }
     let assets = cluster.then(|| setup::control_plane(workspace)).transpose()?;
     let mut code = ExitCode::SUCCESS;
     for (name, package) in benches {
         let mut cargo = workspace.cargo();
         cargo
-            .args(["bench", "-p", package, "--bench", name, "--"])
+            .args(["bench", "--profile", LOCAL, "-p", package, "--bench", name, "--"])
             .args(arguments)
             .env("PATH", search_path())
             .envs(assets.iter().map(|folder| (setup::ASSETS, folder)));
@@ -144,10 +147,10 @@ fn prepare(workspace: &Workspace) -> Result<()> {
 }
 
 /// Demo and bench start `etm` and the testkit's programs from the same profile's directory.
-fn optimized(workspace: &Workspace, profile: &str, targets: &str) -> Result<()> {
+fn optimized(workspace: &Workspace, targets: &str) -> Result<()> {
     let packages = ["-p", "etm", "-p", "etm-testkit"];
     let mut cargo = workspace.cargo();
-    run(cargo.args(["build", "--profile", profile, "--bins", targets]).args(packages))
+    run(cargo.args(["build", "--profile", LOCAL, "--bins", targets]).args(packages))
 }
 
 /// Tests of the data path mostly wait, for namespaces, timers and the kernel's grace periods, so

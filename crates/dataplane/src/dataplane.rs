@@ -38,6 +38,8 @@ pub struct Dataplane {
     config: Config,
     pins: PinDirectory,
     set: PathBuf,
+    /// Whether it was made by this start, and no program that is attached works on it.
+    fresh: bool,
     settings: Settings,
     programs: Programs,
     pub(crate) maps: Maps,
@@ -59,13 +61,22 @@ impl Dataplane {
         }
         let pins = PinDirectory::create(&config.pin)?;
         let set = pins.choose_set(&config.limits, config.clients)?;
+        let fresh = version(&set).is_none();
         let settings = Settings::new(&config);
         let loaded = Programs::load(&set, &config, &settings)
             .and_then(|programs| Ok((programs, Maps::open(&set)?)));
         let (programs, mut maps) = loaded.inspect_err(|_| pins.abandon(&set))?;
         let meta = maps.meta.get(0).unwrap_or_default();
         maps.meta.set(0, Meta { abi_version: ABI_VERSION, ..meta });
-        Ok(Self { config, pins, set, settings, programs, maps })
+        Ok(Self { config, pins, set, fresh, settings, programs, maps })
+    }
+
+    /// Undoes [`Self::open`] where nothing is to follow it: maps that were made for it go.
+    pub fn abandon(mut self) {
+        if self.fresh {
+            self.maps.meta.set(0, Meta::default());
+            self.pins.abandon(&self.set);
+        }
     }
 
     /// Attaches the programs, or replaces those of another build, each without a gap; then removes
@@ -75,6 +86,7 @@ impl Dataplane {
     ///
     /// [`AttachError`] names the hook; hooks before it are attached, and a later call goes on.
     pub fn attach(&mut self) -> Result<Attached, AttachError> {
+        self.fresh = false;
         let digest = self.settings.digest();
         let meta = self.maps.meta.get(0).unwrap_or_default();
         let attached =

@@ -1,14 +1,18 @@
 //! The kernel object and its programs.
 
 use std::{
+    collections::HashMap,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     os::fd::{AsFd as _, BorrowedFd},
+    panic::resume_unwind,
     path::Path,
+    sync::{Mutex, PoisonError},
+    thread,
 };
 
 use aya::{
     Ebpf, EbpfLoader, VerifierLogLevel,
-    programs::{CgroupSock, CgroupSockAddr, ProgramError, RawTracePoint, SockOps},
+    programs::{Program, ProgramError},
 };
 use etm_abi::{BACKEND_NAME_LEN, LINE_SLOTS, MAX_REASONS, SERVICE_NAME_LEN, cells, name_parts};
 
@@ -117,26 +121,9 @@ impl Programs {
         for name in NAMES {
             loader.map_pin_path(name, maps.join(name));
         }
-        let mut programs = Self(loader.load(OBJECT).map_err(OpenError::load)?);
-        for hook in Hook::ALL {
-            programs.verify(hook).map_err(|source| OpenError::program(hook.name(), source))?;
-        }
-        programs.verify_errors().map_err(|source| OpenError::program(SOCKET_ERROR, source))?;
-        Ok(programs)
-    }
-
-    fn verify(&mut self, hook: Hook) -> Result<(), ProgramError> {
-        let program = self.0.program_mut(hook.name()).ok_or(ProgramError::NotLoaded)?;
-        match hook {
-            Hook::SockRelease => <&mut CgroupSock>::try_from(program)?.load(),
-            Hook::TcpOutcome => <&mut SockOps>::try_from(program)?.load(),
-            _ => <&mut CgroupSockAddr>::try_from(program)?.load(),
-        }
-    }
-
-    fn verify_errors(&mut self) -> Result<(), ProgramError> {
-        let program = self.0.program_mut(SOCKET_ERROR).ok_or(ProgramError::NotLoaded)?;
-        <&mut RawTracePoint>::try_from(program)?.load()
+        let mut programs = loader.load(OBJECT).map_err(OpenError::load)?;
+        verify(&mut programs)?;
+        Ok(Self(programs))
     }
 
     /// Descriptor of the program that sees which errors sockets are told of.
@@ -148,5 +135,44 @@ impl Programs {
     pub(crate) fn get(&self, hook: Hook) -> Option<(BorrowedFd<'_>, u32)> {
         let program = self.0.program(hook.name())?;
         Some((program.fd().ok()?.as_fd(), program.info().ok()?.id()))
+    }
+}
+
+/// Has the kernel verify every program that is attached, on all processors: it takes no lock for that,
+/// and the largest take as long as all the others together, so they are the first.
+fn verify(programs: &mut Ebpf) -> Result<(), OpenError> {
+    let ours = [SOCKET_ERROR].into_iter().chain(Hook::ALL.map(Hook::name));
+    let rank: HashMap<&str, (usize, &'static str)> =
+        ours.enumerate().map(|(rank, name)| (name, (rank, name))).collect();
+    let mut queue: Vec<_> = programs
+        .programs_mut()
+        .filter_map(|(name, program)| Some((*rank.get(name)?, program)))
+        .collect();
+    queue.sort_unstable_by_key(|(rank, _)| *rank);
+    let queue = Mutex::new(queue);
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    let work = || -> Result<(), OpenError> {
+        while let Some(((_, name), program)) = next() {
+            load(program).map_err(|source| OpenError::program(name, source))?;
+        }
+        Ok(())
+    };
+    thread::scope(|scope| {
+        let others = thread::available_parallelism().map_or(1, usize::from) - 1;
+        let others: Vec<_> = (0..others.min(Hook::ALL.len())).map(|_| scope.spawn(work)).collect();
+        let own = work();
+        let verified = others.into_iter().map(|worker| worker.join());
+        let verified = verified.map(|ended| ended.unwrap_or_else(|cause| resume_unwind(cause)));
+        verified.chain([own]).collect()
+    })
+}
+
+fn load(program: &mut Program) -> Result<(), ProgramError> {
+    match program {
+        Program::CgroupSock(program) => program.load(),
+        Program::CgroupSockAddr(program) => program.load(),
+        Program::SockOps(program) => program.load(),
+        Program::RawTracePoint(program) => program.load(),
+        _ => Err(ProgramError::UnexpectedProgramType),
     }
 }

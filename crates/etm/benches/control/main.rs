@@ -19,7 +19,7 @@ mod writers;
 use std::{process::ExitCode, time::Instant};
 
 use clap::{Parser, ValueEnum};
-use etm_bench::{memory, results, statistics};
+use etm_bench::{memory, results, run::Run, statistics};
 use etm_testkit::{ControlPlane, ProxyMode};
 
 use crate::{
@@ -68,57 +68,46 @@ struct Size {
 const FULL: Size = Size { services: 10_000, changes: 1_000, single: 10, starts: 3 };
 const QUICK: Size = Size { services: 1_000, changes: 300, single: 5, starts: 3 };
 
-fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("control: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
     etm_testkit::require_root()?;
     let size = if arguments.quick { QUICK } else { FULL };
-    let started = Instant::now();
+    let mut run = Run::begin("control");
     let control_plane = ControlPlane::builder().start()?;
-    let mut results = Results::default();
     let since = Instant::now();
     eprintln!("creating {} Services ...", size.services);
     let mut cluster = Cluster::create(&control_plane, size.services)?;
     let created = since.elapsed().as_secs_f64();
-    results.tell(format!("creation of the objects, {}", cluster.words()), created, "s");
+    run.results.tell(format!("creation of the objects, {}", cluster.words()), created, "s");
 
     let mut outcomes = Vec::new();
-    for follower in Follower::value_variants() {
-        if !arguments.only.is_empty() && !arguments.only.contains(follower) {
-            continue;
-        }
-        let since = Instant::now();
-        eprintln!("measuring {follower:?} ...");
-        outcomes.push(match follower {
-            Follower::Etm => agent::measure(&control_plane, &mut cluster, size, &mut results)?,
-            Follower::Nftables | Follower::Iptables => {
-                let mode = match follower {
-                    Follower::Iptables => ProxyMode::Iptables,
-                    _ => ProxyMode::Nftables,
-                };
-                kube_proxy::measure(&control_plane, mode, &mut cluster, size, &mut results)?
-            }
-        });
-        eprintln!("measured {follower:?} in {:.0} s", since.elapsed().as_secs_f64());
-    }
+    run.sections(&arguments.only, |follower, results| {
+        outcomes.push(follower.measure(&control_plane, &mut cluster, size, results)?);
+        Ok(())
+    })?;
     if let [etm, others @ ..] = &*outcomes {
         for other in others {
-            compare(etm, other, &mut results);
+            compare(etm, other, &mut run.results);
         }
     }
+    run.end()
+}
 
-    results.print();
-    let path = results.write("control")?;
-    println!("{} in {:.0} s", path.display(), started.elapsed().as_secs_f64());
-    Ok(if results.hold() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+impl Follower {
+    fn measure(
+        self,
+        control_plane: &ControlPlane,
+        cluster: &mut Cluster,
+        size: Size,
+        results: &mut Results,
+    ) -> anyhow::Result<Outcome> {
+        let mode = match self {
+            Self::Etm => return agent::measure(control_plane, cluster, size, results),
+            Self::Nftables => ProxyMode::Nftables,
+            Self::Iptables => ProxyMode::Iptables,
+        };
+        kube_proxy::measure(control_plane, mode, cluster, size, results)
+    }
 }
 
 /// One proxy against the first; nothing where that one is not etm.

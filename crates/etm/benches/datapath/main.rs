@@ -12,12 +12,12 @@ mod sections;
 mod server;
 mod stage;
 
-use std::{process::ExitCode, time::Instant};
+use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use etm_bench::{memory, results, statistics};
+use clap::{Parser, Subcommand};
+use etm_bench::{memory, results, run::Run, statistics};
 
-use crate::{results::Results, sections::Section, stage::Stage};
+use crate::{sections::Section, stage::Stage};
 
 /// Measures the data path and holds it against its budgets.
 #[derive(Debug, Parser)]
@@ -52,17 +52,8 @@ enum Part {
     Client { plan: String },
 }
 
-fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("datapath: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
     match &arguments.part {
         Some(Part::Serve) => return server::run().map(|()| ExitCode::SUCCESS),
         Some(Part::Client { plan }) => return client::run(plan).map(|()| ExitCode::SUCCESS),
@@ -70,25 +61,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     }
     etm_testkit::require_root()?;
     let rounds = arguments.rounds.unwrap_or(if arguments.quick { 5 } else { 21 });
-    let sections: Vec<Section> = Section::value_variants()
-        .iter()
-        .copied()
-        .filter(|section| arguments.only.is_empty() || arguments.only.contains(section))
-        .collect();
-
-    let started = Instant::now();
+    let mut run = Run::begin("datapath");
     let stage = Stage::build()?;
-    let mut results = Results::default();
-    for section in sections {
-        let since = Instant::now();
-        eprintln!("measuring {section:?} ...");
-        section.measure(&stage, rounds as usize, &mut results)?;
-        eprintln!("measured {section:?} in {:.0} s", since.elapsed().as_secs_f64());
-    }
+    run.sections(&arguments.only, |section, results| {
+        section.measure(&stage, rounds as usize, results)
+    })?;
     drop(stage);
-
-    results.print();
-    let path = results.write("datapath")?;
-    println!("{} in {:.0} s", path.display(), started.elapsed().as_secs_f64());
-    Ok(if results.hold() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    run.end()
 }

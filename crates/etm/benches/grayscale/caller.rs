@@ -1,26 +1,15 @@
 //! The calling process: requests over connections of their own, by the cgroups of one or many Pods.
 
-use std::{
-    cell::RefCell,
-    fs,
-    io::{Read as _, stdin},
-    net::SocketAddr,
-    path::PathBuf,
-    rc::Rc,
-    thread,
-    time::Duration,
-};
+use std::{cell::RefCell, fs, net::SocketAddr, path::PathBuf, rc::Rc, time::Duration};
 
 use anyhow::Context as _;
+use etm_bench::calling::answer;
 use etm_dataplane::monotonic;
-use etm_testkit::Answer;
+use etm_testkit::{Answer, HollowPod};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    runtime,
-    sync::oneshot,
-    task::LocalSet,
     time::{sleep, timeout},
 };
 
@@ -68,28 +57,18 @@ impl Request {
     }
 }
 
+/// A process that calls so.
+pub(crate) type Calling = etm_bench::calling::Calling<Report>;
+
+/// Starts one in a container.
+pub(crate) fn start(pod: &HollowPod, plan: &Plan) -> anyhow::Result<Calling> {
+    let container = pod.container("main").context("no container")?;
+    Calling::start(|program| container.place.command(program), plan)
+}
+
 /// Calls as a plan given as JSON says, and prints the report when it is done or its input has ended.
 pub(crate) fn run(plan: &str) -> anyhow::Result<()> {
-    let plan: Plan = serde_json::from_str(plan)?;
-    let (tell, ended) = oneshot::channel();
-    thread::spawn(move || {
-        let _ = stdin().read_to_end(&mut Vec::new());
-        let _ = tell.send(());
-    });
-    println!("ready");
-    let report = Rc::new(RefCell::new(Report::default()));
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = LocalSet::new();
-    local.block_on(&runtime, async {
-        tokio::select! {
-            done = call_all(&plan, &report) => done,
-            _ = ended => Ok(()),
-        }
-    })?;
-    // Those that are under way still end, one way or the other.
-    runtime.block_on(local);
-    println!("{}", serde_json::to_string(&*report.borrow())?);
-    Ok(())
+    answer(plan, call_all)
 }
 
 async fn call_all(plan: &Plan, report: &Rc<RefCell<Report>>) -> anyhow::Result<()> {

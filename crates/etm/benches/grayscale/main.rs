@@ -7,18 +7,17 @@
 #![forbid(unsafe_code)]
 
 mod caller;
-mod calling;
 mod clock;
 mod flips;
 mod nodes;
 mod sections;
 
-use std::{process::ExitCode, time::Instant};
+use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use etm_bench::{results, statistics};
+use clap::{Parser, Subcommand};
+use etm_bench::{results, run::Run, statistics};
 
-use crate::{results::Results, sections::Section};
+use crate::sections::Section;
 
 /// Measures releases and holds them against their budgets.
 #[derive(Debug, Parser)]
@@ -47,34 +46,13 @@ enum Part {
     Call { plan: String },
 }
 
-fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("grayscale: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
     if let Some(Part::Call { plan }) = &arguments.part {
         return caller::run(plan).map(|()| ExitCode::SUCCESS);
     }
     etm_testkit::require_root()?;
-    let started = Instant::now();
-    let mut results = Results::default();
-    for section in Section::value_variants() {
-        if !arguments.only.is_empty() && !arguments.only.contains(section) {
-            continue;
-        }
-        let since = Instant::now();
-        eprintln!("measuring {section:?} ...");
-        section.measure(arguments.quick, &mut results)?;
-        eprintln!("measured {section:?} in {:.0} s", since.elapsed().as_secs_f64());
-    }
-    results.print();
-    let path = results.write("grayscale")?;
-    println!("{} in {:.0} s", path.display(), started.elapsed().as_secs_f64());
-    Ok(if results.hold() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let mut run = Run::begin("grayscale");
+    run.sections(&arguments.only, |section, results| section.measure(arguments.quick, results))?;
+    run.end()
 }

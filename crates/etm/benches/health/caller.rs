@@ -3,22 +3,19 @@
 use std::{
     cell::RefCell,
     hash::{BuildHasher as _, RandomState},
-    io::{ErrorKind, Read as _, stdin},
+    io::ErrorKind,
     net::SocketAddr,
     rc::Rc,
-    thread,
     time::Duration,
 };
 
 use anyhow::Context as _;
+use etm_bench::calling::answer;
 use etm_dataplane::monotonic;
 use rustix::net::sockopt;
 use serde::{Deserialize, Serialize};
 use tokio::{
     net::{TcpSocket, TcpStream},
-    runtime,
-    sync::oneshot,
-    task::LocalSet,
     time::{sleep, timeout},
 };
 
@@ -62,28 +59,12 @@ enum Abort {
     Asked,
 }
 
-/// Calls as a plan given as JSON says, and prints the report when its input has ended.
+/// Calls as a plan given as JSON says, and prints the report when it is done or its input has ended.
 pub(crate) fn run(plan: &str) -> anyhow::Result<()> {
-    let plan: Plan = serde_json::from_str(plan)?;
-    let (tell, ended) = oneshot::channel();
-    thread::spawn(move || {
-        let _ = stdin().read_to_end(&mut Vec::new());
-        let _ = tell.send(());
-    });
-    println!("ready");
-    let report = Rc::new(RefCell::new(Report::default()));
-    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = LocalSet::new();
-    local.block_on(&runtime, async {
-        tokio::select! {
-            () = keep_calling(&plan, &report) => {}
-            _ = ended => {}
-        }
-    });
-    // Those that are under way still end, one way or the other.
-    runtime.block_on(local);
-    println!("{}", serde_json::to_string(&*report.borrow())?);
-    Ok(())
+    answer(plan, async |plan, report| {
+        keep_calling(plan, report).await;
+        Ok(())
+    })
 }
 
 async fn keep_calling(plan: &Plan, report: &Rc<RefCell<Report>>) {

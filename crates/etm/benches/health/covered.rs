@@ -49,6 +49,6 @@ impl Covered {
 
     /// Has a Pod call by a plan.
     pub(crate) fn call_from(&self, place: &Place, plan: &Plan) -> anyhow::Result<Calling> {
-        Calling::start(&place.within(&self.cgroup), plan)
+        Calling::start(|program| place.within(&self.cgroup).command(program), plan)
     }
 }

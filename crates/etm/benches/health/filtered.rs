@@ -45,7 +45,10 @@ impl Filtered {
 
     /// Has every Pod call by a plan.
     pub(crate) fn call(&self, plan: &Plan) -> anyhow::Result<Vec<Calling>> {
-        self.0.iter().map(|pod| Calling::start(&pod.place(), plan)).collect()
+        self.0
+            .iter()
+            .map(|pod| Calling::start(|program| pod.place().command(program), plan))
+            .collect()
     }
 
     fn load(&self, before: &str, endpoints: &[Ipv4Addr]) -> anyhow::Result<()> {

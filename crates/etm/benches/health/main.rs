@@ -17,12 +17,12 @@ mod servers;
 mod stage;
 mod watch;
 
-use std::{process::ExitCode, time::Instant};
+use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
-use etm_bench::{results, statistics};
+use clap::{Parser, Subcommand};
+use etm_bench::{results, run::Run, statistics};
 
-use crate::{results::Results, sections::Section, stage::Stage};
+use crate::{sections::Section, stage::Stage};
 
 /// Measures how failing Pods are noticed and holds it against its budgets.
 #[derive(Debug, Parser)]
@@ -51,37 +51,17 @@ enum Part {
     Call { plan: String },
 }
 
-fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("health: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
     if let Some(Part::Call { plan }) = &arguments.part {
         return caller::run(plan).map(|()| ExitCode::SUCCESS);
     }
     etm_testkit::require_root()?;
-    let started = Instant::now();
+    let mut run = Run::begin("health");
     let mut stage = Stage::build()?;
-    let mut results = Results::default();
-    for section in Section::value_variants() {
-        if !arguments.only.is_empty() && !arguments.only.contains(section) {
-            continue;
-        }
-        let since = Instant::now();
-        eprintln!("measuring {section:?} ...");
-        section.measure(&mut stage, arguments.quick, &mut results)?;
-        eprintln!("measured {section:?} in {:.0} s", since.elapsed().as_secs_f64());
-    }
+    run.sections(&arguments.only, |section, results| {
+        section.measure(&mut stage, arguments.quick, results)
+    })?;
     drop(stage);
-
-    results.print();
-    let path = results.write("health")?;
-    println!("{} in {:.0} s", path.display(), started.elapsed().as_secs_f64());
-    Ok(if results.hold() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    run.end()
 }

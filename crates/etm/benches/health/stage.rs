@@ -1,17 +1,11 @@
 //! What is measured on: a node with eight Pods that serve, and Pods that call.
 
-use std::{
-    env,
-    io::{BufRead as _, BufReader, Lines},
-    net::Ipv4Addr,
-    process::{Child, ChildStdout, Stdio},
-};
+use std::net::Ipv4Addr;
 
-use anyhow::{Context as _, ensure};
-use etm_testkit::{Node, Place, Pod};
+use etm_testkit::{Node, Pod};
 
 use crate::{
-    caller::{Plan, Report},
+    caller::Report,
     cluster::Cluster,
     servers::{Server, Servers},
 };
@@ -29,11 +23,8 @@ pub(crate) struct Stage {
     pub(crate) node: Node,
 }
 
-/// A calling process; killed on drop.
-pub(crate) struct Calling {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
+/// A process that calls.
+pub(crate) type Calling = etm_bench::calling::Calling<Report>;
 
 impl Stage {
     /// Builds it.
@@ -55,42 +46,6 @@ impl Stage {
     /// The Service with all of them behind it.
     pub(crate) fn cluster(&self) -> Cluster {
         Cluster::new(self.addresses())
-    }
-}
-
-impl Calling {
-    /// Starts one at a place.
-    pub(crate) fn start(place: &Place, plan: &Plan) -> anyhow::Result<Self> {
-        let mut child = place
-            .command(env::current_exe()?)
-            .args(["call", &serde_json::to_string(plan)?])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let lines = BufReader::new(child.stdout.take().context("no stdout")?).lines();
-        let mut calling = Self { child, lines };
-        let line = calling.lines.next().transpose()?;
-        ensure!(line.as_deref() == Some("ready"), "a caller of the bench did not start");
-        Ok(calling)
-    }
-
-    /// Waits until it has made all of its connections.
-    pub(crate) fn wait(mut self) -> anyhow::Result<Report> {
-        let line = self.lines.next().transpose()?.context("a caller of the bench failed")?;
-        Ok(serde_json::from_str(&line)?)
-    }
-
-    /// Has it begin no more connections, and waits for those under way.
-    pub(crate) fn stop(mut self) -> anyhow::Result<Report> {
-        drop(self.child.stdin.take());
-        self.wait()
-    }
-}
-
-impl Drop for Calling {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

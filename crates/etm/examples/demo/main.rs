@@ -11,7 +11,6 @@ mod interrupt;
 mod leftovers;
 mod measure;
 mod member;
-mod relay;
 mod report;
 mod scenes;
 mod screen;
@@ -53,12 +52,6 @@ enum Part {
     /// One round of scene `cost`, in a process of its own.
     #[command(hide = true)]
     Measure(measure::MeasureArgs),
-    /// A server of scene `cohort`.
-    #[command(hide = true)]
-    Relay(relay::RelayArgs),
-    /// A caller of scene `cohort`.
-    #[command(hide = true)]
-    Walk(relay::WalkArgs),
 }
 
 fn names() -> clap::builder::PossibleValuesParser {
@@ -82,13 +75,8 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    if let Some(part) = arguments.part {
-        let played = match part {
-            Part::Measure(arguments) => measure::run(&arguments),
-            Part::Relay(arguments) => relay::relay(arguments),
-            Part::Walk(arguments) => relay::walk(&arguments),
-        };
-        return played.map(|()| ExitCode::SUCCESS);
+    if let Some(Part::Measure(arguments)) = &arguments.part {
+        return measure::run(arguments).map(|()| ExitCode::SUCCESS);
     }
     if arguments.list {
         for scene in all(true) {

@@ -19,6 +19,7 @@ use etm_model::{GRACE, Limits, Options, Planner, Problem};
 use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{SignalKind, signal},
+    task,
     time::{Instant, sleep_until},
 };
 use tracing::{info, warn};
@@ -65,10 +66,22 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
     let state_directory = Some(arguments.source.cluster.state.clone());
     let follow =
         Follow { user: "etm-agent", state: state_directory, patience: FIRST_LISTS, pods: false };
-    let (mut source, first) = tokio::select! {
-        opened = Source::open(&arguments.source, follow) => opened?,
-        _ = terminate.recv() => return Ok(()),
-        _ = interrupt.recv() => return Ok(()),
+    let config = dataplane_config(&arguments)?;
+    let cgroup = config.cgroup.clone();
+    // The kernel verifies the programs while the source is read.
+    let loading = task::spawn_blocking(move || Dataplane::open(config));
+    let opened = tokio::select! {
+        opened = Source::open(&arguments.source, follow) => opened.map(Some),
+        _ = terminate.recv() => Ok(None),
+        _ = interrupt.recv() => Ok(None),
+    };
+    let loaded = loading.await?;
+    let (mut source, first, dataplane) = match opened {
+        Ok(Some((source, first))) => (source, first, loaded?),
+        other => {
+            loaded.map(Dataplane::abandon).ok();
+            return other.map(drop);
+        }
     };
     let metrics = Arc::new(Metrics::new(source.statistics(), Arc::clone(&state)));
     if let Some(address) = arguments.admin {
@@ -80,9 +93,6 @@ async fn agent(arguments: AgentArgs) -> anyhow::Result<()> {
     let mut planner = Planner::new(options(&arguments));
     planner.replace(first.snapshot);
 
-    let config = dataplane_config(&arguments)?;
-    let cgroup = config.cgroup.clone();
-    let dataplane = Dataplane::open(config)?;
     if !dataplane.has_errno() {
         warn!("this kernel is older than 5.18: refused callers see EPERM instead of ECONNREFUSED");
     }

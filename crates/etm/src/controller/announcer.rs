@@ -13,7 +13,7 @@ use kube::Client;
 use tokio::{task::JoinSet, time::Instant};
 use tracing::debug;
 
-use super::RETRY;
+use super::due::RETRY;
 
 /// Between two tellings: a fault of the whole network is told of as fast as an API server that has
 /// other things to do at that time can take it.

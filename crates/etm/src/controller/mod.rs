@@ -3,32 +3,28 @@
 
 mod alerts;
 mod announcer;
+mod due;
 mod overseer;
 mod watchman;
 
 use std::{
     hash::{BuildHasher as _, RandomState},
     sync::Arc,
-    time::Duration,
 };
 
 use anyhow::Context as _;
-use etm_controller::{
-    Election, Leadership, NAME, NodeWrite, Outcome, Policies, ReleaseWrite, RouteWrite, Routes,
-    StatusWrite, write, write_nodes, write_release, write_route,
-};
+use etm_controller::{Election, Leadership, NAME, Policies, Routes};
 use etm_model::Problem;
 use etm_source::kubernetes::{
     NodeUpdate, NodeWatch, Options, PolicyUpdate, PolicyWatch, ReleaseUpdate, ReleaseWatch,
     ReportUpdate, ReportWatch,
 };
-use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::{Instant, sleep_until},
 };
-use tracing::{debug, info};
+use tracing::info;
 
 use alerts::Alerts;
 use announcer::Announcer;
@@ -39,9 +35,6 @@ use crate::{
     admin, agent::node, cli::ControllerArgs, logging, metrics::ControllerMetrics,
     problems::Problems, state::State,
 };
-
-/// How long nothing is written after a write failed: what is wrong is mostly so for all of them.
-const RETRY: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(arguments: ControllerArgs) -> anyhow::Result<()> {
     logging::init();
@@ -122,14 +115,6 @@ async fn controller(arguments: ControllerArgs) -> anyhow::Result<()> {
     drop(controller);
     election.end().await;
     Ok(())
-}
-
-/// Something that this process has to write.
-enum Due {
-    Policy(StatusWrite),
-    Route(RouteWrite),
-    Nodes(NodeWrite),
-    Release(Box<ReleaseWrite>),
 }
 
 struct Controller {
@@ -264,59 +249,6 @@ impl Controller {
             self.overseer.look();
         }
         self.metrics.monitors(self.watchman.counts());
-    }
-
-    /// What this process has to write, if it is the one that does.
-    fn due(&self) -> Option<Due> {
-        self.leadership.until().filter(|_| self.led && self.state.is_ready())?;
-        let time = Timestamp::now();
-        let nodes = || self.watchman.due(time).map(Due::Nodes);
-        let releases = || self.overseer.releases.next(time).map(Box::new).map(Due::Release);
-        // Nodes first: each is about many Pods. Then releases, of which one may be bad.
-        nodes()
-            .or_else(releases)
-            .or_else(|| self.policies.next(time).map(Due::Policy))
-            .or_else(|| self.routes.next(time).map(Due::Route))
-    }
-
-    async fn write(&mut self, due: &Due) {
-        // Time may have passed since: whoever was stopped for a while leads no more.
-        let Some(until) = self.leadership.until() else { return };
-        let outcome = match due {
-            Due::Policy(due) => {
-                let outcome = write(&self.client, due, until).await;
-                debug!(policy = %due.name, ?outcome, "status");
-                self.policies.note(due, &outcome);
-                outcome
-            }
-            Due::Route(due) => {
-                let outcome = write_route(&self.client, due, until).await;
-                debug!(?due, ?outcome, "status");
-                self.routes.note(due, &outcome);
-                outcome
-            }
-            Due::Release(due) => {
-                let (outcome, after) = write_release(&self.client, due, until).await;
-                debug!(release = %due.name, ?outcome, "status");
-                self.overseer.wrote(due, &outcome, after);
-                outcome
-            }
-            Due::Nodes(due) => {
-                let outcome = write_nodes(&self.client, due, until).await;
-                debug!(?due, ?outcome, "status");
-                self.watchman.nodes.note(due, &outcome);
-                outcome
-            }
-        };
-        self.metrics.wrote(match outcome {
-            Outcome::Written => "written",
-            Outcome::Overtaken => "overtaken",
-            Outcome::Refused(_) => "refused",
-            Outcome::Failed(_) => "failed",
-        });
-        if matches!(outcome, Outcome::Failed(_)) {
-            self.resume = Instant::now() + RETRY;
-        }
     }
 
     fn report(&mut self) {

@@ -12,10 +12,10 @@ mod cost;
 mod movement;
 mod report;
 
-use std::{process::ExitCode, time::Instant};
+use std::process::ExitCode;
 
 use clap::Parser;
-use etm_bench::results::Results;
+use etm_bench::run::Run;
 
 use crate::{
     algorithms::Algorithm,
@@ -49,23 +49,13 @@ struct Arguments {
 const SIZES: [(usize, bool); 6] =
     [(3, false), (10, false), (32, true), (50, true), (100, false), (1_000, false)];
 
-fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("hashing: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
-    let start = Instant::now();
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let mut run = Run::begin("hashing");
     let asked = |algorithm: &&Algorithm| {
         arguments.only.is_empty() || arguments.only.iter().any(|part| algorithm.name.contains(part))
     };
     let mut report = Report::default();
-    let mut results = Results::default();
     for weights in Weights::ALL {
         let sized =
             |(size, _): &(usize, bool)| arguments.size.is_empty() || arguments.size.contains(size);
@@ -79,15 +69,12 @@ fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 let cost = cost::cost(algorithm, size, weights, effort.timed);
                 let chance = chance::chance(size, weights, effort.spreads);
                 let row = Row { algorithm, size, weights, effort, movement, chance, cost };
-                report.add(&row, &mut results);
+                report.add(&row, &mut run.results);
             }
         }
     }
     report.print();
-    results.print_judged();
-    let path = results.write("hashing")?;
-    println!("{} ({:.0} s)", path.display(), start.elapsed().as_secs_f64());
-    Ok(if results.hold() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    run.end_judged()
 }
 
 /// Fewer sets where tables take long to build, and for what is only compared with.

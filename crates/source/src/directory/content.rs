@@ -115,16 +115,20 @@ pub(super) fn read_all(
         });
         (read.collect::<Vec<_>>(), digests)
     };
+    let mut shares = names.chunks(share);
+    let first = shares.next().unwrap_or_default();
     thread::scope(|scope| {
-        let workers: Vec<_> =
-            names.chunks(share).map(|names| scope.spawn(move || work(names))).collect();
-        let mut all = (Vec::with_capacity(names.len()), Digests::default());
+        let workers: Vec<_> = shares.map(|names| scope.spawn(move || work(names))).collect();
+        // The first share here, where what it leaves of the heap is used again.
+        let (readings, mut digests) = work(first);
+        let mut all = Vec::with_capacity(names.len());
+        all.extend(readings);
         for worker in workers {
             // After a panic in the thread, the same panic here: there is nothing to go on with.
-            let (readings, digests) = worker.join().unwrap_or_else(|cause| resume_unwind(cause));
-            all.0.extend(readings);
-            all.1.0.extend(digests.0);
+            let (readings, others) = worker.join().unwrap_or_else(|cause| resume_unwind(cause));
+            all.extend(readings);
+            digests.0.extend(others.0);
         }
-        all
+        (all, digests)
     })
 }

@@ -7,7 +7,11 @@ mod node;
 mod pod;
 mod selection;
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use etm_model::{Change, EjectedNodes, ObjectName, PodChange, Problem};
 
@@ -35,6 +39,8 @@ pub(crate) enum Reading {
 #[derive(Debug)]
 pub(crate) struct Index {
     files: BTreeMap<Arc<str>, LastGood>,
+    /// Files that something is wrong with, or that never were whole: few, of however many.
+    troubled: BTreeSet<Arc<str>>,
     claims: Claims,
     selection: Selection,
     labels: PodLabels,
@@ -60,6 +66,7 @@ impl Index {
     pub(crate) fn new(node: &str, addresses: Vec<IpAddr>) -> Self {
         Self {
             files: BTreeMap::new(),
+            troubled: BTreeSet::new(),
             claims: Claims::default(),
             selection: Selection::default(),
             labels: PodLabels::default(),
@@ -75,7 +82,10 @@ impl Index {
 
     /// Files that never were whole, in their order.
     pub(crate) fn unknown_files(&self) -> impl Iterator<Item = &str> {
-        self.files.iter().filter(|(_, file)| !file.known).map(|(name, _)| &**name)
+        self.troubled
+            .iter()
+            .filter(|name| self.files.get(*name).is_some_and(|file| !file.known))
+            .map(|name| &**name)
     }
 
     /// Takes new states of files in, all at once: an object that moves from one file to another
@@ -85,9 +95,11 @@ impl Index {
         for (name, reading) in readings {
             match reading {
                 Reading::Broken(problem) => {
-                    self.files.entry(name).or_default().broken = Some(problem);
+                    self.files.entry(Arc::clone(&name)).or_default().broken = Some(problem);
+                    self.troubled.insert(name);
                 }
                 Reading::Gone => {
+                    self.troubled.remove(&name);
                     if let Some(old) = self.files.remove(&name) {
                         self.withdraw(&name, old.keys, &mut before);
                     }
@@ -140,7 +152,7 @@ impl Index {
 
     /// All that is wrong at present, in a fixed order.
     pub(crate) fn problems(&self) -> Vec<Problem> {
-        let files = self.files.values();
+        let files = self.troubled.iter().filter_map(|name| self.files.get(name));
         let mut problems: Vec<Problem> =
             files.flat_map(|file| file.broken.iter().chain(&file.problems)).cloned().collect();
         problems.extend(self.claims.problems());
@@ -168,6 +180,11 @@ impl Index {
             self.note(&key, before);
             self.claims.add(&key, Arc::clone(&name), declared);
             keys.push(key);
+        }
+        if file.problems.is_empty() {
+            self.troubled.remove(&name);
+        } else {
+            self.troubled.insert(Arc::clone(&name));
         }
         let good = LastGood { keys, problems: file.problems, broken: None, known: true };
         self.files.insert(name, good);

@@ -5,19 +5,20 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use etm_model::{Change, EndpointSlice, ObjectName, Problem};
-use k8s_openapi::{api::discovery::v1 as discovery, jiff::Timestamp};
+use etm_model::{Change, ObjectName, Problem};
 use kube::runtime::watcher;
 
 use super::{
     client::Access,
     demanded::Demanded,
-    kind::{Batch, EndpointSlices, Kind},
-    statistics::{Statistics, Watched},
+    kind::{Batch, EndpointSlices},
+    statistics::Statistics,
     table::Table,
     watch::Outcome,
 };
-use crate::convert::{Converted, HEADLESS, PROXY_NAME, SERVICE_NAME};
+use crate::convert::{HEADLESS, PROXY_NAME, SERVICE_NAME};
+
+type HeadlessSlices = EndpointSlices<true>;
 
 pub(super) struct Headless {
     slices: Demanded<HeadlessSlices>,
@@ -98,34 +99,4 @@ fn is_label(name: &str) -> bool {
         && name.bytes().all(is_inner)
         && !name.starts_with('-')
         && !name.ends_with('-')
-}
-
-/// EndpointSlices by a watch of their own.
-pub(super) struct HeadlessSlices;
-
-impl Kind for HeadlessSlices {
-    const WATCHED: Watched = Watched::HeadlessSlices;
-    type Object = discovery::EndpointSlice;
-    type Model = EndpointSlice;
-    type Told = Arc<str>;
-
-    fn convert(object: &discovery::EndpointSlice) -> Converted<EndpointSlice> {
-        EndpointSlices::convert(object)
-    }
-
-    fn told(model: &EndpointSlice) -> Arc<str> {
-        EndpointSlices::told(model)
-    }
-
-    fn set(model: EndpointSlice, before: Option<Arc<str>>, batch: &mut Batch) {
-        EndpointSlices::set(model, before, batch);
-    }
-
-    fn remove(name: &ObjectName, service: Arc<str>, batch: &mut Batch) {
-        EndpointSlices::remove(name, service, batch);
-    }
-
-    fn triggered(object: &discovery::EndpointSlice) -> Option<Timestamp> {
-        EndpointSlices::triggered(object)
-    }
 }

@@ -100,10 +100,12 @@ impl Kind for Services {
     }
 }
 
-pub(super) struct EndpointSlices;
+/// Slices of Services that have an address, or of headless ones, by a watch of their own each.
+pub(super) struct EndpointSlices<const HEADLESS: bool = false>;
 
-impl Kind for EndpointSlices {
-    const WATCHED: Watched = Watched::EndpointSlices;
+impl<const HEADLESS: bool> Kind for EndpointSlices<HEADLESS> {
+    const WATCHED: Watched =
+        if HEADLESS { Watched::HeadlessSlices } else { Watched::EndpointSlices };
     type Object = discovery::EndpointSlice;
     type Model = EndpointSlice;
     /// The Service that it names.

@@ -9,8 +9,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
-    caller::{How, Plan, Report},
-    calling::Calling,
+    caller::{self, Calling, How, Plan, Report},
     clock::{milliseconds, moment},
     flips::Watch,
     nodes::Nodes,
@@ -111,10 +110,7 @@ fn run(
     });
     nodes.release(name, &["web"], ("old", "new"), &spec)?;
     nodes.until_status(name, |status| status["phase"] == "Paused")?;
-    let callings = callers.iter().map(|pod| {
-        let container = pod.container("main").context("no container")?;
-        Calling::start(&container.place, plan)
-    });
+    let callings = callers.iter().map(|pod| caller::start(pod, plan));
     let callings = callings.collect::<anyhow::Result<Vec<_>>>()?;
     sleep(WARM);
     let before = watch.leads()?;

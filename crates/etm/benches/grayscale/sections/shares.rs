@@ -14,8 +14,7 @@ use etm_testkit::{Agent, BpfDir, Cgroup, Manifests, Node, Pod, Server, binary, o
 use serde_json::{Value, json};
 
 use crate::{
-    caller::{How, Plan, Report},
-    calling::Calling,
+    caller::{Calling, How, Plan, Report},
     results::{Budget, Results},
 };
 
@@ -192,7 +191,7 @@ impl Stage {
     fn call(&self, how: How) -> anyhow::Result<Report> {
         let plan = Plan { target: TARGET, how };
         let place = self.client.place().within(&self.cgroup);
-        Calling::start(&place, &plan)?.wait()
+        Calling::start(|program| place.command(program), &plan)?.wait()
     }
 }
 

@@ -3,13 +3,11 @@
 
 use std::{path::PathBuf, thread::sleep, time::Duration};
 
-use anyhow::{Context as _, ensure};
-use etm_testkit::HollowPod;
+use anyhow::ensure;
 use serde_json::json;
 
 use crate::{
-    caller::{How, Plan, Report},
-    calling::Calling,
+    caller::{self, Calling, How, Plan, Report},
     clock::{milliseconds, moment},
     flips::Watch,
     nodes::Nodes,
@@ -50,7 +48,7 @@ pub(super) fn measure(count: usize, rounds: usize, results: &mut Results) -> any
     let pins = nodes.pins();
     let watch = Watch::new(pins.iter().map(PathBuf::as_path), &[front, stock])?;
     let plan = Plan { target: front, how: How::Rate(RATE) };
-    let callings = callers.iter().map(|pod| call(pod, &plan));
+    let callings = callers.iter().map(|pod| caller::start(pod, &plan));
     let callings = callings.collect::<anyhow::Result<Vec<_>>>()?;
     let mut flips = Vec::new();
     for round in 0..rounds {
@@ -60,11 +58,6 @@ pub(super) fn measure(count: usize, rounds: usize, results: &mut Results) -> any
     let reports = callings.into_iter().map(Calling::stop).collect::<anyhow::Result<Vec<_>>>()?;
     tell(nodes.count(), &flips, &reports, results);
     Ok(())
-}
-
-fn call(pod: &HollowPod, plan: &Plan) -> anyhow::Result<Calling> {
-    let container = pod.container("main").context("no container")?;
-    Calling::start(&container.place, plan)
 }
 
 /// There and back.
@@ -124,7 +117,7 @@ fn tell(count: usize, flips: &[Flip], reports: &[Report], results: &mut Results)
 
 /// Requests from a node that were served by another colour than the one that it led to all the while.
 fn mixed(flips: &[Flip], node: usize, report: &Report) -> usize {
-    let is_mixed = |request: &&crate::caller::Request| {
+    let is_mixed = |request: &&caller::Request| {
         let Some(version) = request.version() else { return false };
         let done = flips.iter().filter(|flip| flip.nodes[node] <= request.began).count();
         let at =

@@ -29,16 +29,17 @@ struct Cost {
 
 pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> anyhow::Result<()> {
     let covered = Covered::start(stage, &Value::Null)?;
-    let bare = Cgroup::new()?;
-    let empty = Baseline::attach(bare.path())?;
+    let uncovered = Cgroup::new()?;
+    let empty = Baseline::attach(uncovered.path())?;
     let _counting = RunTimeStats::enable()?;
     let through = Plan { most: Some(CONNECTIONS), rate: None, ..plan(stage) };
     let direct = Plan { target: stage.servers[0].pod.at(TARGET)[0], ..through.clone() };
-    let (inside, outside) = (stage.callers[0].place(), stage.callers[0].place().within(&bare));
+    let (inside, outside) = (stage.callers[0].place(), stage.callers[0].place().within(&uncovered));
     let seen = || outcome(&covered);
     let mut costs: [Vec<Cost>; 3] = Default::default();
     for _ in 0..rounds {
-        costs[0].push(each(|| Ok(empty.outcome()?), || Calling::start(&outside, &direct))?);
+        let bare = || Calling::start(|program| outside.command(program), &direct);
+        costs[0].push(each(|| Ok(empty.outcome()?), bare)?);
         costs[1].push(each(seen, || covered.call_from(&inside, &direct))?);
         costs[2].push(each(seen, || covered.call_from(&inside, &through))?);
     }

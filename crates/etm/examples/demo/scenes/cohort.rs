@@ -2,14 +2,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    thread,
     time::Instant,
 };
 
+use anyhow::{Context as _, anyhow};
+use etm_testkit::{Call, Caller, HollowPod};
 use serde_json::{Value, json};
 
 use super::Scene;
 use crate::{
-    relay::{Relay, walks},
     report::Report,
     screen::{self, percent},
     stage::{Stage, wait_for},
@@ -36,13 +39,11 @@ const PODS: u32 = 2;
 fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
     let town = stage.town()?;
     let namespace = town.cluster.namespace()?;
-    town.apply(&namespace, &objects())?;
-    let _servers = serve(town, &namespace)?;
-    let front = town.service(&namespace, CHAIN[0])?;
+    let front = serve(town, &namespace)?;
     let callers = town.pods(&namespace, "caller");
 
     let mut rows = Vec::new();
-    let before = Walked::of(&walks(&callers, front, REQUESTS)?);
+    let before = Walked::of(&walks(town, &callers, front)?);
     rows.push(before.row("no release"));
 
     let services = CHAIN.map(|name| {
@@ -55,7 +56,7 @@ fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
     town.apply(&namespace, &[release("two", &json!(services), &canary, &Value::Null)])?;
     town.until_phase((&namespace, "two"), "Paused", Instant::now())?;
     until_routed(town, &namespace)?;
-    let ways = walks(&callers, front, REQUESTS)?;
+    let ways = walks(town, &callers, front)?;
     let during = Walked::of(&ways);
     rows.push(during.row("new for half of the callers"));
 
@@ -71,7 +72,7 @@ fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
     let chosen: BTreeSet<_> = (0..CALLERS).step_by(2).map(caller).collect();
     let exact = ways.iter().all(|(name, ways)| {
         let version = if chosen.contains(name) { "2" } else { "1" };
-        ways.iter().all(|way| versions(way).iter().all(|found| *found == version))
+        ways.iter().all(|way| way.iter().all(|found| found == version))
     });
     report.check(
         during.crossed == 0 && during.sent == CALLERS * REQUESTS,
@@ -88,6 +89,40 @@ fn play(stage: &mut Stage, report: &mut Report) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The versions that a request has passed, in order.
+type Way = Vec<String>;
+
+/// The ways of so many requests of each Pod, all Pods at once.
+fn walks(
+    town: &Town,
+    callers: &[HollowPod],
+    front: SocketAddr,
+) -> anyhow::Result<BTreeMap<String, Vec<Way>>> {
+    thread::scope(|scope| {
+        let walks: Vec<_> = callers
+            .iter()
+            .map(|pod| Ok((pod, town.caller(pod)?)))
+            .map(|of| of.map(|(pod, caller)| (pod, scope.spawn(move || walk(&caller, front)))))
+            .collect::<anyhow::Result<_>>()?;
+        let ways = walks.into_iter().map(|(pod, walk)| {
+            let ways = walk.join().map_err(|_| anyhow!("a caller panicked"))?;
+            Ok((pod.name.clone(), ways.with_context(|| format!("calls of Pod {}", pod.name))?))
+        });
+        ways.collect()
+    })
+}
+
+fn walk(caller: &Caller, front: SocketAddr) -> anyhow::Result<Vec<Way>> {
+    caller.calls(front, REQUESTS)?.iter().map(way).collect()
+}
+
+/// Of Pod `front-1-...` it is 1.
+fn way(call: &Call) -> anyhow::Result<Way> {
+    let answer = call.answer.as_ref().with_context(|| format!("no answer: {:?}", call.error))?;
+    let versions = answer.chain().into_iter().filter_map(|pod| pod.split('-').nth(1));
+    Ok(versions.map(str::to_owned).collect())
+}
+
 /// What became of requests.
 struct Walked {
     sent: usize,
@@ -97,15 +132,14 @@ struct Walked {
 }
 
 impl Walked {
-    fn of(ways: &BTreeMap<String, Vec<String>>) -> Self {
-        let ways: Vec<_> = ways.values().flatten().map(|way| versions(way)).collect();
+    fn of(ways: &BTreeMap<String, Vec<Way>>) -> Self {
+        let ways = || ways.values().flatten();
         let all = |version: &str| {
-            let whole = |way: &&Vec<&str>| {
-                way.len() == CHAIN.len() && way.iter().all(|found| *found == version)
-            };
-            ways.iter().filter(whole).count()
+            let whole =
+                |way: &&Way| way.len() == CHAIN.len() && way.iter().all(|found| found == version);
+            ways().filter(whole).count()
         };
-        let (sent, old, new) = (ways.len(), all("1"), all("2"));
+        let (sent, old, new) = (ways().count(), all("1"), all("2"));
         // Whatever is not whole counts as crossed.
         Self { sent, old, new, crossed: sent - old - new }
     }
@@ -116,27 +150,56 @@ impl Walked {
     }
 }
 
-/// The versions that a request met: of `front-1-...` it is 1.
-fn versions(way: &str) -> Vec<&str> {
-    way.split(' ').filter_map(|pod| pod.split('-').nth(1)).collect()
-}
-
 fn caller(number: usize) -> String {
     format!("caller-{number}")
 }
 
-fn objects() -> Vec<Value> {
+/// Makes the Services, their Pods, each of which asks the next Service in turn, and the callers;
+/// waits for them and gives the first Service's address.
+fn serve(town: &Town, namespace: &str) -> anyhow::Result<SocketAddr> {
+    town.apply(namespace, &services())?;
+    let addresses = CHAIN.iter().map(|name| town.service(namespace, name));
+    let addresses = addresses.collect::<anyhow::Result<Vec<_>>>()?;
+    for (number, name) in CHAIN.iter().enumerate() {
+        town.apply(namespace, &servers(name, addresses.get(number + 1)))?;
+    }
+    town.apply(namespace, &callers())?;
+    let wanted = (PODS as usize) * VERSIONS.len();
+    wait_for("the callers", Instant::now(), || {
+        Ok((town.pods(namespace, "caller").len() == CALLERS).then_some(()))
+    })?;
+    let backends: Vec<_> = addresses.iter().map(|address| (*address, wanted as u64)).collect();
+    town.until_backends(&backends, Instant::now())?;
+    addresses.first().copied().context("there is no Service")
+}
+
+fn services() -> Vec<Value> {
     let mut all = Vec::new();
     for name in CHAIN {
         all.push(service(name, &json!({"app": name})));
         for version in VERSIONS {
-            let (labels, name) =
-                (json!({"app": name, "version": version}), format!("{name}-{version}"));
-            all.push(service(&name, &labels));
-            all.push(deployment(&name, &labels, PODS, false));
+            let labels = json!({"app": name, "version": version});
+            all.push(service(&format!("{name}-{version}"), &labels));
         }
     }
-    all.extend((0..CALLERS).map(|number| {
+    all
+}
+
+/// The Pods of both versions of a Service.
+fn servers(name: &str, next: Option<&SocketAddr>) -> [Value; 2] {
+    VERSIONS.map(|version| {
+        let labels = json!({"app": name, "version": version});
+        let mut servers = deployment(&format!("{name}-{version}"), &labels, PODS, true);
+        if let Some(next) = next {
+            let container = &mut servers["spec"]["template"]["spec"]["containers"][0];
+            container["env"] = json!([{"name": "RELAY", "value": next.to_string()}]);
+        }
+        servers
+    })
+}
+
+fn callers() -> Vec<Value> {
+    let callers = (0..CALLERS).map(|number| {
         let half = if number % 2 == 0 { "one" } else { "other" };
         json!({
             "apiVersion": "v1",
@@ -144,28 +207,8 @@ fn objects() -> Vec<Value> {
             "metadata": {"name": caller(number), "labels": {"half": half}},
             "spec": {"containers": [{"name": "main", "image": "example.org/caller"}]},
         })
-    }));
-    all
-}
-
-/// Waits for all Pods, and starts a server in each that passes requests on.
-fn serve(town: &Town, namespace: &str) -> anyhow::Result<Vec<Relay>> {
-    let wanted = (PODS as usize) * VERSIONS.len();
-    wait_for("the Pods", Instant::now(), || {
-        let ready = CHAIN.iter().all(|name| town.pods(namespace, name).len() == wanted);
-        Ok((ready && town.pods(namespace, "caller").len() == CALLERS).then_some(()))
-    })?;
-    let mut servers = Vec::new();
-    for (number, name) in CHAIN.iter().enumerate() {
-        let next = CHAIN.get(number + 1).map(|next| town.service(namespace, next)).transpose()?;
-        for pod in town.pods(namespace, name) {
-            servers.push(Relay::start(&pod, next)?);
-        }
-    }
-    let addresses = CHAIN.iter().map(|name| Ok((town.service(namespace, name)?, wanted as u64)));
-    let addresses: Vec<_> = addresses.collect::<anyhow::Result<_>>()?;
-    town.until_backends(&addresses, Instant::now())?;
-    Ok(servers)
+    });
+    callers.collect()
 }
 
 /// Waits until both nodes route all three Services.

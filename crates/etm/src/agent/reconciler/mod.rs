@@ -1,10 +1,13 @@
+//! Brings the maps to the Plan, and has what follows from it follow.
+
+mod maps;
+
 use std::{
     collections::BTreeMap,
     sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
 use etm_abi::{Ejection, Event, Happened};
 use etm_api::NodeReportSpec;
 use etm_dataplane::{Dataplane, monotonic};
@@ -16,6 +19,8 @@ use etm_outcomes::{Question, Report as OutcomesReport};
 use etm_source::Arrival;
 use tokio::sync::mpsc::Receiver;
 use tracing::{debug, error, info, warn};
+
+use self::maps::read_back;
 
 use crate::{
     agent::{
@@ -85,22 +90,6 @@ impl Reconciler {
         reconciler.write(&reconciled)?;
         reconciler.follow_all();
         Ok(reconciler)
-    }
-
-    /// Fills new maps with what the ones hold whose place they take.
-    fn carry_over(&mut self) -> anyhow::Result<()> {
-        let before = self.dataplane.predecessor().context("could not read the maps in use")?;
-        let Some((contents, limits)) = before else { return Ok(()) };
-        let mut carried = Ledger::adopt(contents, limits, 0).carried();
-        // Where a start was cut off, some of them are there already.
-        for key in self.ledger.sound() {
-            carried.set.remove(&key);
-        }
-        let reconciled = self.ledger.apply(&carried, self.now());
-        for problem in &reconciled.problems {
-            warn!("not taken over into the new maps: {problem}");
-        }
-        self.write(&reconciled)
     }
 
     /// Lets the programs work on these maps, and says in one line what was found and done.
@@ -325,40 +314,4 @@ impl Reconciler {
     fn now(&self) -> Duration {
         self.started.elapsed()
     }
-
-    /// What it takes to bring the maps to the Plan, as far as the Plan can be relied on.
-    fn compare(&mut self) -> Reconciled {
-        let (plan, now) = (self.planner.plan(), self.started.elapsed());
-        match &self.kept {
-            Some(kept) => self.ledger.reconcile_others(plan, kept, now),
-            None => self.ledger.reconcile(plan, now),
-        }
-    }
-
-    fn attempt(&mut self, reconciled: &Reconciled) {
-        if let Err(error) = self.write(reconciled) {
-            error!("{error:#}; the maps will be read back and compared in {RETRY:?}");
-            self.retry = Some(self.now() + RETRY);
-        }
-    }
-
-    fn write(&mut self, reconciled: &Reconciled) -> anyhow::Result<()> {
-        self.dataplane.note_generation(self.ledger.generation());
-        self.dataplane.apply(&reconciled.steps).context("could not write the maps")?;
-        self.ledger.written(self.now());
-        self.metrics.written(self.unwritten.drain(..));
-        Ok(())
-    }
-}
-
-fn read_back(dataplane: &Dataplane) -> anyhow::Result<Ledger> {
-    let contents = dataplane.contents().context("could not read the maps")?;
-    let first = dataplane.generation().max(seconds_since_epoch());
-    Ok(Ledger::adopt(contents, dataplane.limits(), first))
-}
-
-/// Where the counter of table generations begins in new maps: later than in maps that an agent
-/// before this one may have had here.
-fn seconds_since_epoch() -> u32 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs() as u32)
 }
