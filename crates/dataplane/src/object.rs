@@ -161,8 +161,10 @@ fn verify(programs: &mut Ebpf) -> Result<(), OpenError> {
         let others = thread::available_parallelism().map_or(1, usize::from) - 1;
         let others: Vec<_> = (0..others.min(Hook::ALL.len())).map(|_| scope.spawn(work)).collect();
         let own = work();
-        let verified = others.into_iter().map(|worker| worker.join());
-        let verified = verified.map(|ended| ended.unwrap_or_else(|cause| resume_unwind(cause)));
+        let verified = others.into_iter().map(|worker| {
+            // After a panic in the thread, the same panic here.
+            worker.join().unwrap_or_else(|cause| resume_unwind(cause))
+        });
         verified.chain([own]).collect()
     })
 }

@@ -64,7 +64,7 @@ fn all(cluster: bool) -> impl Iterator<Item = &'static Scene> {
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
+    match run(&Arguments::parse()) {
         Ok(code) => code,
         Err(_) if interrupt::came() => ExitCode::from(INTERRUPTED),
         Err(error) => {
@@ -74,7 +74,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if let Some(Part::Measure(arguments)) = &arguments.part {
         return measure::run(arguments).map(|()| ExitCode::SUCCESS);
     }
