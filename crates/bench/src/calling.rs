@@ -19,7 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::{runtime, sync::oneshot, task::LocalSet};
 
 /// The subcommand of a bench that calls; the plan is its argument.
-pub const COMMAND: &str = "call";
+const COMMAND: &str = "call";
 
 const READY: &str = "ready";
 

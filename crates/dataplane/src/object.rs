@@ -141,18 +141,17 @@ impl Programs {
 /// Has the kernel verify every program that is attached, on all processors: it takes no lock for that,
 /// and the largest take as long as all the others together, so they are the first.
 fn verify(programs: &mut Ebpf) -> Result<(), OpenError> {
+    let mut programs: HashMap<_, _> = programs.programs_mut().collect();
     let ours = [SOCKET_ERROR].into_iter().chain(Hook::ALL.map(Hook::name));
-    let rank: HashMap<&str, (usize, &'static str)> =
-        ours.enumerate().map(|(rank, name)| (name, (rank, name))).collect();
-    let mut queue: Vec<_> = programs
-        .programs_mut()
-        .filter_map(|(name, program)| Some((*rank.get(name)?, program)))
-        .collect();
-    queue.sort_unstable_by_key(|(rank, _)| *rank);
+    let queue = ours.map(|name| {
+        let program = programs.remove(name).ok_or(ProgramError::NotLoaded);
+        program.map(|program| (name, program)).map_err(|source| OpenError::program(name, source))
+    });
+    let queue = queue.collect::<Result<Vec<_>, _>>()?;
     let queue = Mutex::new(queue);
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
     let work = || -> Result<(), OpenError> {
-        while let Some(((_, name), program)) = next() {
+        while let Some((name, program)) = next() {
             load(program).map_err(|source| OpenError::program(name, source))?;
         }
         Ok(())
