@@ -24,59 +24,38 @@ pub trait Stays {
     fn stay(ctx: *mut bpf_sock_addr, target: Target, protocol: u8, id: u32);
 }
 
-impl Stays for V4 {
-    #[inline(always)]
-    fn kept(ctx: *mut bpf_sock_addr, protocol: u8, seconds: u32) -> u64 {
-        etm_kept4(ctx, protocol as u64, seconds as u64)
-    }
+macro_rules! stays {
+    ($family:ident, $kept:ident, $stay:ident) => {
+        impl Stays for $family {
+            #[inline(always)]
+            fn kept(ctx: *mut bpf_sock_addr, protocol: u8, seconds: u32) -> u64 {
+                $kept(ctx, protocol as u64, seconds as u64)
+            }
 
-    #[inline(always)]
-    fn stay(ctx: *mut bpf_sock_addr, target: Target, protocol: u8, id: u32) {
-        etm_stay4(ctx, target.0, protocol as u64, id as u64);
-    }
+            #[inline(always)]
+            fn stay(ctx: *mut bpf_sock_addr, target: Target, protocol: u8, id: u32) {
+                $stay(ctx, target.0, protocol as u64, id as u64);
+            }
+        }
+
+        // SAFETY: no other symbol has the name.
+        #[unsafe(no_mangle)]
+        #[inline(never)]
+        extern "C" fn $kept(ctx: *mut bpf_sock_addr, protocol: u64, seconds: u64) -> u64 {
+            kept::<$family>(ctx, protocol as u8, seconds as u32)
+        }
+
+        // SAFETY: no other symbol has the name.
+        #[unsafe(no_mangle)]
+        #[cold]
+        #[inline(never)]
+        extern "C" fn $stay(ctx: *mut bpf_sock_addr, target: u64, protocol: u64, id: u64) -> u64 {
+            stay::<$family>(ctx, Target(target), protocol as u8, id as u32)
+        }
+    };
 }
-
-impl Stays for V6 {
-    #[inline(always)]
-    fn kept(ctx: *mut bpf_sock_addr, protocol: u8, seconds: u32) -> u64 {
-        etm_kept6(ctx, protocol as u64, seconds as u64)
-    }
-
-    #[inline(always)]
-    fn stay(ctx: *mut bpf_sock_addr, target: Target, protocol: u8, id: u32) {
-        etm_stay6(ctx, target.0, protocol as u64, id as u64);
-    }
-}
-
-// SAFETY: no other symbol has the name.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn etm_kept4(ctx: *mut bpf_sock_addr, protocol: u64, seconds: u64) -> u64 {
-    kept::<V4>(ctx, protocol as u8, seconds as u32)
-}
-
-// SAFETY: no other symbol has the name.
-#[unsafe(no_mangle)]
-#[inline(never)]
-extern "C" fn etm_kept6(ctx: *mut bpf_sock_addr, protocol: u64, seconds: u64) -> u64 {
-    kept::<V6>(ctx, protocol as u8, seconds as u32)
-}
-
-// SAFETY: no other symbol has the name.
-#[unsafe(no_mangle)]
-#[cold]
-#[inline(never)]
-extern "C" fn etm_stay4(ctx: *mut bpf_sock_addr, target: u64, protocol: u64, id: u64) -> u64 {
-    stay::<V4>(ctx, Target(target), protocol as u8, id as u32)
-}
-
-// SAFETY: no other symbol has the name.
-#[unsafe(no_mangle)]
-#[cold]
-#[inline(never)]
-extern "C" fn etm_stay6(ctx: *mut bpf_sock_addr, target: u64, protocol: u64, id: u64) -> u64 {
-    stay::<V6>(ctx, Target(target), protocol as u8, id as u32)
-}
+stays!(V4, etm_kept4, etm_stay4);
+stays!(V6, etm_kept6, etm_stay6);
 
 #[inline(always)]
 fn kept<F: Family>(ctx: *mut bpf_sock_addr, protocol: u8, seconds: u32) -> u64 {

@@ -138,7 +138,7 @@ fn position<F: Family>(
         }
     }
     if balancing.fields & CALLER != 0 {
-        let Some(known) = callers::find(caller).filter(|known| known.pod != 0) else {
+        let Some(known) = callers::find_inline(caller).filter(|known| known.pod != 0) else {
             count(Counter::CallerUnknown);
             return None;
         };

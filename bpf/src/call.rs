@@ -41,6 +41,8 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
     if frontend.target.flags() & FRONTEND_ROUTED != 0 && !route::follow(caller, &mut frontend) {
         return refuse(caller, &frontend, protocol, Counter::ConnectDenied);
     }
+    let cookie = caller.cookie();
+    flows::expect(cookie);
     let member = if frontend.target.flags() & FRONTEND_BALANCED == 0 {
         pick(&Maps, frontend.target, random()).map(|(id, pod)| Member { id, pod, counted: false })
     } else {
@@ -69,10 +71,10 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
     let owner = if protocol == PROTOCOL_TCP { mptcp::owner(caller) } else { None };
     match owner {
         Some(owner) => mptcp::record(owner, &told),
-        None => flows::record(caller.cookie(), &told),
+        None => flows::record(cookie, &told),
     }
     if pod.reply_timeout != 0 {
-        replies::begin(Socket::of(caller.socket()), caller.cookie());
+        replies::begin(Socket::of(caller.socket()), cookie);
     }
     caller.rewrite(&pod.address, pod.port);
     count(Counter::ConnectForwarded);

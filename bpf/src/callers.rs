@@ -104,23 +104,37 @@ impl Known {
 /// The Pod that calls, or the node; none where it is neither.
 #[inline(always)]
 pub fn find<F: Family>(caller: &Caller<F>) -> Option<Known> {
-    let cgroup = etm_cgroup();
+    known(caller, etm_cgroup())
+}
+
+/// The same without a call, which is a good part of what it takes; the verifier pays for it.
+#[inline(always)]
+pub fn find_inline<F: Family>(caller: &Caller<F>) -> Option<Known> {
+    known(caller, cgroup())
+}
+
+#[inline(always)]
+fn known<F: Family>(caller: &Caller<F>, cgroup: u64) -> Option<Known> {
     if let Some(known) = cached(cgroup) {
         return Some(known);
     }
     if is_node(caller) { cached(CACHED_NODE) } else { None }
 }
 
-/// Id of the caller's cgroup.
-///
-/// The helper that tells it returns from three functions before it is done, which takes longer than
-/// all else that is done for a caller that is known.
-///
 /// Global, since to hold the walk against the kernel's types takes the verifier long each time.
 // SAFETY: no other symbol has the name.
 #[unsafe(no_mangle)]
 #[inline(never)]
 extern "C" fn etm_cgroup() -> u64 {
+    cgroup()
+}
+
+/// Id of the caller's cgroup.
+///
+/// The helper that tells it returns from three functions before it is done, which takes longer than
+/// all else that is done for a caller that is known.
+#[inline(always)]
+fn cgroup() -> u64 {
     let Some([cgroups, cgroup, node, id]) = settings::cgroup_path() else {
         // SAFETY: the helper takes nothing.
         return unsafe { bpf_get_current_cgroup_id() };
@@ -207,9 +221,8 @@ const NONE: u64 = u64::MAX;
 #[cold]
 #[inline(never)]
 extern "C" fn etm_look_up(cgroup: u64, epoch: u64) -> u64 {
-    let key = key_of(cgroup).unwrap_or(NONE);
-    // SAFETY: as in `looked_up`.
-    let caller = unsafe { maps::CALLERS.get(key) };
+    let found = nearest(cgroup);
+    let key = found.map_or(NONE, |(key, _)| key);
     let Some(place) = maps::CALLER_CACHE.get_ptr_mut(cgroup as u32 & (CALLER_PLACES - 1)) else {
         return key;
     };
@@ -221,8 +234,8 @@ extern "C" fn etm_look_up(cgroup: u64, epoch: u64) -> u64 {
     // SAFETY: as above, and CACHED_BUSY keeps every other writer away.
     unsafe {
         ptr::write_volatile(&raw mut (*place).epoch, epoch);
-        ptr::write_volatile(&raw mut (*place).found, caller.is_some() as u32);
-        if let Some(caller) = caller {
+        ptr::write_volatile(&raw mut (*place).found, found.is_some() as u32);
+        if let Some((_, caller)) = found {
             ptr::write_volatile(&raw mut (*place).pod, caller.pod);
             ptr::write_volatile(&raw mut (*place).namespace, caller.namespace);
             ptr::write_volatile(&raw mut (*place).number, caller.number);
@@ -251,11 +264,13 @@ fn swap(place: *mut CachedCaller, expected: u64, new: u64) -> bool {
     found == expected
 }
 
-/// Where `CALLERS` has the caller whose cgroup this is or is below.
+/// What `CALLERS` has of the caller whose cgroup this is or is below, with its key.
 #[inline(always)]
-fn key_of(cgroup: u64) -> Option<u64> {
+fn nearest(cgroup: u64) -> Option<(u64, &'static etm_abi::Caller)> {
+    // SAFETY: as in `looked_up`.
+    let entry = |key| Some((key, unsafe { maps::CALLERS.get(key) }?));
     if cgroup == CACHED_NODE {
-        return Some(CALLER_NODE);
+        return entry(CALLER_NODE);
     }
     let mut level = 1;
     while level <= CALLER_LEVELS {
@@ -264,9 +279,8 @@ fn key_of(cgroup: u64) -> Option<u64> {
         if cgroup == 0 {
             break;
         }
-        // SAFETY: as in `looked_up`.
-        if unsafe { maps::CALLERS.get(cgroup) }.is_some() {
-            return Some(cgroup);
+        if let Some(found) = entry(cgroup) {
+            return Some(found);
         }
         level += 1;
     }

@@ -7,7 +7,10 @@ use aya::{
     programs::{CgroupAttachMode, CgroupSock, CgroupSockAddr, Program, ProgramError, SockOps},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
+    attach::Hook,
     error::{MapError, OpenError},
     object::OBJECT,
 };
@@ -22,7 +25,7 @@ const OUTCOME: &str = "baseline_outcome";
 pub struct Baseline(Ebpf);
 
 /// How often a program ran, and for how long, while run time was counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Runs {
     /// Times that it ran.
     pub runs: u64,
@@ -64,38 +67,21 @@ impl Baseline {
         Ok(Self(object))
     }
 
-    /// Runs of the empty program at `connect4`.
+    /// Kernel id of the empty program at a hook.
     ///
     /// # Errors
     ///
-    /// Where the kernel does not tell.
-    pub fn connect(&self) -> Result<Runs, OpenError> {
-        self.runs(CONNECT)
-    }
-
-    /// Runs of the empty program at `sock_release`.
-    ///
-    /// # Errors
-    ///
-    /// Where the kernel does not tell.
-    pub fn release(&self) -> Result<Runs, OpenError> {
-        self.runs(RELEASE)
-    }
-
-    /// Runs of the empty program for outcomes of TCP connections.
-    ///
-    /// # Errors
-    ///
-    /// Where the kernel does not tell.
-    pub fn outcome(&self) -> Result<Runs, OpenError> {
-        self.runs(OUTCOME)
-    }
-
-    fn runs(&self, name: &'static str) -> Result<Runs, OpenError> {
+    /// Where it has none there, or the kernel does not tell.
+    pub fn id(&self, hook: Hook) -> Result<u32, OpenError> {
+        let name = match hook {
+            Hook::Connect4 => CONNECT,
+            Hook::SockRelease => RELEASE,
+            Hook::TcpOutcome => OUTCOME,
+            other => return Err(MapError::Missing { name: other.name() }.into()),
+        };
         let program = self.0.program(name).ok_or(MapError::Missing { name })?;
         let info = program.info().map_err(|error| OpenError::program(name, error))?;
-        let run_time_ns = u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX);
-        Ok(Runs { runs: info.run_count(), run_time_ns })
+        Ok(info.id())
     }
 }
 

@@ -34,5 +34,5 @@ pub use kernel::{cgroup2_root, netns_cookie};
 pub use live::Live;
 pub use maps::{Counters, Ejections, Events, Reason};
 pub use stale::{Led, Pass, StaleError, StaleSockets};
-pub use stats::{MapUsage, ProgramUsage, RunTimeStats};
+pub use stats::{MapUsage, ProgramUsage, RunCounter, RunTimeStats};
 pub use view::View;

@@ -3,18 +3,19 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    os::fd::{AsFd, AsRawFd as _, OwnedFd},
     path::Path,
 };
 
 use aya::{
-    programs::loaded_programs,
+    programs::{ProgramFd, loaded_programs},
     sys::{Stats, enable_stats},
 };
 use serde::Serialize;
 
 use crate::{
     attach::Hook,
+    baseline::Runs,
     error::MapError,
     maps::{NAMES, open},
     sys,
@@ -67,19 +68,52 @@ impl RunTimeStats {
     }
 }
 
+/// The kernel's account of one program's runs.
+#[derive(Debug)]
+pub struct RunCounter(ProgramFd);
+
+impl RunCounter {
+    /// That of the program with this kernel id.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such program.
+    pub fn of(id: u32) -> io::Result<Self> {
+        let program = loaded_programs().filter_map(Result::ok).find(|program| program.id() == id);
+        let program = program.ok_or(io::ErrorKind::NotFound)?;
+        Ok(Self(program.fd().map_err(io::Error::other)?))
+    }
+
+    /// Runs so far, of all processors.
+    ///
+    /// # Errors
+    ///
+    /// Where the kernel does not tell.
+    pub fn runs(&self) -> io::Result<Runs> {
+        let text = fs::read_to_string(fdinfo(&self.0))?;
+        Ok(Runs { runs: field(&text, "run_cnt:"), run_time_ns: field(&text, "run_time_ns:") })
+    }
+}
+
+/// What the kernel says of a descriptor.
+fn fdinfo(descriptor: impl AsFd) -> String {
+    format!("/proc/self/fdinfo/{}", descriptor.as_fd().as_raw_fd())
+}
+
+/// A number of it; 0 where it is not there.
+fn field(text: &str, name: &str) -> u64 {
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    value.unwrap_or_default()
+}
+
 pub(crate) fn map_usage(set: &Path) -> Result<Vec<MapUsage>, MapError> {
     NAMES
         .into_iter()
         .map(|name| {
             let map = open(set, name)?;
-            let path = format!("/proc/self/fdinfo/{}", map.fd().as_fd().as_raw_fd());
-            let text =
-                fs::read_to_string(path).map_err(|source| MapError::Mmap { name, source })?;
-            let bytes = text
-                .lines()
-                .find_map(|line| line.strip_prefix("memlock:")?.trim().parse().ok())
-                .unwrap_or_default();
-            Ok(MapUsage { name, bytes })
+            let text = fs::read_to_string(fdinfo(map.fd()))
+                .map_err(|source| MapError::Mmap { name, source })?;
+            Ok(MapUsage { name, bytes: field(&text, "memlock:") })
         })
         .collect()
 }

@@ -50,6 +50,8 @@ enum Part {
     Serve,
     #[command(hide = true)]
     Client { plan: String },
+    #[command(hide = true)]
+    Counted { plan: String },
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -57,6 +59,9 @@ fn main() -> anyhow::Result<ExitCode> {
     match &arguments.part {
         Some(Part::Serve) => return server::run().map(|()| ExitCode::SUCCESS),
         Some(Part::Client { plan }) => return client::run(plan).map(|()| ExitCode::SUCCESS),
+        Some(Part::Counted { plan }) => {
+            return client::counted::run(plan).map(|()| ExitCode::SUCCESS);
+        }
         None => {}
     }
     etm_testkit::require_root()?;

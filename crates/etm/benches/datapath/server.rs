@@ -7,8 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-
-use crate::client::cpu;
+use etm_bench::processor::{self, Role};
 
 /// A byte is answered with a byte, on TCP and UDP.
 pub(crate) const ECHO: u16 = 8080;
@@ -22,7 +21,7 @@ pub(crate) const TRANSFER: usize = 64 << 20;
 /// Serves until its input ends, which it does with the process that started this one.
 pub(crate) fn run() -> anyhow::Result<()> {
     // Away from the client, so that it answers while the client goes on.
-    cpu::pin(cpu::Role::Server)?;
+    processor::pin(Role::Server)?;
     let echo = listen(ECHO)?;
     let sink = listen(SINK)?;
     let datagrams = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, ECHO)).context("bind UDP")?;

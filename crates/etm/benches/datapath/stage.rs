@@ -11,10 +11,11 @@ use std::{
 use anyhow::{Context as _, ensure};
 use etm_testkit::{Agent, BpfDir, Cgroup, Manifests, Namespace, Node, Pod, binary, objects};
 use rustix::io::Errno;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    client::{Lane, Plan, Sample},
+    client::{Lane, Plan, Sample, counted},
     cluster::Cluster,
     netfilter,
     server::{ECHO, SINK},
@@ -182,15 +183,12 @@ impl Stage {
 
     /// Runs a plan in a process of its own; the samples of every lane, round by round.
     pub(crate) fn run(&self, plan: &Plan) -> anyhow::Result<Vec<Vec<Sample>>> {
-        let output = Command::new(env::current_exe()?)
-            .args(["client", &serde_json::to_string(plan)?])
-            .stderr(Stdio::inherit())
-            .output()?;
-        ensure!(output.status.success(), "the measuring process ended with {}", output.status);
-        let rounds = String::from_utf8(output.stdout)?;
-        let rounds = rounds.lines().map(serde_json::from_str).collect::<Result<Vec<_>, _>>()?;
-        ensure!(rounds.len() == plan.rounds, "{} of {} rounds", rounds.len(), plan.rounds);
-        Ok(rounds)
+        rounds("client", plan, plan.rounds)
+    }
+
+    /// The same, counting runs of programs: those of every way, turn by turn.
+    pub(crate) fn count(&self, plan: &counted::Plan) -> anyhow::Result<Vec<Vec<counted::Turn>>> {
+        rounds("counted", plan, plan.turns)
     }
 
     fn at(&self, port: u16) -> Vec<SocketAddr> {
@@ -203,6 +201,23 @@ impl Covered {
     pub(crate) fn pin(&self) -> PathBuf {
         self.pins.path().join("etm")
     }
+}
+
+/// Runs a part of this program that prints a line of JSON a round.
+fn rounds<T: DeserializeOwned>(
+    part: &str,
+    plan: &impl Serialize,
+    count: usize,
+) -> anyhow::Result<Vec<T>> {
+    let output = Command::new(env::current_exe()?)
+        .args([part, &serde_json::to_string(plan)?])
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(output.status.success(), "the measuring process ended with {}", output.status);
+    let rounds = String::from_utf8(output.stdout)?;
+    let rounds = rounds.lines().map(serde_json::from_str).collect::<Result<Vec<_>, _>>()?;
+    ensure!(rounds.len() == count, "{} of {count} rounds", rounds.len());
+    Ok(rounds)
 }
 
 fn lane(

@@ -3,15 +3,19 @@
 use std::{
     cell::RefCell,
     hash::{BuildHasher as _, RandomState},
-    io::ErrorKind,
+    io::{ErrorKind, Read as _, Write as _},
     net::SocketAddr,
     rc::Rc,
     time::Duration,
 };
 
 use anyhow::Context as _;
-use etm_bench::calling::answer;
-use etm_dataplane::monotonic;
+use etm_bench::{
+    calling::answer,
+    pace::{Paced, pace},
+    processor::{self, Role},
+};
+use etm_dataplane::{RunCounter, Runs, monotonic};
 use rustix::net::sockopt;
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -19,19 +23,36 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+/// Connections of a turn: so few that the processor is likely to run at one speed throughout.
+pub(crate) const TURN: u64 = 50;
+
 /// What a calling process does until its input ends.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Plan {
     pub(crate) target: SocketAddr,
-    /// New connections a second; without, one after the other.
-    pub(crate) rate: Option<f64>,
-    /// Most connections; none for as many as come.
-    pub(crate) most: Option<u64>,
+    pub(crate) calls: Calls,
     /// How long it waits for a connection and its answer.
     pub(crate) patience: Duration,
     /// Of a hundred connections, how many it gives up at random: at once, when it is established,
     /// or before the answer is read.
     pub(crate) aborted: u64,
+}
+
+/// When a calling process calls.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub(crate) enum Calls {
+    Steadily {
+        /// New connections a second.
+        rate: f64,
+        /// Most connections; none for as many as come.
+        most: Option<u64>,
+    },
+    /// One after the other, on a processor of its own.
+    InTurns {
+        turns: usize,
+        /// Kernel id of a program whose runs are counted.
+        program: u32,
+    },
 }
 
 /// What came of it; moments are of `CLOCK_MONOTONIC`.
@@ -40,6 +61,8 @@ pub(crate) struct Report {
     pub(crate) connections: u64,
     pub(crate) aborted: u64,
     pub(crate) failures: Vec<Failure>,
+    /// Runs of the program of [`Calls::InTurns`].
+    pub(crate) turns: Vec<Paced<Runs>>,
 }
 
 /// A connection without an answer that its caller did not give up at random.
@@ -61,23 +84,51 @@ enum Abort {
 
 /// Calls as a plan given as JSON says, and prints the report when it is done or its input has ended.
 pub(crate) fn run(plan: &str) -> anyhow::Result<()> {
-    answer(plan, async |plan, report| {
-        keep_calling(plan, report).await;
-        Ok(())
+    answer(plan, async |plan: &Plan, report| match plan.calls {
+        Calls::Steadily { rate, most } => {
+            call_steadily(plan, rate, most, report).await;
+            Ok(())
+        }
+        Calls::InTurns { turns, program } => {
+            call_in_turns(plan.target, turns, program, &mut report.borrow_mut())
+        }
     })
 }
 
-async fn keep_calling(plan: &Plan, report: &Rc<RefCell<Report>>) {
+fn call_in_turns(
+    target: SocketAddr,
+    turns: usize,
+    program: u32,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    processor::pin(Role::Client)?;
+    let counter = RunCounter::of(program)?;
+    for _ in 0..turns {
+        let (pace_before, before) = (pace(), counter.runs()?);
+        (0..TURN).try_for_each(|_| call_at_once(target))?;
+        let (after, pace) = (counter.runs()?, pace_before.max(pace()));
+        let runs = after.runs - before.runs;
+        let result = Runs { runs, run_time_ns: after.run_time_ns - before.run_time_ns };
+        report.turns.push(Paced { pace, result });
+    }
+    Ok(())
+}
+
+/// connect, a byte there, a byte back, and a reset, which leaves no port behind in TIME_WAIT: among
+/// those the kernel would search longer and longer for a free one.
+fn call_at_once(target: SocketAddr) -> anyhow::Result<()> {
+    let mut stream = std::net::TcpStream::connect(target).context("connect")?;
+    sockopt::set_socket_linger(&stream, Some(Duration::ZERO))?;
+    stream.write_all(b"?").context("send")?;
+    stream.read_exact(&mut [0; 1]).context("receive")
+}
+
+async fn call_steadily(plan: &Plan, rate: f64, most: Option<u64>, report: &Rc<RefCell<Report>>) {
     let (start, random) = (monotonic(), RandomState::new());
     let mut begun = 0;
-    while plan.most.is_none_or(|most| begun < most) {
-        let Some(rate) = plan.rate else {
-            call(plan.clone(), Abort::Never, Rc::clone(report)).await;
-            begun += 1;
-            continue;
-        };
+    while most.is_none_or(|most| begun < most) {
         let due = ((monotonic() - start).as_secs_f64() * rate) as u64;
-        let due = plan.most.map_or(due, |most| due.min(most));
+        let due = most.map_or(due, |most| due.min(most));
         for number in begun..due {
             let abort = abort(random.hash_one(number), plan.aborted);
             tokio::task::spawn_local(call(plan.clone(), abort, Rc::clone(report)));

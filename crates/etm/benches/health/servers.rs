@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use etm_bench::processor::{self, Role};
 use etm_testkit::Pod;
 use rustix::net::sockopt;
 use tokio::{
@@ -87,6 +88,13 @@ impl Server {
             listening.abort();
             let _ = self.handle.block_on(listening);
         }
+    }
+
+    /// Has this and all others run on the processor of a caller that calls in turns: one that slept
+    /// in between would find cold caches whenever it wakes.
+    pub(crate) fn run_beside_caller(&self) -> anyhow::Result<()> {
+        let pinned = self.handle.spawn(async { processor::pin(Role::Client) });
+        Ok(self.handle.block_on(pinned)??)
     }
 
     /// Treats connections so from now on.

@@ -65,10 +65,11 @@ fn gather(
 ) -> anyhow::Result<Report> {
     let mut all = Report::default();
     for calling in callings {
-        let Report { connections, aborted, failures } = end(calling)?;
+        let Report { connections, aborted, failures, turns } = end(calling)?;
         all.connections += connections;
         all.aborted += aborted;
         all.failures.extend(failures);
+        all.turns.extend(turns);
     }
     Ok(all)
 }

@@ -53,7 +53,7 @@ pub(super) fn round(plan: &Plan) -> anyhow::Result<Vec<Times>> {
 }
 
 /// The time of connect() alone, and of everything from connect to close.
-fn call(
+pub(super) fn call(
     lane: &Lane,
     work: Work,
     socket: OwnedFd,

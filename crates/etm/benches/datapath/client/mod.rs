@@ -1,13 +1,14 @@
 //! The measuring process: it runs through its lanes in turn and prints a line of JSON a round.
 
 pub(crate) mod connections;
-pub(crate) mod cpu;
+pub(crate) mod counted;
 pub(crate) mod datagrams;
 mod lane;
 pub(crate) mod streams;
 
 use std::time::Duration;
 
+use etm_bench::processor::{self, Role};
 use serde::{Deserialize, Serialize};
 
 use crate::statistics::{mean, quantile};
@@ -52,7 +53,7 @@ pub(crate) struct Sample {
 /// Runs a plan given as JSON.
 pub(crate) fn run(plan: &str) -> anyhow::Result<()> {
     let plan: Plan = serde_json::from_str(plan)?;
-    cpu::pin(cpu::Role::Client)?;
+    processor::pin(Role::Client)?;
     let round = match plan.work {
         Work::Connects | Work::Exchanges => connections::round,
         Work::Datagrams => datagrams::round,

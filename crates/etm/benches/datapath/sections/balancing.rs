@@ -5,12 +5,11 @@ use etm_dataplane::{Baseline, RunTimeStats};
 use etm_testkit::objects::{TrafficPolicy, consistent_hash};
 use serde_json::{Value, json};
 
-use super::programs::{Costs, Way, run};
+use super::programs::{ALONE, Costs, Way, run, typical};
 use crate::{
     cluster::Cluster,
     results::{Budget, Results},
     stage::Stage,
-    statistics::median,
 };
 
 /// Members of the Services that hash the calling Pod.
@@ -69,7 +68,8 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
             Ok(Way { lane: stage.called_from_pod(&covered, name)?, covered: Some(&covered) })
         })
         .collect::<anyhow::Result<_>>()?;
-    let costs = run(stage, &ways, &empty, rounds, 20_000)?;
+    let costs = run(stage, &ways, &empty, rounds, ALONE)?;
+    results.tell("connect4, a random hit", typical(&costs[0].connect), "ns");
     for (way, (name, ..)) in called.iter().enumerate().skip(1) {
         let what = format!("connect4 above a random hit, {name}");
         let above = above(&costs, way);
@@ -82,8 +82,7 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
     Ok(())
 }
 
-/// Median over the rounds of a way's cost above that of the first.
+/// A way's cost above that of the first.
 pub(super) fn above(costs: &[Costs], way: usize) -> f64 {
-    let (way, random) = (&costs[way].connect, &costs[0].connect);
-    median(way.iter().zip(random).map(|(way, random)| way - random))
+    typical(&costs[way].connect) - typical(&costs[0].connect)
 }

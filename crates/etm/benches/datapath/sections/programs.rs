@@ -1,11 +1,15 @@
 //! Time in the kernel programs, by the kernel's own account of each run.
 
 use anyhow::Context as _;
-use etm_dataplane::{Baseline, Hook, RunTimeStats, Runs, View};
+use etm_bench::pace::at_full_speed;
+use etm_dataplane::{Baseline, RunTimeStats, Runs, View};
 use rustix::io::Errno;
 
 use crate::{
-    client::{Lane, Plan, Work},
+    client::{
+        Lane,
+        counted::{self, HOOKS},
+    },
     results::{Budget, Results},
     stage::{Covered, Stage},
     statistics::median,
@@ -15,13 +19,20 @@ use crate::{
 const FEW: usize = 100;
 const MANY: usize = 10_000;
 
+/// Turns of each way in a round.
+const TURNS: usize = 40;
+/// Calls of a turn.
+pub(super) const ALONE: usize = 100;
+/// The same, where each is a whole connection.
+const WHOLE: usize = 50;
+
 /// A way through the programs, and those that it goes through: the empty ones without an agent.
 pub(super) struct Way<'a> {
     pub(super) lane: Lane,
     pub(super) covered: Option<&'a Covered>,
 }
 
-/// Nanoseconds a run, round by round.
+/// Nanoseconds a run, turn by turn.
 #[derive(Default)]
 pub(super) struct Costs {
     pub(super) connect: Vec<f64>,
@@ -55,23 +66,23 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
         alone.push(Way { lane: stage.cut_off(&way.lane)?, covered: way.covered });
     }
 
-    let costs = run(stage, &alone, &empty, rounds, 20_000)?;
-    results.tell("connect4, empty program", median(costs[0].connect.iter().copied()), "ns");
+    let costs = run(stage, &alone, &empty, rounds, ALONE)?;
+    results.tell("connect4, empty program", typical(&costs[0].connect), "ns");
     let what = "connect4 above empty, not a Service, at 10000 Services";
     results.judge(what, above(&costs, 1, connect), "ns", Budget::AtMost(40.0));
     let what = "connect4 above empty, TCP hit, at 100 Services";
     results.judge(what, above(&costs, 2, connect), "ns", Budget::AtMost(120.0));
     let what = "connect4 above empty, TCP hit, at 10000 Services";
     results.judge(what, above(&costs, 3, connect), "ns", Budget::AtMost(120.0));
-    let flat = costs[3].connect.iter().zip(&costs[2].connect).map(|(many, few)| many / few);
+    let flat = typical(&costs[3].connect) / typical(&costs[2].connect);
     let what = "connect4, TCP hit, at 10000 / at 100 Services";
-    results.judge(what, median(flat), "ratio", Budget::AtMost(1.15));
+    results.judge(what, flat, "ratio", Budget::AtMost(1.15));
     let what = "connect4 above empty, refusal, at 10000 Services";
     results.tell(what, above(&costs, 4, connect), "ns");
     results.tell("sock_release above empty, not a Service", above(&costs, 1, release), "ns");
     results.tell("sock_release above empty, TCP hit", above(&costs, 3, release), "ns");
 
-    let costs = run(stage, &whole, &empty, rounds, 2_000)?;
+    let costs = run(stage, &whole, &empty, rounds, WHOLE)?;
     let told = [
         (1, "not a Service, at 10000 Services"),
         (2, "TCP hit, at 100 Services"),
@@ -83,63 +94,61 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
         let what = format!("tcp_outcome above empty, each connection, {name}");
         results.tell(what, above(&costs, way, outcome), "ns");
     }
-    results.tell(
-        "tcp_outcome, empty program, each connection",
-        median(costs[0].outcome.iter().copied()),
-        "ns",
-    );
+    results.tell("tcp_outcome, empty program, each connection", typical(&costs[0].outcome), "ns");
     Ok(())
 }
 
-/// Goes every way in each round.
+/// Goes every way in turn, and gives the costs where the processor ran at full speed.
 pub(super) fn run(
     stage: &Stage,
     ways: &[Way<'_>],
     empty: &Baseline,
     rounds: usize,
-    repetitions: usize,
+    calls: usize,
 ) -> anyhow::Result<Vec<Costs>> {
+    let ways = ways.iter().map(|way| {
+        Ok(counted::Way { lane: way.lane.clone(), programs: programs(way.covered, empty)? })
+    });
+    let ways = ways.collect::<anyhow::Result<Vec<_>>>()?;
     let mut costs: Vec<Costs> = ways.iter().map(|_| Costs::default()).collect();
-    for _ in 0..rounds {
-        for (way, costs) in ways.iter().zip(&mut costs) {
-            let lanes = vec![way.lane.clone()];
-            let before = runs(way.covered, empty)?;
-            stage.run(&Plan { work: Work::Connects, lanes, rounds: 1, repetitions })?;
-            let after = runs(way.covered, empty)?;
-            costs.connect.push(each(before.0, after.0));
-            costs.release.push(each(before.1, after.1));
-            costs.outcome.push(each(
-                before.2,
-                Runs { runs: before.2.runs + after.0.runs - before.0.runs, ..after.2 },
-            ));
+    let turns = stage.count(&counted::Plan { ways, turns: rounds * TURNS, calls })?;
+    for (way, costs) in costs.iter_mut().enumerate() {
+        for [connect, release, outcome] in at_full_speed(turns.iter().map(|turns| turns[way])) {
+            costs.connect.push(each(connect, connect.runs));
+            costs.release.push(each(release, release.runs));
+            costs.outcome.push(each(outcome, connect.runs));
         }
     }
     Ok(costs)
 }
 
-/// Runs at connect4 and at sock_release so far.
-fn runs(covered: Option<&Covered>, empty: &Baseline) -> anyhow::Result<(Runs, Runs, Runs)> {
-    let Some(covered) = covered else {
-        return Ok((empty.connect()?, empty.release()?, empty.outcome()?));
+/// Kernel ids of the programs of a way.
+fn programs(covered: Option<&Covered>, empty: &Baseline) -> anyhow::Result<[u32; 3]> {
+    let usage = match covered {
+        Some(covered) => View::open(&covered.pin())?.program_usage()?,
+        None => Vec::new(),
     };
-    let usage = View::open(&covered.pin())?.program_usage()?;
-    let of = |hook: Hook| {
-        let usage = usage.iter().find(|usage| usage.hook == hook);
-        usage.map(|usage| Runs { runs: usage.runs, run_time_ns: usage.run_time_ns })
-    };
-    let missing = "a hook without a program";
-    let outcome = of(Hook::TcpOutcome).context(missing)?;
-    Ok((of(Hook::Connect4).context(missing)?, of(Hook::SockRelease).context(missing)?, outcome))
+    let mut programs = [0; 3];
+    for (program, hook) in programs.iter_mut().zip(HOOKS) {
+        *program = match (covered, usage.iter().find(|usage| usage.hook == hook)) {
+            (None, _) => empty.id(hook)?,
+            (Some(_), usage) => usage.context("a hook without a program")?.id,
+        };
+    }
+    Ok(programs)
 }
 
-fn each(before: Runs, after: Runs) -> f64 {
-    (after.run_time_ns - before.run_time_ns) as f64 / (after.runs - before.runs) as f64
+fn each(all: Runs, times: u64) -> f64 {
+    all.run_time_ns as f64 / times as f64
 }
 
-/// Median over the rounds of a way's cost above the first one's, that of the empty program.
+/// A way's cost above the first one's, that of the empty program.
 fn above(costs: &[Costs], way: usize, hook: fn(&Costs) -> &Vec<f64>) -> f64 {
-    let (way, empty) = (hook(&costs[way]), hook(&costs[0]));
-    median(way.iter().zip(empty).map(|(way, empty)| way - empty))
+    typical(hook(&costs[way])) - typical(hook(&costs[0]))
+}
+
+pub(super) fn typical(costs: &[f64]) -> f64 {
+    median(costs.iter().copied())
 }
 
 fn connect(costs: &Costs) -> &Vec<f64> {

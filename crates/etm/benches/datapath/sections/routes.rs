@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     balancing::above,
-    programs::{Way, run},
+    programs::{ALONE, Way, run},
 };
 use crate::{
     cluster::Cluster,
@@ -36,7 +36,7 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
             ways.push(way(covered, name)?);
         }
     }
-    let costs = run(stage, &ways, &empty, rounds, 20_000)?;
+    let costs = run(stage, &ways, &empty, rounds, ALONE)?;
     let mut number = 0;
     for (routes, callers) in SIZES {
         for name in CALLED {

@@ -10,7 +10,9 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use crate::{caller::Plan, faults::Fault, results::Results, stage::CALLING, stage::Stage};
+use crate::{
+    caller::Calls, caller::Plan, faults::Fault, results::Results, stage::CALLING, stage::Stage,
+};
 
 /// New connections a second, of all callers together.
 const RATE: f64 = 200.0;
@@ -71,8 +73,7 @@ impl Section {
 fn plan(stage: &Stage) -> Plan {
     Plan {
         target: stage.cluster().target(),
-        rate: Some(RATE / CALLING as f64),
-        most: None,
+        calls: Calls::Steadily { rate: RATE / CALLING as f64, most: None },
         patience: PATIENCE,
         aborted: 0,
     }

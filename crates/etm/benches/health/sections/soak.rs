@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::plan;
 use crate::{
-    caller::Plan,
+    caller::{Calls, Plan},
     covered::Covered,
     faults,
     results::{Budget, Results},
@@ -39,8 +39,10 @@ pub(super) fn measure(
     let covered = Covered::start(stage, &Value::Null)?;
     let mut watch = Watch::begin(&covered, &stage.addresses(), EJECTION)?;
     let plan = Plan {
-        rate: Some(RATE / CALLING as f64),
-        most: Some(connections / CALLING as u64),
+        calls: Calls::Steadily {
+            rate: RATE / CALLING as f64,
+            most: Some(connections / CALLING as u64),
+        },
         patience: PATIENCE,
         aborted: ABORTED,
         ..plan(stage)

@@ -2,15 +2,22 @@
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// What a process of the bench does.
+/// What a process of a bench does.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Role {
+pub enum Role {
+    /// Calls, and measures.
     Client,
+    /// Is called.
     Server,
 }
 
-/// Keeps this process on one processor: the first one for clients, the last one for servers.
-pub(crate) fn pin(role: Role) -> rustix::io::Result<()> {
+/// Keeps this thread, and all that it starts, on one processor: the first one for clients, the last
+/// one for servers.
+///
+/// # Errors
+///
+/// Where the kernel does not allow it.
+pub fn pin(role: Role) -> rustix::io::Result<()> {
     let all = sched_getaffinity(None)?;
     let mut allowed = (0..CpuSet::MAX_CPU).filter(|cpu| all.is_set(*cpu));
     let chosen = match role {

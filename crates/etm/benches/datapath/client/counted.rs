@@ -1,0 +1,85 @@
+//! Runs of the kernel's programs by the kernel's own account: each lane in turn, and each turn so
+//! short that the processor is likely to run at one speed throughout.
+
+use etm_bench::{
+    pace::{Paced, pace},
+    processor::{self, Role},
+};
+use etm_dataplane::{Hook, RunCounter, Runs};
+use rustix::net::SocketType;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Lane, Work, connections,
+    lane::{order, socket},
+};
+
+/// The hooks whose programs are counted, in the order of all arrays here.
+pub(crate) const HOOKS: [Hook; 3] = [Hook::Connect4, Hook::SockRelease, Hook::TcpOutcome];
+
+/// One run of the measuring process.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Plan {
+    pub(crate) ways: Vec<Way>,
+    /// Turns of each way.
+    pub(crate) turns: usize,
+    /// Connections of a turn; a tenth as many before it only warm up.
+    pub(crate) calls: usize,
+}
+
+/// A lane, and the programs that its connections meet.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Way {
+    pub(crate) lane: Lane,
+    /// Kernel ids.
+    pub(crate) programs: [u32; 3],
+}
+
+/// The runs of one turn.
+pub(crate) type Turn = Paced<[Runs; 3]>;
+
+/// Runs a plan given as JSON, and prints a line of JSON for each time that all ways had their turn.
+pub(crate) fn run(plan: &str) -> anyhow::Result<()> {
+    let plan: Plan = serde_json::from_str(plan)?;
+    processor::pin(Role::Client)?;
+    let counters = |way: &Way| -> anyhow::Result<[RunCounter; 3]> {
+        let [connect, release, outcome] = way.programs;
+        Ok([RunCounter::of(connect)?, RunCounter::of(release)?, RunCounter::of(outcome)?])
+    };
+    let counters = plan.ways.iter().map(counters).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut place: Option<&Lane> = None;
+    for number in 0..plan.turns {
+        let mut turns = vec![Turn::default(); plan.ways.len()];
+        for way in order(plan.ways.len(), number) {
+            let lane = &plan.ways[way].lane;
+            if !place.is_some_and(|place| lane.is_beside(place)) {
+                lane.enter()?;
+                place = Some(lane);
+            }
+            turns[way] = turn(lane, &counters[way], plan.calls)?;
+        }
+        println!("{}", serde_json::to_string(&turns)?);
+    }
+    Ok(())
+}
+
+fn turn(lane: &Lane, counters: &[RunCounter; 3], calls: usize) -> anyhow::Result<Turn> {
+    let call = |number| {
+        connections::call(lane, Work::Connects, socket(SocketType::STREAM)?, number).map(|_| ())
+    };
+    (0..calls / 10).try_for_each(call)?;
+    let before = read(counters)?;
+    let pace_before = pace();
+    (0..calls).try_for_each(call)?;
+    let pace = pace_before.max(pace());
+    let after = read(counters)?;
+    let runs = std::array::from_fn(|hook| Runs {
+        runs: after[hook].runs - before[hook].runs,
+        run_time_ns: after[hook].run_time_ns - before[hook].run_time_ns,
+    });
+    Ok(Turn { pace, result: runs })
+}
+
+fn read([connect, release, outcome]: &[RunCounter; 3]) -> anyhow::Result<[Runs; 3]> {
+    Ok([connect.runs()?, release.runs()?, outcome.runs()?])
+}
