@@ -1,6 +1,7 @@
 //! What a caller gets of a frontend with a route.
 
 use etm_abi::{Class, Counter, FRONTEND_ROUTED, Target};
+use etm_decide::route::one_of_two;
 
 use crate::{
     callers,
@@ -24,6 +25,9 @@ pub fn follow<F: Family>(caller: &Caller<F>, frontend: &mut Frontend) -> bool {
 pub fn choose(class: Class) -> Option<Target> {
     if let Some(target) = class.whole() {
         return Some(target);
+    }
+    if class.parts().1 == 2 {
+        return one_of_two(&Maps, class, random());
     }
     match etm_part(class.0, random() as u64) {
         NONE => None,
@@ -50,7 +54,7 @@ fn class<F: Family>(caller: &Caller<F>, route: Target) -> Option<Class> {
 /// The caller's number in routes.
 #[inline(always)]
 fn number<F: Family>(caller: &Caller<F>) -> u32 {
-    match callers::find(caller) {
+    match callers::find_inline(caller) {
         Some(known) => known.number,
         None => {
             count(Counter::CallerUnknown);

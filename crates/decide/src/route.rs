@@ -22,6 +22,16 @@ pub fn class<T: Tables>(tables: &T, route: Target, number: u32) -> Option<Class>
     Some(Class(tables.route_word(header.wrapping_add(1 + class))?).at(header))
 }
 
+/// As [`part`] where there are two, as when a canary gets its share.
+#[inline(always)]
+#[must_use]
+pub fn one_of_two<T: Tables>(tables: &T, class: Class, random: u32) -> Option<Target> {
+    let (first, _) = class.parts();
+    let ahead = random as u64 <= tables.route_word(first)?;
+    let word = if ahead { first + 1 } else { first + 1 + PART_WORDS };
+    Some(Target(tables.route_word(word)?))
+}
+
 /// One of a divided class's parts, by an even random number; none where it has none.
 #[inline(always)]
 #[must_use]

@@ -260,10 +260,11 @@ impl Kernel {
             sum += u128::from(part.weight);
             let last = (sum << 32) / total - 1;
             [first, last].into_iter().all(|random| {
-                let found = class
-                    .whole()
-                    .or_else(|| route::part(&self.maps, class, u32::try_from(random).unwrap()));
-                found.is_some_and(|target| self.is_part(target, part, 0))
+                let random = u32::try_from(random).unwrap();
+                let found = class.whole().or_else(|| route::part(&self.maps, class, random));
+                let alike =
+                    class.parts().1 != 2 || route::one_of_two(&self.maps, class, random) == found;
+                alike && found.is_some_and(|target| self.is_part(target, part, 0))
             })
         })
     }
