@@ -90,10 +90,9 @@ impl Server {
         }
     }
 
-    /// Has this and all others run on the processor of a caller that calls in turns: one that slept
-    /// in between would find cold caches whenever it wakes.
-    pub(crate) fn run_beside_caller(&self) -> anyhow::Result<()> {
-        let pinned = self.handle.spawn(async { processor::pin(Role::Client) });
+    /// Has this and all others run on another processor than callers that call in turns.
+    pub(crate) fn keep_away(&self) -> anyhow::Result<()> {
+        let pinned = self.handle.spawn(async { processor::pin(Role::Server) });
         Ok(self.handle.block_on(pinned)??)
     }
 

@@ -24,7 +24,7 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
     let covered = Covered::start(stage, &Value::Null)?;
     let uncovered = Cgroup::new()?;
     let empty = Baseline::attach(uncovered.path())?;
-    stage.servers[0].run_beside_caller()?;
+    stage.servers[0].keep_away()?;
     let _counting = RunTimeStats::enable()?;
     let in_turns = |program| Calls::InTurns { turns: TURNS, program };
     let bare = Plan { calls: in_turns(empty.id(Hook::TcpOutcome)?), ..plan(stage) };
