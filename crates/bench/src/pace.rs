@@ -18,14 +18,27 @@ const LEAST: usize = 5;
 /// What a turn gave, and how fast the processor was.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub struct Paced<T> {
-    /// The longest that [`pace`] took during the turn.
+    /// The longest that a piece of arithmetic took before and after it, in nanoseconds.
     pub pace: f64,
     /// What the turn gave.
     pub result: T,
 }
 
-/// Nanoseconds that a piece of arithmetic takes now, some 12,000 of them.
-pub fn pace() -> f64 {
+impl<T> Paced<T> {
+    /// Takes a turn, and looks at the pace before and after it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the turn.
+    pub fn take(turn: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<Self> {
+        let before = pace();
+        let result = turn()?;
+        Ok(Self { pace: before.max(pace()), result })
+    }
+}
+
+/// Nanoseconds that the piece of arithmetic takes now, some 12,000 of them.
+fn pace() -> f64 {
     let started = Instant::now();
     let mut lanes = [1_u64, 2, 3, 4, 5, 6, 7, 8];
     for step in 0..4_000 {

@@ -6,7 +6,6 @@ use aya::{
     Ebpf, EbpfLoader,
     programs::{CgroupAttachMode, CgroupSock, CgroupSockAddr, Program, ProgramError, SockOps},
 };
-
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -31,6 +30,14 @@ pub struct Runs {
     pub runs: u64,
     /// Nanoseconds that those runs took.
     pub run_time_ns: u64,
+}
+
+impl Runs {
+    /// Those after an account that was read before.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self { runs: self.runs - before.runs, run_time_ns: self.run_time_ns - before.run_time_ns }
+    }
 }
 
 impl Baseline {

@@ -91,7 +91,8 @@ impl RunCounter {
     /// Where the kernel does not tell.
     pub fn runs(&self) -> io::Result<Runs> {
         let text = fs::read_to_string(fdinfo(&self.0))?;
-        Ok(Runs { runs: field(&text, "run_cnt:"), run_time_ns: field(&text, "run_time_ns:") })
+        let number = |name| field(&text, name).ok_or(io::ErrorKind::InvalidData);
+        Ok(Runs { runs: number("run_cnt:")?, run_time_ns: number("run_time_ns:")? })
     }
 }
 
@@ -100,10 +101,9 @@ fn fdinfo(descriptor: impl AsFd) -> String {
     format!("/proc/self/fdinfo/{}", descriptor.as_fd().as_raw_fd())
 }
 
-/// A number of it; 0 where it is not there.
-fn field(text: &str, name: &str) -> u64 {
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-    value.unwrap_or_default()
+/// A number of it.
+fn field(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
 }
 
 pub(crate) fn map_usage(set: &Path) -> Result<Vec<MapUsage>, MapError> {
@@ -113,7 +113,7 @@ pub(crate) fn map_usage(set: &Path) -> Result<Vec<MapUsage>, MapError> {
             let map = open(set, name)?;
             let text = fs::read_to_string(fdinfo(map.fd()))
                 .map_err(|source| MapError::Mmap { name, source })?;
-            Ok(MapUsage { name, bytes: field(&text, "memlock:") })
+            Ok(MapUsage { name, bytes: field(&text, "memlock:").unwrap_or_default() })
         })
         .collect()
 }

@@ -12,7 +12,7 @@ use std::{
 use anyhow::Context as _;
 use etm_bench::{
     calling::answer,
-    pace::{Paced, pace},
+    pace::Paced,
     processor::{self, Role},
 };
 use etm_dataplane::{RunCounter, Runs, monotonic};
@@ -104,12 +104,11 @@ fn call_in_turns(
     processor::pin(Role::Client)?;
     let counter = RunCounter::of(program)?;
     for _ in 0..turns {
-        let (pace_before, before) = (pace(), counter.runs()?);
-        (0..TURN).try_for_each(|_| call_at_once(target))?;
-        let (after, pace) = (counter.runs()?, pace_before.max(pace()));
-        let runs = after.runs - before.runs;
-        let result = Runs { runs, run_time_ns: after.run_time_ns - before.run_time_ns };
-        report.turns.push(Paced { pace, result });
+        report.turns.push(Paced::take(|| {
+            let before = counter.runs()?;
+            (0..TURN).try_for_each(|_| call_at_once(target))?;
+            Ok(counter.runs()?.since(before))
+        })?);
     }
     Ok(())
 }

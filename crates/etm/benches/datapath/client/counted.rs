@@ -2,7 +2,7 @@
 //! short that the processor is likely to run at one speed throughout.
 
 use etm_bench::{
-    pace::{Paced, pace},
+    pace::Paced,
     processor::{self, Role},
 };
 use etm_dataplane::{Hook, RunCounter, Runs};
@@ -68,16 +68,12 @@ fn turn(lane: &Lane, counters: &[RunCounter; 3], calls: usize) -> anyhow::Result
         connections::call(lane, Work::Connects, socket(SocketType::STREAM)?, number).map(|_| ())
     };
     (0..calls / 10).try_for_each(call)?;
-    let before = read(counters)?;
-    let pace_before = pace();
-    (0..calls).try_for_each(call)?;
-    let pace = pace_before.max(pace());
-    let after = read(counters)?;
-    let runs = std::array::from_fn(|hook| Runs {
-        runs: after[hook].runs - before[hook].runs,
-        run_time_ns: after[hook].run_time_ns - before[hook].run_time_ns,
-    });
-    Ok(Turn { pace, result: runs })
+    Turn::take(|| {
+        let before = read(counters)?;
+        (0..calls).try_for_each(call)?;
+        let after = read(counters)?;
+        Ok(std::array::from_fn(|hook| after[hook].since(before[hook])))
+    })
 }
 
 fn read([connect, release, outcome]: &[RunCounter; 3]) -> anyhow::Result<[Runs; 3]> {

@@ -11,7 +11,11 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use crate::{
-    caller::Calls, caller::Plan, faults::Fault, results::Results, stage::CALLING, stage::Stage,
+    caller::{Calls, Plan},
+    faults::Fault,
+    results::Results,
+    stage::CALLING,
+    stage::Stage,
 };
 
 /// New connections a second, of all callers together.
