@@ -1,8 +1,8 @@
 //! `connect()` and `getpeername()`.
 
 use etm_abi::{
-    Address, BACKEND_AVAILABLE, Counter, FLOW_ASKED, FRONTEND_ANYWAY, FRONTEND_BALANCED,
-    FRONTEND_ROUTED, PROTOCOL_TCP, Target,
+    Address, BACKEND_AVAILABLE, Counter, FRONTEND_ANYWAY, FRONTEND_BALANCED, FRONTEND_ROUTED,
+    PROTOCOL_TCP, Target,
 };
 use etm_decide::pick;
 
@@ -12,7 +12,7 @@ use crate::{
     context::{ALLOW, Caller, Family},
     ejection,
     flows::{self, Told},
-    frontends, maps, mptcp,
+    frontends, maps, mptcp, outcomes,
     random::random,
     replies,
     report::{count, refuse},
@@ -66,7 +66,7 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
         backend: id,
         pod,
         counted,
-        phase: FLOW_ASKED,
+        phase: outcomes::asked(protocol),
     };
     let owner = if protocol == PROTOCOL_TCP { mptcp::owner(caller) } else { None };
     match owner {

@@ -10,7 +10,7 @@ use etm_abi::{
 use etm_decide::health::{Consequence, FIRM, Row, WEAK, consequence, ejection, pause};
 
 use crate::{
-    maps,
+    attention, maps,
     record::{
         FETCHED, caller, change, failures, give_back, is_of, now, others, policy, record, resets,
         set_caller, set_failures, set_others, set_resets, set_successes, set_times, set_until,
@@ -48,6 +48,7 @@ pub fn watches(id: u32) -> bool {
 pub fn watch(id: u32) {
     if let Some(pod) = record(id) {
         set_watched(pod, WATCHED);
+        attention::call();
     }
 }
 
@@ -136,6 +137,7 @@ pub fn failed(id: u32, flow: *mut Flow, netns: u64, failure: Failure) {
 #[inline(never)]
 pub fn failed_of(id: u32, pod: *mut Backend, netns: u64, failure: Failure) {
     set_watched(pod, WATCHED);
+    attention::call();
     set_resets(pod, (failure == Failure::Reset) as u32);
     let Some(policy) = policy(pod) else { return };
     let row = enter(pod, netns, if failure == Failure::TimedOut { WEAK } else { FIRM });

@@ -74,7 +74,7 @@ impl Told<'_> {
     /// Writes all but the cookie, field by field: a whole record built on the stack first costs a
     /// call of `memset` and a copy on every connect.
     #[inline(always)]
-    pub fn fill(&self, place: &mut Flow) {
+    pub fn fill(&self, place: &mut Flow, phase: u32) {
         copy(self.service, &mut place.service);
         copy(&self.pod.address, &mut place.peer);
         place.service_port = self.service_port;
@@ -82,7 +82,7 @@ impl Told<'_> {
         place.backend = self.backend;
         place.incarnation =
             if self.counted { connections::open(self.backend, self.pod) } else { 0 };
-        place.phase = self.phase;
+        place.phase = phase;
     }
 }
 
@@ -113,9 +113,9 @@ pub fn expect(cookie: u64) {
 #[inline(always)]
 pub fn record(cookie: u64, told: &Told<'_>) {
     let Some(place) = place(cookie) else { return };
-    if claim(place, cookie) {
+    if let Some(phase) = claim(place, cookie, told.phase) {
         // SAFETY: `place` is an element of FLOWS, and FLOW_BUSY keeps every other writer away.
-        told.fill(unsafe { &mut *place });
+        told.fill(unsafe { &mut *place }, phase);
         // SAFETY: as above; volatile, so that the cookie is written last.
         unsafe { ptr::write_volatile(&raw mut (*place).cookie, cookie) };
         return;
@@ -155,7 +155,7 @@ pub fn record_unconnected(key: &UdpFlowKey, phase: u32) {
 #[inline(never)]
 fn record_aside(place: *mut Flow, cookie: u64, told: &Told<'_>) {
     let mut flow = Flow { cookie, ..Flow::default() };
-    told.fill(&mut flow);
+    told.fill(&mut flow, outcomes::unsent(told.phase));
     // A socket that is connected once more may have one there already.
     let replaced = || {
         close_moved(cookie);
@@ -167,14 +167,19 @@ fn record_aside(place: *mut Flow, cookie: u64, told: &Told<'_>) {
     }
 }
 
-/// Takes a place for a socket, moving a living owner's record out of it.
+/// Takes a place for a socket, moving a living owner's record out of it, and gives the phase that its
+/// record is to have.
 #[inline(always)]
-fn claim(place: *mut Flow, cookie: u64) -> bool {
+fn claim(place: *mut Flow, cookie: u64, phase: u32) -> Option<u32> {
     let held = load(place);
     if is_free(held) {
-        return swap(place, held, FLOW_BUSY) == held;
+        return (swap(place, held, FLOW_BUSY) == held).then_some(phase);
     }
-    displace(place, held, cookie)
+    if !displace(place, held, cookie) {
+        return None;
+    }
+    // A socket that is connected once more has sent something before.
+    Some(if held == cookie { outcomes::unsent(phase) } else { phase })
 }
 
 /// Takes a place from a living socket, whose record moves, unless it is the socket itself that is
@@ -316,6 +321,13 @@ pub fn asked(flow: &Flow, peer: &Address, peer_port: u16) -> Option<(Address, u1
 pub fn state(ctx: &SockContext) -> u32 {
     // SAFETY: the context is valid for the whole program, and the verifier allows to read the field.
     unsafe { ptr::read_volatile(&raw const (*ctx.sock).state) }
+}
+
+/// The protocol of a socket.
+#[inline(always)]
+pub fn protocol(ctx: &SockContext) -> u32 {
+    // SAFETY: as above.
+    unsafe { ptr::read_volatile(&raw const (*ctx.sock).protocol) }
 }
 
 /// Cookie of the socket's network namespace.

@@ -12,6 +12,7 @@
 )]
 
 mod affinity;
+mod attention;
 mod balance;
 mod call;
 mod callers;
@@ -22,6 +23,7 @@ mod flows;
 mod frontends;
 mod maps;
 mod mptcp;
+mod observed;
 mod outcomes;
 mod random;
 mod record;
@@ -97,6 +99,13 @@ fn tcp_outcome(ctx: SockOpsContext) -> u32 {
 #[raw_tracepoint(tracepoint = "inet_sk_error_report")]
 fn socket_error(ctx: RawTracePointContext) -> i32 {
     replies::refused(&ctx);
+    0
+}
+
+/// A segment of TCP is sent once more.
+#[raw_tracepoint(tracepoint = "tcp_retransmit_skb")]
+fn tcp_retransmit(ctx: RawTracePointContext) -> i32 {
+    outcomes::retransmitted(&ctx);
     0
 }
 

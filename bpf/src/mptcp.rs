@@ -18,7 +18,7 @@ use etm_abi::{Address, Counter, Flow};
 use crate::{
     connections::Counted,
     context::{Caller, Family, IPPROTO_MPTCP},
-    flows::{Told, asked},
+    flows::{self, Told, asked},
     maps, outcomes,
     report::count,
     settings,
@@ -57,7 +57,7 @@ pub fn record(owner: *mut c_void, told: &Told<'_>) {
     // Of a socket that is connected once more, the connection before is no more.
     Counted::of(place).close();
     // SAFETY: the storage is this socket's, whose connect() is under way and runs only once.
-    told.fill(unsafe { &mut *place });
+    told.fill(unsafe { &mut *place }, outcomes::unsent(told.phase));
 }
 
 /// The record of the MPTCP socket that a TCP socket is a subflow of. What becomes of the first one is
@@ -105,9 +105,7 @@ pub fn service<F: Family>(
 /// Counts an MPTCP socket out that is being closed; its record goes with it.
 #[inline(always)]
 pub fn release(ctx: &SockContext) {
-    // SAFETY: the context is valid for the whole program, and the verifier allows to read the field.
-    let protocol = unsafe { ptr::read_volatile(&raw const (*ctx.sock).protocol) };
-    if settings::has_mptcp() && protocol == IPPROTO_MPTCP {
+    if settings::has_mptcp() && flows::protocol(ctx) == IPPROTO_MPTCP {
         release_mptcp(ctx);
     }
 }

@@ -1,25 +1,31 @@
-//! What becomes of TCP connections that a Service's decision led somewhere: `sockops`.
+//! What becomes of TCP connections that a Service's decision led somewhere: `sockops`, and the
+//! tracepoint `tcp_retransmit_skb`, which costs a connection nothing that loses nothing.
 //!
 //! A connection is looked at where its socket's record says that it was just given a Pod. So one
 //! to a Pod's own address, or one that the client gives up itself (whose record its `close()` takes
 //! away first), counts for nothing.
 
-use core::{ffi::c_void, intrinsics, ptr};
+use core::{intrinsics, ptr};
 
 use aya_ebpf::{
+    EbpfContext as _,
     bindings::{
         BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB, BPF_SOCK_OPS_RETRANS_CB, BPF_SOCK_OPS_RETRANS_CB_FLAG,
         BPF_SOCK_OPS_STATE_CB, BPF_SOCK_OPS_STATE_CB_FLAG, BPF_SOCK_OPS_TCP_CONNECT_CB,
-        bpf_sock_ops,
     },
-    helpers::{bpf_get_netns_cookie, bpf_get_socket_cookie},
-    programs::{SockContext, SockOpsContext},
+    programs::{RawTracePointContext, SockContext, SockOpsContext},
 };
 use etm_abi::{
-    FLOW_ASKED, FLOW_ESTABLISHED, FLOW_LATE, FLOW_REPLIES, FLOW_UNDER_WAY, Failure, Flow, Outcomes,
+    FLOW_ASKED, FLOW_ESTABLISHED, FLOW_LATE, FLOW_REPEATED, FLOW_REPEATED_MOST, FLOW_REPLIES,
+    FLOW_UNDER_WAY, Failure, Flow, Outcomes, PROTOCOL_TCP,
 };
 
-use crate::{ejection, flows, maps, mptcp, replies};
+use crate::{
+    attention, ejection, flows, maps,
+    observed::Observed,
+    replies, settings,
+    socket::{Socket, segments},
+};
 
 /// States of net/tcp_states.h.
 const ESTABLISHED: u32 = 1;
@@ -28,87 +34,70 @@ const FIN_WAIT1: u32 = 4;
 const CLOSE: u32 = 7;
 const CLOSE_WAIT: u32 = 8;
 
-/// One call of the program, for one socket.
-pub struct Observed {
-    ops: *mut bpf_sock_ops,
-}
-
-macro_rules! field {
-    ($name:ident, $field:ident) => {
-        #[inline(always)]
-        fn $name(&self) -> u32 {
-            // SAFETY: the context is valid for the whole program.
-            unsafe { ptr::read_volatile(&raw const (*self.ops).$field) }
-        }
-    };
-}
-
-impl Observed {
-    field!(op, op);
-    field!(state, state);
-    field!(srtt, srtt_us);
-    field!(total_retransmits, total_retrans);
-
-    #[inline(always)]
-    fn argument(&self, index: usize) -> u32 {
-        // SAFETY: as above; the arguments are what the kernel calls the program with.
-        unsafe { ptr::read_volatile(&raw const (*self.ops).__bindgen_anon_1.args[index]) }
-    }
-
-    #[inline(always)]
-    fn bytes_received(&self) -> u64 {
-        // SAFETY: as above.
-        unsafe { ptr::read_volatile(&raw const (*self.ops).bytes_received) }
-    }
-
-    #[inline(always)]
-    fn cookie(&self) -> u64 {
-        // SAFETY: the helper takes this program type's context.
-        unsafe { bpf_get_socket_cookie(self.ops.cast::<c_void>()) }
-    }
-
-    /// Cookie of the caller's network namespace.
-    #[inline(always)]
-    pub fn netns(&self) -> u64 {
-        // SAFETY: the helper takes this program type's context.
-        unsafe { bpf_get_netns_cookie(self.ops.cast::<c_void>()) }
-    }
-
-    #[inline(always)]
-    fn flow(&self) -> Option<*mut Flow> {
-        flows::find(self.cookie()).or_else(|| mptcp::of_subflow(self.ops))
-    }
-}
-
 #[inline(always)]
 pub fn observe(ctx: SockOpsContext) {
-    let observed = Observed { ops: ctx.ops };
+    let observed = Observed::new(&ctx);
     match observed.op() {
-        BPF_SOCK_OPS_TCP_CONNECT_CB => begin(&ctx, &observed),
+        BPF_SOCK_OPS_TCP_CONNECT_CB => begin(&observed),
         BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB => established(&observed),
         BPF_SOCK_OPS_STATE_CB => change(&observed),
-        BPF_SOCK_OPS_RETRANS_CB => repeat(&ctx, &observed),
+        BPF_SOCK_OPS_RETRANS_CB => repeat(&observed),
         _ => {}
     }
 }
 
+/// [`Flow::phase`] of a socket that calls for the first time.
+#[inline(always)]
+pub fn asked(protocol: u8) -> u32 {
+    if protocol == PROTOCOL_TCP && settings::tcp_sent().is_some() {
+        FLOW_UNDER_WAY
+    } else {
+        FLOW_ASKED
+    }
+}
+
+/// The same of a socket whose `close()` could not tell whether it has sent a SYN: then the SYN is
+/// looked at.
+#[cold]
+#[inline(never)]
+pub fn unsent(asked: u32) -> u32 {
+    if asked != FLOW_UNDER_WAY {
+        return asked;
+    }
+    attention::call();
+    FLOW_ASKED
+}
+
 /// The first SYN is about to be sent.
 ///
-/// Each change of state costs a run of the program, so these are asked for where something went wrong
-/// lately. Elsewhere the kernel says by itself that a connection is established, and how it ended, or
-/// that it never was, is seen when the socket is closed.
+/// Whatever is asked for costs runs of the program, and the asking too. So it is for where something
+/// went wrong lately: else the kernel says by itself that a connection is established, that a segment
+/// is sent once more is seen by another program, and how a connection ended, or that it never was, is
+/// seen when the socket is closed.
 #[inline(always)]
-fn begin(ctx: &SockOpsContext, observed: &Observed) {
-    let Some(flow) = observed.flow() else { return };
-    if phase(flow) != FLOW_ASKED {
-        return;
+fn begin(observed: &Observed) {
+    if settings::tcp_sent().is_none() || attention::take() {
+        begin_closely(observed);
     }
-    set_phase(flow, FLOW_UNDER_WAY);
-    let mut asked = BPF_SOCK_OPS_RETRANS_CB_FLAG;
+}
+
+#[cold]
+#[inline(never)]
+fn begin_closely(observed: &Observed) {
+    let own = observed.own_flow().filter(|_| settings::tcp_sent().is_some());
+    let Some(flow) = own.or_else(|| observed.flow()) else { return };
+    match phase(flow) {
+        FLOW_ASKED => set_phase(flow, FLOW_UNDER_WAY),
+        FLOW_UNDER_WAY => {}
+        _ => return,
+    }
+    let mut asked = if own.is_some() { 0 } else { BPF_SOCK_OPS_RETRANS_CB_FLAG };
     if ejection::watches(backend(flow)) {
         asked |= BPF_SOCK_OPS_STATE_CB_FLAG;
     }
-    let _ = ctx.set_cb_flags(asked as i32);
+    if asked != 0 {
+        observed.ask(asked);
+    }
 }
 
 /// The socket's state changes.
@@ -126,7 +115,7 @@ fn change(observed: &Observed) {
 fn established(observed: &Observed) {
     let Some(flow) = observed.flow() else { return };
     let phase = phase(flow);
-    if phase != FLOW_UNDER_WAY && phase != FLOW_LATE {
+    if !is_under_way(phase) {
         return;
     }
     set_phase(flow, FLOW_ESTABLISHED);
@@ -141,18 +130,18 @@ fn established(observed: &Observed) {
 fn failed(observed: &Observed) {
     let Some(flow) = observed.flow() else { return };
     let phase = phase(flow);
-    if phase != FLOW_UNDER_WAY && phase != FLOW_LATE {
+    if !is_under_way(phase) {
         return;
     }
     set_phase(flow, 0);
-    unanswered(flow, phase, observed.total_retransmits() != 0, observed.netns());
+    unanswered(flow, phase, observed.netns());
 }
 
 /// Counts a connection that came to nothing.
 #[inline(always)]
-fn unanswered(flow: *mut Flow, phase: u32, repeated: bool, netns: u64) {
+fn unanswered(flow: *mut Flow, phase: u32, netns: u64) {
     let id = backend(flow);
-    if phase == FLOW_UNDER_WAY && !repeated {
+    if phase == FLOW_UNDER_WAY {
         add(id, |outcomes| &raw mut outcomes.refused, 1);
         ejection::failed(id, flow, netns, Failure::Refused);
         return;
@@ -171,7 +160,7 @@ pub fn ended(flow: *mut Flow, ctx: &SockContext) {
     if phase & FLOW_REPLIES != 0 {
         replies::ended(flow, phase, ctx);
     } else if phase >= FLOW_UNDER_WAY && flows::state(ctx) == CLOSE {
-        ended_closed(flow, phase, flows::netns(ctx));
+        ended_closed(flow, phase, ctx);
     } else if phase == FLOW_ESTABLISHED {
         // The change of state that follows finds no record any more.
         ejection::ended_well(backend(flow), flow);
@@ -181,20 +170,27 @@ pub fn ended(flow: *mut Flow, ctx: &SockContext) {
 /// A socket is connected once more. Whether the attempt before had come to nothing is not known here.
 #[inline(always)]
 pub fn replaced(flow: *mut Flow) {
-    if matches!(phase(flow), FLOW_UNDER_WAY | FLOW_LATE) {
+    if is_under_way(phase(flow)) {
         ejection::watch(backend(flow));
     }
 }
 
 #[cold]
 #[inline(never)]
-fn ended_closed(flow: *mut Flow, phase: u32, netns: u64) {
+fn ended_closed(flow: *mut Flow, phase: u32, ctx: &SockContext) {
     if phase == FLOW_ESTABLISHED {
         // Whether the Pod had sent something by then is not known here.
         ejection::watch(backend(flow));
-    } else {
-        unanswered(flow, phase, false, netns);
+    } else if phase != FLOW_UNDER_WAY || has_sent(ctx) {
+        unanswered(flow, phase, flows::netns(ctx));
     }
+}
+
+/// Whether a socket has sent a SYN, or a subflow of it: of those the SYN is looked at.
+#[inline(always)]
+fn has_sent(ctx: &SockContext) -> bool {
+    flows::protocol(ctx) != PROTOCOL_TCP as u32
+        || Socket::of(ctx.as_ptr()).is_none_or(Socket::has_sent)
 }
 
 /// One end closes the connection.
@@ -221,24 +217,54 @@ fn reset(observed: &Observed) {
     ejection::failed(id, flow, observed.netns(), Failure::Reset);
 }
 
-/// A segment is sent once more.
+/// A segment of a subflow of MPTCP is sent once more, or of any connection where the tracepoint cannot
+/// tell.
 #[cold]
 #[inline(never)]
-fn repeat(ctx: &SockOpsContext, observed: &Observed) {
+fn repeat(observed: &Observed) {
+    if settings::tcp_sent().is_some() && observed.own_flow().is_some() {
+        return;
+    }
     let Some(flow) = observed.flow() else { return };
-    let id = backend(flow);
-    if observed.state() != SYN_SENT {
-        add(id, |outcomes| &raw mut outcomes.retransmits, observed.argument(1).max(1));
+    if observed.state() == SYN_SENT {
+        // From now on its end is told at once.
+        observed.ask(BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RETRANS_CB_FLAG);
+    }
+    repeated(flow, observed.argument(1), || Some(observed.netns()));
+}
+
+/// A segment of whatever connection of the node is sent once more.
+#[inline(always)]
+pub fn retransmitted(ctx: &RawTracePointContext) {
+    let socket = Socket::at(ctx.arg::<u64>(0));
+    if let Some(flow) = socket.cookie().and_then(flows::find) {
+        repeated(flow, segments(ctx.arg::<u64>(1)), || socket.netns());
+    }
+}
+
+/// Counts segments that are sent once more: the SYN, for as long as that is under way.
+#[inline(always)]
+fn repeated(flow: *mut Flow, segments: u32, netns: impl FnOnce() -> Option<u64>) {
+    let (id, before) = (backend(flow), phase(flow));
+    if before == FLOW_ESTABLISHED {
+        add(id, |outcomes| &raw mut outcomes.retransmits, segments.max(1));
+        return;
+    }
+    if !is_under_way(before) {
         return;
     }
     add(id, |outcomes| &raw mut outcomes.syn_retransmits, 1);
-    // From now on its end is told at once.
-    let _ = ctx.set_cb_flags((BPF_SOCK_OPS_STATE_CB_FLAG | BPF_SOCK_OPS_RETRANS_CB_FLAG) as i32);
-    // The kernel counts this one after the call.
-    let repeated = observed.total_retransmits() + 1;
-    if phase(flow) == FLOW_UNDER_WAY && ejection::is_late(id, repeated) {
-        set_phase(flow, FLOW_LATE);
-        ejection::failed(id, flow, observed.netns(), Failure::TimedOut);
+    if before == FLOW_LATE {
+        return;
+    }
+    let times = (before / FLOW_REPEATED + 1).min(FLOW_REPEATED_MOST);
+    if !ejection::is_late(id, times) {
+        set_phase(flow, FLOW_UNDER_WAY + times * FLOW_REPEATED);
+        return;
+    }
+    set_phase(flow, FLOW_LATE);
+    if let Some(netns) = netns() {
+        ejection::failed(id, flow, netns, Failure::TimedOut);
     }
 }
 
@@ -264,6 +290,12 @@ pub fn count_refused(id: u32) {
 pub fn phase(flow: *mut Flow) -> u32 {
     // SAFETY: an element of a map; volatile, since other CPUs may write it.
     unsafe { ptr::read_volatile(&raw const (*flow).phase) }
+}
+
+/// Whether the first SYN is not answered yet, by a [`Flow::phase`].
+#[inline(always)]
+const fn is_under_way(phase: u32) -> bool {
+    matches!(phase % FLOW_REPEATED, FLOW_UNDER_WAY | FLOW_LATE)
 }
 
 #[inline(always)]

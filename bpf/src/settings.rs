@@ -43,6 +43,11 @@ static SOCKET_READ: Global<u64> = Global::new(0);
 #[unsafe(no_mangle)]
 static SOCKET_ERROR: Global<u64> = Global::new(0);
 
+/// Where it is said what a TCP socket has sent: offsets of `write_seq`, of `cb` in a `sk_buff`, and of
+/// `tcp_gso_segs` in that, packed like the path above; 0 where they are not known.
+#[unsafe(no_mangle)]
+static TCP_SENT: Global<u64> = Global::new(0);
+
 #[inline(always)]
 pub fn service_mask() -> u32 {
     SERVICE_MASK.load()
@@ -86,6 +91,11 @@ pub fn socket_read() -> Option<[usize; 4]> {
 #[inline(always)]
 pub fn socket_error() -> Option<[usize; 4]> {
     unpacked(SOCKET_ERROR.load())
+}
+
+#[inline(always)]
+pub fn tcp_sent() -> Option<[usize; 4]> {
+    unpacked(TCP_SENT.load())
 }
 
 #[inline(always)]

@@ -7,6 +7,18 @@ use aya_ebpf::helpers::bpf_probe_read_kernel;
 
 use crate::settings;
 
+/// Segments of TCP that a `struct sk_buff` stands for, by its address; 1 where the kernel does not say.
+#[inline(always)]
+pub fn segments(buffer: u64) -> u32 {
+    let read = || {
+        let [_, control, segments, _] = settings::tcp_sent()?;
+        let at = buffer.wrapping_add((control + segments) as u64);
+        // SAFETY: the helper checks what it reads.
+        unsafe { bpf_probe_read_kernel(at as *const u16) }.ok()
+    };
+    read().map_or(1, |count| (count as u32).max(1))
+}
+
 /// The address of a `struct sock`, as a number.
 #[derive(Clone, Copy)]
 pub struct Socket(u64);
@@ -71,6 +83,12 @@ impl Socket {
             (Some((_, NEVER)), _) => Received::Nothing,
             _ => Received::Read,
         }
+    }
+
+    /// Whether a TCP socket has sent its first SYN; `true` where the kernel does not say.
+    #[inline(always)]
+    pub fn has_sent(self) -> bool {
+        settings::tcp_sent().and_then(|[sequence, ..]| self.read::<u32>(sequence)) != Some(0)
     }
 
     /// Its cookie; none where nobody has asked for it.

@@ -11,14 +11,20 @@ pub const FLOW_BUSY: u64 = i64::MAX as u64;
 /// The sign bit, so that one comparison tells a free place.
 pub const FLOW_CLOSED: u64 = 1 << 63;
 
-/// [`Flow::phase`] of a socket that was given a Pod and has not sent it a SYN.
+/// [`Flow::phase`] of a socket that was given a Pod and has not sent it a SYN: of UDP, and where each
+/// first SYN is looked at.
 pub const FLOW_ASKED: u32 = 1;
-/// [`Flow::phase`] of a socket that has sent its Pod a SYN.
+/// [`Flow::phase`] of a socket that has sent its Pod a SYN, or is about to: its `close()` tells a
+/// socket that never did.
 pub const FLOW_UNDER_WAY: u32 = 2;
 /// [`Flow::phase`] of a socket that has sent so many SYNs that it counts as failed.
 pub const FLOW_LATE: u32 = 3;
 /// [`Flow::phase`] of a socket whose connection was established.
 pub const FLOW_ESTABLISHED: u32 = 4;
+/// Added to [`FLOW_UNDER_WAY`] each time that the SYN is sent once more, up to [`FLOW_REPEATED_MOST`].
+pub const FLOW_REPEATED: u32 = 1 << 4;
+/// How often it is counted: Linux gives up sooner unless it is told otherwise.
+pub const FLOW_REPEATED_MOST: u32 = 15;
 
 /// Bit of [`Flow::phase`] and [`UdpFlow::awaited`] that says that a Pod is expected to reply over
 /// UDP. The bits of [`FLOW_TIME`] beside it say since when.

@@ -1,7 +1,6 @@
 //! Programs onto hooks: made, kept, or replaced without a gap.
 
 use std::{
-    ffi::CStr,
     fmt, fs, io,
     os::{fd::AsFd as _, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
@@ -10,12 +9,7 @@ use std::{
 use aya_obj::generated::bpf_attach_type;
 use serde::Serialize;
 
-use crate::{
-    error::AttachError,
-    object::{Programs, SOCKET_ERROR},
-    pin::PinDirectory,
-    sys,
-};
+use crate::{error::AttachError, object::Programs, pin::PinDirectory, sys, tracepoint::Tracepoint};
 
 /// A hook of a cgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -132,30 +126,10 @@ pub(crate) fn attach(
             .map_err(|source| AttachError::Pin { path, source })?;
         attached.created += 1;
     }
-    attach_errors(pins, programs, same_build)?;
-    Ok(attached)
-}
-
-/// The tracepoint of errors that sockets are told of, since Linux 5.14.
-const TRACEPOINT: &CStr = c"inet_sk_error_report";
-
-/// Where the kernel has no such tracepoint, messages that a UDP port is closed count for nothing.
-fn attach_errors(
-    pins: &PinDirectory,
-    programs: &Programs,
-    same_build: bool,
-) -> Result<(), AttachError> {
-    let path = pins.link(SOCKET_ERROR);
-    if same_build && path.exists() {
-        return Ok(());
+    for tracepoint in Tracepoint::ALL {
+        tracepoint.attach(pins, programs, same_build)?;
     }
-    let Some(program) = programs.errors() else { return Ok(()) };
-    let link = match sys::tracepoint_open(program, TRACEPOINT) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => return Ok(()),
-        opened => opened,
-    };
-    link.and_then(|link| pin_over(&path, |new| sys::object_pin(link.as_fd(), new)))
-        .map_err(|source| AttachError::Pin { path, source })
+    Ok(attached)
 }
 
 /// Where a link is pinned until it takes its place. bpffs allows no dot in a name.
@@ -165,7 +139,7 @@ pub(crate) fn half_pinned(link: &Path) -> PathBuf {
 
 /// Pins under a new name and moves it into place, so that a link to another cgroup that stood there
 /// goes only when its successor is at work.
-fn pin_over(path: &Path, pin: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn pin_over(path: &Path, pin: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let new = half_pinned(path);
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -23,6 +23,10 @@ const SOCKET_ERROR: [(&str, &str); 4] = [
     ("sock", "sk_err"),
 ];
 
+/// What tells whether a TCP socket has sent its first SYN, and how many segments a buffer stands for.
+const TCP_SENT: [(&str, &str); 3] =
+    [("tcp_sock", "write_seq"), ("sk_buff", "cb"), ("tcp_skb_cb", "tcp_gso_segs")];
+
 /// Offsets that the programs are given, 16 bits each from the lowest on; 0 where the kernel does not
 /// say.
 #[derive(Clone, Copy, Debug, Default, Hash)]
@@ -30,6 +34,7 @@ pub(crate) struct Offsets {
     pub(crate) cgroup_path: u64,
     pub(crate) socket_read: u64,
     pub(crate) socket_error: u64,
+    pub(crate) tcp_sent: u64,
 }
 
 impl Offsets {
@@ -42,6 +47,7 @@ impl Offsets {
             cgroup_path: types.and_then(|types| types.packed(CGROUP_PATH)).unwrap_or_default(),
             socket_read: types.and_then(|types| types.packed(SOCKET_READ)).unwrap_or_default(),
             socket_error: types.and_then(|types| types.packed(SOCKET_ERROR)).unwrap_or_default(),
+            tcp_sent: types.and_then(|types| types.packed(TCP_SENT)).unwrap_or_default(),
         }
     }
 }
@@ -228,7 +234,8 @@ mod tests {
     #[test]
     fn the_running_kernel_is_understood() {
         let offsets = super::Offsets::read();
-        let all = [offsets.cgroup_path, offsets.socket_read, offsets.socket_error];
+        let all =
+            [offsets.cgroup_path, offsets.socket_read, offsets.socket_error, offsets.tcp_sent];
         assert!(all.iter().all(|offsets| *offsets != 0), "{all:x?}");
     }
 

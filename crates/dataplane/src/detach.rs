@@ -5,9 +5,9 @@ use serde::Serialize;
 use crate::{
     attach::{Hook, half_pinned},
     error::OpenError,
-    object::SOCKET_ERROR,
     pin::{PinDirectory, sets},
     sys,
+    tracepoint::Tracepoint,
 };
 
 /// What was removed.
@@ -47,7 +47,8 @@ pub fn detach(pin: &Path) -> Result<Detached, OpenError> {
         let _ = fs::remove_file(half_pinned(&link));
     }
     // Nothing is left for it to count.
-    for link in [pins.link(SOCKET_ERROR), half_pinned(&pins.link(SOCKET_ERROR))] {
+    for link in Tracepoint::ALL.map(|tracepoint| pins.link(tracepoint.name())) {
+        let _ = fs::remove_file(half_pinned(&link));
         let _ = fs::remove_file(link);
     }
     for (_, set) in sets {

@@ -21,6 +21,7 @@ mod pin;
 mod stale;
 mod stats;
 mod sys;
+mod tracepoint;
 mod view;
 
 pub use attach::{Attached, Hook};

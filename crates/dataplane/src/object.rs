@@ -18,6 +18,7 @@ use etm_abi::{BACKEND_NAME_LEN, LINE_SLOTS, MAX_REASONS, SERVICE_NAME_LEN, cells
 
 use crate::{
     attach::Hook, btf::Offsets, dataplane::Config, error::OpenError, kernel::Helpers, maps::NAMES,
+    tracepoint::Tracepoint,
 };
 
 pub(crate) static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("ETM_BPF_OBJECT"));
@@ -63,9 +64,6 @@ impl Settings {
     }
 }
 
-/// Name of the program at the tracepoint of errors, and of its pinned link.
-pub(crate) const SOCKET_ERROR: &str = "socket_error";
-
 /// The programs, loaded and verified, not necessarily attached.
 pub(crate) struct Programs(Ebpf);
 
@@ -106,6 +104,7 @@ impl Programs {
             .override_global("CGROUP_PATH", &settings.offsets.cgroup_path, true)
             .override_global("SOCKET_READ", &settings.offsets.socket_read, true)
             .override_global("SOCKET_ERROR", &settings.offsets.socket_error, true)
+            .override_global("TCP_SENT", &settings.offsets.tcp_sent, true)
             .map_max_entries("SERVICES4", cells(config.limits.frontends))
             .map_max_entries("SERVICES6", cells(config.limits.frontends))
             .map_max_entries("SERVICE_NAMES", name_parts(config.limits.names(), SERVICE_NAME_LEN))
@@ -126,9 +125,9 @@ impl Programs {
         Ok(Self(programs))
     }
 
-    /// Descriptor of the program that sees which errors sockets are told of.
-    pub(crate) fn errors(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.0.program(SOCKET_ERROR)?.fd().ok()?.as_fd())
+    /// Descriptor of a tracepoint's program.
+    pub(crate) fn at(&self, tracepoint: Tracepoint) -> Option<BorrowedFd<'_>> {
+        Some(self.0.program(tracepoint.name())?.fd().ok()?.as_fd())
     }
 
     /// Descriptor and id of a hook's program.
@@ -142,7 +141,7 @@ impl Programs {
 /// and the largest take as long as all the others together, so they are the first.
 fn verify(programs: &mut Ebpf) -> Result<(), OpenError> {
     let mut programs: HashMap<_, _> = programs.programs_mut().collect();
-    let ours = [SOCKET_ERROR].into_iter().chain(Hook::ALL.map(Hook::name));
+    let ours = Tracepoint::ALL.map(Tracepoint::name).into_iter().chain(Hook::ALL.map(Hook::name));
     let queue = ours.map(|name| {
         let program = programs.remove(name).ok_or(ProgramError::NotLoaded);
         program.map(|program| (name, program)).map_err(|source| OpenError::program(name, source))

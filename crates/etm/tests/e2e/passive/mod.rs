@@ -9,6 +9,7 @@ mod probes;
 mod replies;
 mod shown;
 mod silence;
+mod syn;
 
 use std::net::SocketAddr;
 
