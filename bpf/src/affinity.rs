@@ -6,7 +6,7 @@ use etm_decide::affinity::{is_expired, stays};
 
 use crate::{
     balance::NONE,
-    callers,
+    callers::{self, OwnAddress},
     context::{Caller, Family, V4, V6},
     frontends, maps,
     report::count,
@@ -84,7 +84,7 @@ fn client<F: Family>(ctx: *mut bpf_sock_addr, protocol: u8) -> Option<(Client, C
     let (address, port) = (caller.address(), caller.port());
     let frontend = frontends::find(&address, port, protocol)?;
     let (generation, class) = route::present(&caller, &frontend)?;
-    let own = callers::find(&caller).and_then(|known| known.address(&address));
+    let own = callers::find(&caller, OwnAddress { like: &address }).flatten();
     let Some(own) = own else {
         count(Counter::CallerUnknown);
         return None;

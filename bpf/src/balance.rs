@@ -10,7 +10,7 @@ use etm_decide::{
 };
 
 use crate::{
-    callers,
+    callers::{self, OwnAddress, Question, Record},
     context::{Caller, Family},
     frontends::Frontend,
     random::random,
@@ -138,19 +138,36 @@ fn position<F: Family>(
         }
     }
     if balancing.fields & CALLER != 0 {
-        let Some(known) = callers::find_inline(caller).filter(|known| known.pod != 0) else {
+        let by_address = balancing.fields & HASH_CALLER_ADDRESS != 0;
+        let identity = Identity { address: by_address.then_some(address) };
+        let Some((pod, namespace, own)) = callers::find_inline(caller, identity).flatten() else {
             count(Counter::CallerUnknown);
             return None;
         };
-        call.pod = known.pod;
-        call.namespace = known.namespace;
-        if balancing.fields & HASH_CALLER_ADDRESS != 0 {
-            let Some(own) = known.address(address) else {
-                count(Counter::CallerUnknown);
-                return None;
-            };
-            call.address = own;
-        }
+        call.pod = pod;
+        call.namespace = namespace;
+        call.address = own;
     }
     Some(etm_decide::position(balancing, &call))
+}
+
+/// What is hashed of a caller: its name and namespace as numbers, and its address where one is given
+/// that it is to be like. None where one of them is not known.
+#[derive(Clone, Copy)]
+struct Identity<'a> {
+    address: Option<&'a Address>,
+}
+
+impl Question for Identity<'_> {
+    type Answer = Option<(u64, u64, Address)>;
+
+    #[inline(always)]
+    fn ask(self, record: impl Record) -> Self::Answer {
+        let own = match self.address {
+            Some(like) => OwnAddress { like }.ask(record)?,
+            None => Address::default(),
+        };
+        let pod = record.pod();
+        (pod != 0).then(|| (pod, record.namespace(), own))
+    }
 }

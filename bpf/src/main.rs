@@ -15,6 +15,7 @@ mod affinity;
 mod attention;
 mod balance;
 mod call;
+mod caller_cache;
 mod callers;
 mod connections;
 mod context;

@@ -54,8 +54,8 @@ fn class<F: Family>(caller: &Caller<F>, route: Target) -> Option<Class> {
 /// The caller's number in routes.
 #[inline(always)]
 fn number<F: Family>(caller: &Caller<F>) -> u32 {
-    match callers::find_inline(caller) {
-        Some(known) => known.number,
+    match callers::find_inline(caller, callers::Number) {
+        Some(number) => number,
         None => {
             count(Counter::CallerUnknown);
             0
