@@ -11,6 +11,7 @@ use etm_decide::{
 
 use crate::{
     callers::{self, OwnAddress, Question, Record},
+    choices::Key,
     context::{Caller, Family},
     frontends::Frontend,
     random::random,
@@ -33,9 +34,6 @@ pub struct Member {
 }
 
 /// Chooses a member of a frontend with `FRONTEND_BALANCED`; none where no member is usable.
-///
-/// In functions of their own, one after the other and none within another, since the stack of all
-/// calls together is 512 bytes.
 #[inline(always)]
 pub fn member<F: Family>(
     caller: &Caller<F>,
@@ -44,9 +42,40 @@ pub fn member<F: Family>(
     port: u16,
     protocol: u8,
 ) -> Option<Member> {
+    choose(caller, frontend, &balancing(&Maps, frontend.target)?, None, (address, port, protocol))
+}
+
+/// The same, by what is remembered of the caller where that says it.
+#[inline(always)]
+pub fn remembered_member<F: Family>(
+    caller: &Caller<F>,
+    frontend: &Frontend,
+    address: &Address,
+    port: u16,
+    protocol: u8,
+) -> Option<Member> {
+    let balancing = balancing(&Maps, frontend.target)?;
+    let key = key(&balancing, frontend);
+    if let Some(id) = key.and_then(|key| key.recall())
+        && let Some(pod) = Maps.available(id)
+    {
+        return Some(Member { id, pod, counted: false });
+    }
+    choose(caller, frontend, &balancing, key, (address, port, protocol))
+}
+
+/// In functions of their own, one after the other and none within another, since the stack of all
+/// calls together is 512 bytes.
+#[inline(always)]
+fn choose<F: Family>(
+    caller: &Caller<F>,
+    frontend: &Frontend,
+    balancing: &Balancing,
+    key: Option<Key>,
+    (address, port, protocol): (&Address, u16, u8),
+) -> Option<Member> {
     let target = frontend.target;
-    let balancing = balancing(&Maps, target)?;
-    let Balancing { algorithm, affinity, .. } = balancing;
+    let Balancing { algorithm, affinity, .. } = *balancing;
     let counted = algorithm == ALGORITHM_LEAST_CONNECTIONS;
     if affinity != 0 {
         let kept = F::kept(caller.as_ptr().cast(), protocol, affinity);
@@ -58,18 +87,32 @@ pub fn member<F: Family>(
     let (best, position) = if counted {
         less_loaded(target)
     } else {
-        let position = position(caller, &balancing, address, port, protocol)
-            .unwrap_or_else(|| random_position(random()));
-        (best_of_few(&Maps, target, &balancing, position), position)
+        let hashed = position(caller, balancing, address, port, protocol);
+        let position = hashed.unwrap_or_else(|| random_position(random()));
+        let best = best_of_few(&Maps, target, balancing, position);
+        if let (Some(key), Some(_), Some(id)) = (key, hashed, best) {
+            key.note(id);
+        }
+        (best, position)
     };
     let (id, pod) = match best.and_then(|id| Some((id, Maps.available(id)?))) {
         Some(found) => found,
-        None => at_length(target, &balancing, position)?,
+        None => at_length(target, balancing, position)?,
     };
     if affinity != 0 {
         F::stay(caller.as_ptr().cast(), target, protocol, id);
     }
     Some(Member { id, pod, counted })
+}
+
+/// Under what the choice is remembered, where the caller alone decides it.
+#[inline(always)]
+fn key(balancing: &Balancing, frontend: &Frontend) -> Option<Key> {
+    let by_caller = balancing.algorithm == ALGORITHM_CONSISTENT_HASH
+        && balancing.affinity == 0
+        && balancing.fields & CALLER != 0
+        && balancing.fields & !CALLER == 0;
+    if by_caller { Key::new(frontend.target, frontend.generation()) } else { None }
 }
 
 /// The member that has a position, however many have to be compared.

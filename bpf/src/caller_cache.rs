@@ -33,6 +33,19 @@ pub fn cached<Q: Question>(cgroup: u64, question: Q) -> Option<Q::Answer> {
     looked_up(cgroup, current).map(|caller| question.ask(caller))
 }
 
+/// Whether a cgroup is known to be a Pod's, without a look into `CALLERS`.
+#[inline(always)]
+pub fn is_pod(cgroup: u64) -> bool {
+    let Some(place) = maps::CALLER_CACHE.get_ptr(cgroup as u32 & (CALLER_PLACES - 1)) else {
+        return false;
+    };
+    // SAFETY: an element of CALLER_CACHE; volatile, since other CPUs write it.
+    unsafe {
+        ptr::read_volatile(&raw const (*place).found) != 0
+            && ptr::read_volatile(&raw const (*place).cgroup) == cgroup
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Place(*const CachedCaller);
 
@@ -88,7 +101,7 @@ impl Record for &Caller {
 }
 
 #[inline(always)]
-fn epoch() -> Option<u64> {
+pub fn epoch() -> Option<u64> {
     // SAFETY: an element of an array; volatile, since the agent writes it.
     Some(unsafe { ptr::read_volatile(maps::CALLER_EPOCH.get_ptr(0)?) })
 }

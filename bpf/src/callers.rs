@@ -169,7 +169,7 @@ extern "C" fn etm_cgroup() -> u64 {
 /// The helper that tells it returns from three functions before it is done, which takes longer than
 /// all else that is done for a caller that is known.
 #[inline(always)]
-fn cgroup() -> u64 {
+pub fn cgroup() -> u64 {
     let Some([cgroups, cgroup, node, id]) = settings::cgroup_path() else {
         // SAFETY: the helper takes nothing.
         return unsafe { bpf_get_current_cgroup_id() };

@@ -48,10 +48,15 @@ impl Frontend {
     /// where the frontend has just gone.
     #[inline(always)]
     pub fn present(&self) -> Option<(u32, Target)> {
-        // SAFETY: as above.
-        let generation =
-            unsafe { ptr::read_volatile(&raw const (*self.half.as_ptr()).owner.generation) };
+        let generation = self.generation();
         Some((generation, target(self.half)?))
+    }
+
+    /// The generation of the table that it leads to.
+    #[inline(always)]
+    pub fn generation(&self) -> u32 {
+        // SAFETY: as above.
+        unsafe { ptr::read_volatile(&raw const (*self.half.as_ptr()).owner.generation) }
     }
 
     /// The errno of refusals.

@@ -17,6 +17,7 @@ mod balance;
 mod call;
 mod caller_cache;
 mod callers;
+mod choices;
 mod connections;
 mod context;
 mod ejection;

@@ -7,10 +7,10 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use etm_abi::{
-    Affinity, AffinityKey, Backend, BackendReason, CALLER_PLACES, CachedCaller, Caller, Counter,
-    Ejection, Event, FLOW_SLOTS, Flow, HEALTH_POLICIES, HealthPolicy, MAX_REASONS, MAX_SOURCES,
-    Meta, NamePart, Outcomes, ServiceCell4, ServiceCell6, ShunnedKey, SourceKey, UdpFlow,
-    UdpFlowKey, UdpReverse, UdpReverseKey,
+    Affinity, AffinityKey, Backend, BackendReason, CALLER_PLACES, CHOICE_PLACES, CachedCaller,
+    Caller, Choice, Counter, Ejection, Event, FLOW_SLOTS, Flow, HEALTH_POLICIES, HealthPolicy,
+    MAX_REASONS, MAX_SOURCES, Meta, NamePart, Outcomes, ServiceCell4, ServiceCell6, ShunnedKey,
+    SourceKey, UdpFlow, UdpFlowKey, UdpReverse, UdpReverseKey,
 };
 use etm_decide::Line;
 
@@ -38,6 +38,10 @@ pub static CALLER_EPOCH: Array<u64, 1, MMAPABLE> = Array::new();
 /// From where a frontend may be called; the value says nothing.
 #[btf_map]
 pub static SOURCES: LpmTrie<SourceKey, u32, { MAX_SOURCES as usize }> = LpmTrie::new();
+
+/// Which members callers were hashed to lately. Memory-mapped so that no record is in two cache lines.
+#[btf_map]
+pub static CHOICES: Array<Choice, { CHOICE_PLACES as usize }, MMAPABLE> = Array::new();
 
 /// What callers get of frontends of which that depends on who calls, or is divided.
 #[btf_map]

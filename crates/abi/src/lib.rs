@@ -4,13 +4,14 @@
 //! and every compiler agree on each byte. Addresses and ports are in network byte order as
 //! the kernel's `bpf_sock_addr` has them. Any change of a layout here, of a map's kind, or of
 //! what a field means, bumps [`ABI_VERSION`].
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 
 mod affinity;
 mod backend;
 mod balancing;
 mod caller;
 mod cell;
+mod choice;
 mod event;
 mod flow;
 mod frontend;
@@ -36,6 +37,7 @@ pub use caller::{
 pub use cell::{
     ANY_PORT, ANY_PROTOCOL, PROBES, ServiceCell4, ServiceCell6, ServiceKey4, ServiceKey6, cells,
 };
+pub use choice::{CHOICE_PLACES, Choice};
 pub use event::{Counter, Event};
 pub use flow::{
     FLOW_ASKED, FLOW_BUSY, FLOW_CLOSED, FLOW_ESTABLISHED, FLOW_HEARD, FLOW_LATE, FLOW_REPEATED,

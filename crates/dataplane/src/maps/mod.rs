@@ -32,13 +32,14 @@ pub(crate) use sources::Sources;
 use crate::error::MapError;
 
 /// Names of every map of the kernel object that is pinned.
-pub(crate) const NAMES: [&str; 29] = [
+pub(crate) const NAMES: [&str; 30] = [
     "SERVICES4",
     "SERVICES6",
     "CALLERS",
     "CALLER_CACHE",
     "CALLER_EPOCH",
     "SOURCES",
+    "CHOICES",
     "SLOTS",
     "ROUTES",
     "BACKENDS",
