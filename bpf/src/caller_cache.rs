@@ -33,15 +33,16 @@ pub fn cached<Q: Question>(cgroup: u64, question: Q) -> Option<Q::Answer> {
     looked_up(cgroup, current).map(|caller| question.ask(caller))
 }
 
-/// Whether a cgroup is known to be a Pod's, without a look into `CALLERS`.
+/// Whether a cgroup is known to be a Pod's, without a look into `CALLERS`; of an epoch, its lower half.
 #[inline(always)]
-pub fn is_pod(cgroup: u64) -> bool {
+pub fn is_pod(cgroup: u64, epoch: u32) -> bool {
     let Some(place) = maps::CALLER_CACHE.get_ptr(cgroup as u32 & (CALLER_PLACES - 1)) else {
         return false;
     };
     // SAFETY: an element of CALLER_CACHE; volatile, since other CPUs write it.
     unsafe {
         ptr::read_volatile(&raw const (*place).found) != 0
+            && ptr::read_volatile(&raw const (*place).epoch) as u32 == epoch
             && ptr::read_volatile(&raw const (*place).cgroup) == cgroup
     }
 }
@@ -100,6 +101,7 @@ impl Record for &Caller {
     }
 }
 
+/// What `CALLER_EPOCH` is.
 #[inline(always)]
 pub fn epoch() -> Option<u64> {
     // SAFETY: an element of an array; volatile, since the agent writes it.

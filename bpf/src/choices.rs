@@ -73,7 +73,8 @@ fn place(mark: u64) -> Option<*mut Choice> {
 extern "C" fn etm_note(cgroup: u64, target: u64, version: u64, backend: u64) -> u64 {
     let mark = Choice::mark(cgroup, target, version);
     let Some(place) = place(mark) else { return 0 };
-    if !caller_cache::is_pod(cgroup) {
+    // The process may have been moved to another cgroup meanwhile.
+    if callers::cgroup() != cgroup || !caller_cache::is_pod(cgroup, (version >> 32) as u32) {
         return 0;
     }
     // SAFETY: `place` is an element of CHOICES; volatile, since other CPUs write it.
