@@ -48,7 +48,9 @@ pub fn present<F: Family>(caller: &Caller<F>, frontend: &Frontend) -> Option<(u3
 
 #[inline(always)]
 fn class<F: Family>(caller: &Caller<F>, route: Target) -> Option<Class> {
-    etm_decide::route::class(&Maps, route, number(caller))
+    // Where everyone gets the same, it is not asked who calls.
+    let number = if route.members() == 0 { 0 } else { number(caller) };
+    etm_decide::route::class(&Maps, route, number)
 }
 
 /// The caller's number in routes.

@@ -72,7 +72,7 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
     results.tell("connect4, a random hit", typical(&costs[0].connect), "ns");
     for (way, (name, ..)) in called.iter().enumerate().skip(1) {
         let what = format!("connect4 above a random hit, {name}");
-        let above = above(&costs, way);
+        let above = above(&costs, way, 0);
         if name.starts_with("hash") {
             results.judge(&what, above, "ns", Budget::AtMost(60.0));
         } else {
@@ -82,7 +82,7 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
     Ok(())
 }
 
-/// A way's cost above that of the first.
-pub(super) fn above(costs: &[Costs], way: usize) -> f64 {
-    typical(&costs[way].connect) - typical(&costs[0].connect)
+/// A way's cost above that of another.
+pub(super) fn above(costs: &[Costs], way: usize, base: usize) -> f64 {
+    typical(&costs[way].connect) - typical(&costs[base].connect)
 }
