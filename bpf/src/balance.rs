@@ -33,49 +33,29 @@ pub struct Member {
     pub counted: bool,
 }
 
-/// Chooses a member of a frontend with `FRONTEND_BALANCED`; none where no member is usable.
+/// Chooses a member of a frontend with `FRONTEND_BALANCED`; none where no member is usable. With
+/// `REMEMBER` by what is remembered of the caller where that says it; a socket that keeps its member by
+/// itself has no use for it.
+///
+/// In functions of their own, one after the other and none within another, since the stack of all
+/// calls together is 512 bytes.
 #[inline(always)]
-pub fn member<F: Family>(
+pub fn member<F: Family, const REMEMBER: bool>(
     caller: &Caller<F>,
     frontend: &Frontend,
     address: &Address,
     port: u16,
     protocol: u8,
 ) -> Option<Member> {
-    choose(caller, frontend, &balancing(&Maps, frontend.target)?, None, (address, port, protocol))
-}
-
-/// The same, by what is remembered of the caller where that says it.
-#[inline(always)]
-pub fn remembered_member<F: Family>(
-    caller: &Caller<F>,
-    frontend: &Frontend,
-    address: &Address,
-    port: u16,
-    protocol: u8,
-) -> Option<Member> {
-    let balancing = balancing(&Maps, frontend.target)?;
-    let key = key(&balancing, frontend);
+    let target = frontend.target;
+    let balancing = balancing(&Maps, target)?;
+    let Balancing { algorithm, affinity, .. } = balancing;
+    let key = if REMEMBER { key(&balancing, frontend) } else { None };
     if let Some(id) = key.and_then(|key| key.recall())
         && let Some(pod) = Maps.available(id)
     {
         return Some(Member { id, pod, counted: false });
     }
-    choose(caller, frontend, &balancing, key, (address, port, protocol))
-}
-
-/// In functions of their own, one after the other and none within another, since the stack of all
-/// calls together is 512 bytes.
-#[inline(always)]
-fn choose<F: Family>(
-    caller: &Caller<F>,
-    frontend: &Frontend,
-    balancing: &Balancing,
-    key: Option<Key>,
-    (address, port, protocol): (&Address, u16, u8),
-) -> Option<Member> {
-    let target = frontend.target;
-    let Balancing { algorithm, affinity, .. } = *balancing;
     let counted = algorithm == ALGORITHM_LEAST_CONNECTIONS;
     if affinity != 0 {
         let kept = F::kept(caller.as_ptr().cast(), protocol, affinity);
@@ -87,9 +67,9 @@ fn choose<F: Family>(
     let (best, position) = if counted {
         less_loaded(target)
     } else {
-        let hashed = position(caller, balancing, address, port, protocol);
+        let hashed = position(caller, &balancing, address, port, protocol);
         let position = hashed.unwrap_or_else(|| random_position(random()));
-        let best = best_of_few(&Maps, target, balancing, position);
+        let best = best_of_few(&Maps, target, &balancing, position);
         if let (Some(key), Some(_), Some(id)) = (key, hashed, best) {
             key.note(id);
         }
@@ -97,7 +77,7 @@ fn choose<F: Family>(
     };
     let (id, pod) = match best.and_then(|id| Some((id, Maps.available(id)?))) {
         Some(found) => found,
-        None => at_length(target, balancing, position)?,
+        None => at_length(target, &balancing, position)?,
     };
     if affinity != 0 {
         F::stay(caller.as_ptr().cast(), target, protocol, id);

@@ -46,7 +46,7 @@ pub fn connect<F: Family>(caller: &Caller<F>) -> i32 {
     let member = if frontend.target.flags() & FRONTEND_BALANCED == 0 {
         pick(&Maps, frontend.target, random()).map(|(id, pod)| Member { id, pod, counted: false })
     } else {
-        balance::remembered_member(caller, &frontend, &address, port, protocol)
+        balance::member::<F, true>(caller, &frontend, &address, port, protocol)
     };
     let Some(Member { mut id, mut pod, counted }) = member.or_else(|| anyway(frontend.target))
     else {

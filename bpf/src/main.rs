@@ -31,11 +31,13 @@ mod random;
 mod record;
 mod replies;
 mod report;
+mod retransmits;
 mod route;
 mod settings;
 mod shun;
 mod socket;
 mod tables;
+mod tally;
 mod udp;
 
 use aya_ebpf::{
@@ -107,7 +109,7 @@ fn socket_error(ctx: RawTracePointContext) -> i32 {
 /// A segment of TCP is sent once more.
 #[raw_tracepoint(tracepoint = "tcp_retransmit_skb")]
 fn tcp_retransmit(ctx: RawTracePointContext) -> i32 {
-    outcomes::retransmitted(&ctx);
+    retransmits::traced(&ctx);
     0
 }
 

@@ -20,6 +20,7 @@ use crate::{
     ejection, flows, maps, outcomes,
     record::{incarnation, is_of, now, record, reply_timeout},
     socket::{Received, Socket},
+    tally,
 };
 
 /// A UDP socket is being connected, and has its record. Of one that was read from before, nobody can
@@ -82,7 +83,7 @@ pub fn ended(flow: *mut Flow, phase: u32, ctx: &SockContext) {
     match socket.received() {
         Received::Read | Received::Waiting => answered_by(flow),
         Received::Nothing if is_late(phase, now(), timeout) && is_of(pod, flow) => {
-            outcomes::count_timed_out(id);
+            tally::timed_out(id);
             ejection::failed_of(id, pod, flows::netns(ctx), Failure::TimedOut);
         }
         _ => {}
@@ -141,7 +142,7 @@ pub fn received(key: &UdpFlowKey, from: &UdpReverseKey) {
     }
     // SAFETY: an entry of a map.
     unsafe { ptr::write_volatile(&raw mut (*sent).awaited, 0) };
-    outcomes::count_answered(id);
+    tally::answered(id);
     ejection::replied(id, pod);
 }
 
@@ -165,7 +166,7 @@ pub fn refused(ctx: &RawTracePointContext) {
         return;
     }
     outcomes::set_phase(flow, phase | FLOW_SETTLED);
-    outcomes::count_refused(id);
+    tally::refused(id);
     ejection::failed_of(id, pod, netns, Failure::Refused);
 }
 
@@ -193,7 +194,7 @@ fn answered_by(flow: *mut Flow) {
     let id = outcomes::backend(flow);
     let Some(pod) = record(id) else { return };
     if reply_timeout(pod) != 0 && is_of(pod, flow) {
-        outcomes::count_answered(id);
+        tally::answered(id);
         ejection::replied(id, pod);
     }
 }
@@ -234,7 +235,7 @@ fn waited_in_vain(sent: *mut UdpFlow, phase: u32, socket: Socket) -> bool {
 fn failed(sent: *mut UdpFlow, netns: u64) {
     let id = backend(sent);
     let Some(pod) = record(id) else { return };
-    outcomes::count_timed_out(id);
+    tally::timed_out(id);
     ejection::failed_of(id, pod, netns, Failure::TimedOut);
 }
 

@@ -53,7 +53,7 @@ pub fn send<F: Family>(caller: &Caller<F>) -> i32 {
             let chosen = if target.flags() & FRONTEND_BALANCED == 0 {
                 pick(&Maps, target, random())
             } else {
-                balance::member(caller, &frontend, &address, port, PROTOCOL_UDP)
+                balance::member::<F, false>(caller, &frontend, &address, port, PROTOCOL_UDP)
                     .map(|member| (member.id, member.pod))
             };
             let Some((mut id, mut pod)) = chosen.or_else(|| anyway(target)) else {

@@ -2,14 +2,24 @@
 
 use std::time::Duration;
 
-use etm_testkit::{Call, Language, Pod, Protocol};
+use etm_testkit::{Agent, Call, Language, Pod, Protocol};
 use serde_json::json;
 
 use super::{callers, failures::drop_all, seen, set_policy};
-use crate::scene::{PORT, REFUSED, Scene, VIP4};
+use crate::scene::{Backend, PORT, REFUSED, Scene, VIP4};
 
 /// `ENETUNREACH`.
 const UNREACHABLE: Option<i32> = Some(101);
+
+/// A Service of one Pod that leaves out every packet, which is to count after so many repeats.
+fn deaf(repeats: u32) -> (Scene, Backend, Agent) {
+    let scene = Scene::new();
+    let backend = scene.web(&["a"]).remove(0);
+    set_policy(&scene, &json!({"health": {"passive": {"synRetransmits": repeats}}}));
+    let agent = scene.start();
+    drop_all(&backend.pod);
+    (scene, backend, agent)
+}
 
 fn call(scene: &Scene, client: &Pod, milliseconds: u64) -> Call {
     let caller = scene.caller(client, Protocol::Tcp).timeout(Duration::from_millis(milliseconds));
@@ -18,12 +28,8 @@ fn call(scene: &Scene, client: &Pod, milliseconds: u64) -> Call {
 
 #[test]
 fn a_connection_counts_once_its_syn_was_repeated_as_often_as_the_policy_says() {
-    let scene = Scene::new();
-    let backends = scene.web(&["a"]);
-    set_policy(&scene, &json!({"health": {"passive": {"synRetransmits": 2}}}));
-    let _agent = scene.start();
-    let pod = &backends[0].pod;
-    drop_all(pod);
+    let (scene, backend, _agent) = deaf(2);
+    let pod = &backend.pod;
     let client = &callers(&scene)[0];
     // Linux repeats a SYN after one second, and after one (since 6.5) or two more.
     for (milliseconds, repeated, failures) in [(1_500, 1, 0), (3_500, 3, 1)] {
@@ -37,12 +43,8 @@ fn a_connection_counts_once_its_syn_was_repeated_as_often_as_the_policy_says() {
 
 #[test]
 fn one_that_the_kernel_gives_up_before_has_timed_out() {
-    let scene = Scene::new();
-    let backends = scene.web(&["a"]);
-    set_policy(&scene, &json!({"health": {"passive": {"synRetransmits": 6}}}));
-    let _agent = scene.start();
-    let pod = &backends[0].pod;
-    drop_all(pod);
+    let (scene, backend, _agent) = deaf(6);
+    let pod = &backend.pod;
     let client = &callers(&scene)[0];
     let once = "echo 1 > /proc/sys/net/ipv4/tcp_syn_retries";
     assert!(client.command("sh").args(["-c", once]).status().expect("sh runs").success());
