@@ -85,13 +85,14 @@ pub fn member<F: Family, const REMEMBER: bool>(
     Some(Member { id, pod, counted })
 }
 
-/// Under what the choice is remembered, where the caller alone decides it.
+/// Under what the choice is remembered, where the caller and the frontend decide it: a generation is one
+/// frontend's, so that the Service's port and the protocol are told by it.
 #[inline(always)]
 fn key(balancing: &Balancing, frontend: &Frontend) -> Option<Key> {
     let by_caller = balancing.algorithm == ALGORITHM_CONSISTENT_HASH
         && balancing.affinity == 0
         && balancing.fields & CALLER != 0
-        && balancing.fields & !CALLER == 0;
+        && balancing.fields & HASH_CALLER_PORT == 0;
     if by_caller { Key::new(frontend.target, frontend.generation()) } else { None }
 }
 

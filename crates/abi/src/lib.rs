@@ -59,7 +59,7 @@ pub use name::{
 pub use route::{Class, LINE_CALLERS, MAX_CLASSES, MAX_PARTS, PART_WORDS, RouteHeader};
 
 /// Version of the layouts in this crate; pinned maps of another version are never written to.
-pub const ABI_VERSION: u32 = 6;
+pub const ABI_VERSION: u32 = 7;
 
 /// `IPPROTO_TCP`. MPTCP sockets (`IPPROTO_MPTCP`, 262) are looked up as TCP.
 pub const PROTOCOL_TCP: u8 = 6;

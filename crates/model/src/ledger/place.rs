@@ -184,7 +184,7 @@ impl Ledger {
         }
     }
 
-    /// A generation that the frontend has not had: what a socket remembers must not look current.
+    /// A generation that no frontend has had: what a socket remembers, or a caller, must not look current.
     fn next_generation(&mut self, before: Option<u32>) -> u32 {
         if Some(self.generation) == before {
             self.generation = self.generation.wrapping_add(1);

@@ -87,12 +87,15 @@ proptest! {
         let mut planner = refusing();
         let mut plan = Plan::default();
         let mut places = std::collections::BTreeMap::new();
+        let mut owners = std::collections::BTreeMap::new();
         for it in story {
             happen(&mut kernel, &mut planner, &mut plan, it);
             for (key, frontend) in &kernel.maps.frontends {
                 let place = kernel.place(frontend);
                 let known = places.entry((*key, frontend.generation)).or_insert(place.clone());
                 prop_assert_eq!(&*known, &place, "two tables of one generation");
+                let owner = owners.entry(frontend.generation).or_insert(*key);
+                prop_assert_eq!(&*owner, key, "two frontends of one generation");
             }
         }
     }
