@@ -1,9 +1,14 @@
 //! Consistent hashing while Pods come and go: who need not move does not.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::thread::sleep;
+
+use etm_model::{GRACE, Protocol as Transport};
 
 use super::crowd::{callers_of, moved, pods};
-use super::stage::{Stage, TARGET, hash};
+use super::stage::{SECOND, Stage, TARGET, hash, key};
+use crate::scene::{PORT, VIP4};
 
 /// One Pod that has callers goes and comes back, then another one joins.
 fn one_goes_comes_back_and_one_joins(mut stage: Stage) {
@@ -24,6 +29,24 @@ fn one_goes_comes_back_and_one_joins(mut stage: Stage) {
     assert_eq!(moved(&before, &with), callers_of(&with, &name), "whoever moves, moves to it");
     stage.declare(&name, false, all);
     assert_eq!(stage.crowd.found(TARGET), before);
+}
+
+#[test]
+fn what_is_remembered_of_a_table_is_not_taken_for_what_another_one_has_in_its_place() {
+    let mut stage = Stage::new(4, 30, hash(&["callerPod"]));
+    let first = key(VIP4, PORT, Transport::Tcp);
+    let target = |stage: &Stage| stage.contents().frontends[&first].target();
+    let before = (target(&stage), stage.crowd.found(TARGET));
+    stage.declare("web-0", false, 3);
+    // The place is free again some time after nothing leads to it.
+    sleep(2 * GRACE);
+    let other = stage.another().pod.name().to_owned();
+    stage.declare(&other, true, 4);
+    assert_eq!(target(&stage), before.0, "the place is used again");
+    let found = stage.crowd.found(TARGET);
+    assert!(moved(&before.1, &found).len() > callers_of(&before.1, "web-0").len());
+    // Nobody has called the second port yet; who hash nothing but themselves find the same there.
+    assert_eq!(stage.crowd.found(SocketAddr::new(VIP4, SECOND)), found);
 }
 
 fn bits(stage: &Stage) -> Vec<u8> {
