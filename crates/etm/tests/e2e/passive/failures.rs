@@ -42,7 +42,7 @@ fn one_that_does_not_answer_is_out_before_the_kernel_gives_up() {
     let pod = &backends[1].pod;
     drop_all(pod);
     // Each waits for two seconds, and the SYN is repeated after one.
-    let calls = calls(&scene, &callers(&scene), (VIP4, PORT).into(), 30);
+    let calls = calls(&scene, &callers(&scene), (VIP4, PORT).into(), 60);
     let failed = calls.iter().filter(|call| call.error.is_some()).count();
     assert!((LIMIT..=LIMIT + 2).contains(&failed), "{failed}");
     assert_eq!(record(&scene, pod).state, BACKEND_EJECTED);
