@@ -1,5 +1,7 @@
 //! The next status of a release.
 
+use std::time::Duration;
+
 use etm_api::{ReleaseEvent, ReleasePhase, ReleaseSpec, ReleaseStatus, Traffic};
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::MicroTime,
@@ -16,6 +18,10 @@ use crate::{
 
 /// Events that a status has room for.
 const EVENTS: usize = 32;
+
+/// How long every node has to take in which version the Pods of each call, before anybody is led to the
+/// other one: a request that one node sends there is kept there by the next.
+const PREPARATION: Duration = Duration::from_secs(2);
 
 /// A release that has begun, by the spec that it began with.
 pub(crate) struct Run<'a> {
@@ -60,25 +66,17 @@ fn pend(seen: &Seen<'_>, next: &mut ReleaseStatus, now: Timestamp) {
         (Ok(spec), None) => *spec,
     };
     condition::set(next, "Accepted", ("True", "Accepted", "the release counts"), now);
-    let since = next.since.get_or_insert(MicroTime(now)).0;
     match (&seen.versions.stable, &seen.versions.new) {
-        (Presence::Present, Presence::Present) => {
-            next.spec = Some(Box::new(spec.clone()));
-            let run = Run { spec, stages: stages(&spec.strategy), step: 0 };
-            next.steps = i32::try_from(run.stages.len()).ok();
-            enter(&run, 0, next, now);
-            let message = next.message.clone();
-            note(next, "Begun", &message, now);
-            return;
-        }
+        (Presence::Present, Presence::Present) => return begin(next, spec, now),
         (Presence::Absent(which), _) => {
             // Whoever calls goes where it went before: there is no stable version to keep it at.
-            (next.traffic, next.spec) = (None, None);
+            wait_with(next, None, now);
+            next.spec = None;
             next.message = format!("waits for the stable version: {which}");
         }
         (Presence::Present, Presence::Absent(which)) => {
             // Pods of the new version that the Service selects get no callers before they are asked.
-            next.traffic = Some(Traffic::Stable);
+            wait_with(next, Some(Traffic::Stable), now);
             next.spec = Some(Box::new(spec.clone()));
             next.message = format!("waits for the new version: {which}");
         }
@@ -86,10 +84,38 @@ fn pend(seen: &Seen<'_>, next: &mut ReleaseStatus, now: Timestamp) {
             "waits until its versions are known".clone_into(&mut next.message);
         }
     }
+    let since = next.since.get_or_insert(MicroTime(now)).0;
     if over(since, spec.progress_deadline.get(), now) {
         let message = next.message.clone();
         roll_back(next, "ProgressDeadlineExceeded", &message, now);
     }
+}
+
+/// Both versions are there: every node is prepared, then the first step is entered.
+fn begin(next: &mut ReleaseStatus, spec: &ReleaseSpec, now: Timestamp) {
+    let same = next.spec.as_deref() == Some(spec);
+    if next.traffic != Some(Traffic::Prepared) || !same {
+        (next.traffic, next.since) = (Some(Traffic::Prepared), Some(MicroTime(now)));
+        next.spec = Some(Box::new(spec.clone()));
+        "prepares every node, then begins".clone_into(&mut next.message);
+        return;
+    }
+    if next.since.as_ref().is_some_and(|since| !over(since.0, PREPARATION, now)) {
+        return;
+    }
+    let run = Run { spec, stages: stages(&spec.strategy), step: 0 };
+    next.steps = i32::try_from(run.stages.len()).ok();
+    enter(&run, 0, next, now);
+    let message = next.message.clone();
+    note(next, "Begun", &message, now);
+}
+
+/// A version is not there, or is not any more: then its time to come begins anew.
+fn wait_with(next: &mut ReleaseStatus, traffic: Option<Traffic>, now: Timestamp) {
+    if next.traffic == Some(Traffic::Prepared) {
+        next.since = Some(MicroTime(now));
+    }
+    next.traffic = traffic;
 }
 
 /// Nothing is routed by it.
@@ -122,7 +148,7 @@ fn go_on(seen: &Seen<'_>, next: &mut ReleaseStatus, now: Timestamp) {
     let since = seen.status.since.as_ref().map_or(now, |since| since.0);
     let pause = match stage.wait {
         Wait::Time(time) => time,
-        Wait::Nothing | Wait::Promotion => std::time::Duration::ZERO,
+        Wait::Nothing | Wait::Promotion => Duration::ZERO,
     };
     let late = pause.saturating_add(spec.progress_deadline.get());
     let holds = stage.who == Who::Everyone;
@@ -152,17 +178,28 @@ fn go_on(seen: &Seen<'_>, next: &mut ReleaseStatus, now: Timestamp) {
     }
 }
 
-/// Ends what is kept for requests that were under way at a roll-back.
+/// Goes on with a roll-back: once every node is prepared for it, everyone returns, and what is kept for
+/// requests that were under way is ended.
 fn settle(next: &mut ReleaseStatus, now: Timestamp) {
+    let is_over = |next: &ReleaseStatus, time| {
+        next.since.as_ref().is_none_or(|since| over(since.0, time, now))
+    };
+    if next.phase != Some(ReleasePhase::RolledBack) {
+        return;
+    }
+    if next.traffic == Some(Traffic::Switched) && is_over(next, PREPARATION) {
+        (next.traffic, next.since) = (Some(Traffic::Returned), Some(MicroTime(now)));
+        return;
+    }
     if next.traffic != Some(Traffic::Returned) {
         return;
     }
     let stages = next.spec.as_ref().map(|spec| stages(&spec.strategy)).unwrap_or_default();
     let hold = match stages.last().map(|stage| stage.wait) {
         Some(Wait::Time(hold)) => hold,
-        _ => std::time::Duration::ZERO,
+        _ => Duration::ZERO,
     };
-    if next.since.as_ref().is_none_or(|since| over(since.0, hold, now)) {
+    if is_over(next, hold) {
         next.traffic = Some(Traffic::Stable);
     }
 }
@@ -227,6 +264,7 @@ fn enter(run: &Run<'_>, step: usize, next: &mut ReleaseStatus, now: Timestamp) {
 pub(crate) fn roll_back(next: &mut ReleaseStatus, reason: &str, why: &str, now: Timestamp) {
     next.traffic = next.traffic.map(|traffic| match traffic {
         Traffic::Stable => Traffic::Stable,
+        Traffic::New => Traffic::Switched,
         _ => Traffic::Returned,
     });
     next.since = Some(MicroTime(now));
@@ -271,7 +309,7 @@ fn progress(next: &mut ReleaseStatus, now: Timestamp) {
     condition::set(next, "Progressing", (word, reason, &message), now);
 }
 
-fn over(since: Timestamp, time: std::time::Duration, now: Timestamp) -> bool {
+fn over(since: Timestamp, time: Duration, now: Timestamp) -> bool {
     let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
     now.duration_since(since) >= time
 }

@@ -76,7 +76,7 @@ impl To<'_> {
             Traffic::Stable => vec![self.rule("everyone", Vec::new(), None, 0)],
             Traffic::New => vec![self.rule("everyone", Vec::new(), None, 100)],
             Traffic::Switched => self.step(Who::Everyone, &[]),
-            Traffic::Returned => self.step(Who::Callers(&[]), &[]),
+            Traffic::Prepared | Traffic::Returned => self.step(Who::Callers(&[]), &[]),
             Traffic::Step => {
                 let stages = stages(&self.spec.strategy);
                 let upto = stages.get(..=step.min(stages.len().saturating_sub(1)));

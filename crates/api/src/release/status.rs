@@ -76,6 +76,9 @@ pub enum ReleasePhase {
 pub enum Traffic {
     /// Everyone to the stable version.
     Stable,
+    /// The same, but for Pods of the new one, which call the new one: for a moment before the first step,
+    /// so that every node keeps a request at its version before any leads one to the new version.
+    Prepared,
     /// As `step` says.
     Step,
     /// Everyone to the new version, but for Pods of the stable one, which call the stable one.

@@ -234,15 +234,17 @@ impl Known {
 
     fn is_under_way(&self) -> bool {
         let phase = self.status().and_then(|status| status.phase);
-        let returned = self.status().is_some_and(|one| one.traffic == Some(Traffic::Returned));
+        let settled = self
+            .status()
+            .is_none_or(|one| !matches!(one.traffic, Some(Traffic::Switched | Traffic::Returned)));
         // Where one is completed it may yet be undone, for which its versions are looked at.
-        (phase != Some(ReleasePhase::RolledBack) || returned) && !self.observed.deleting
+        (phase != Some(ReleasePhase::RolledBack) || !settled) && !self.observed.deleting
     }
 
     fn interval(&self) -> Duration {
         match self.status().and_then(|status| status.phase) {
             Some(ReleasePhase::Completed) => return 10 * INTERVAL,
-            Some(ReleasePhase::RolledBack) => return INTERVAL,
+            Some(ReleasePhase::Pending | ReleasePhase::RolledBack) => return INTERVAL,
             _ => {}
         }
         let analysis = self.spec().and_then(|spec| spec.analysis.as_ref());
