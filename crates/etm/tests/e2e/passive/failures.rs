@@ -104,7 +104,7 @@ fn one_that_resets_no_more_is_back_also_where_callers_close_first() {
     let _agent = scene.start();
     let (callers, target) = (callers(&scene), (VIP4, PORT).into());
     until("it is out", || {
-        refused(&scene, &callers, target, 1);
+        refused(&scene, &callers, target, 2);
         record(&scene, &pod).state == BACKEND_EJECTED
     });
     pod.place()

@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use etm_abi::BACKEND_EJECTED;
 use etm_testkit::page;
 use etm_testkit::wait::until;
 use serde_json::{Value, json};
 
-use super::{LIMIT, callers, refused, set_policy};
+use super::{LIMIT, callers, record, refused, set_policy};
 use crate::scene::{Backend, POD_PORT, PORT, Scene, VIP4};
 
 /// Where the agent serves its metrics, in the node's network.
@@ -50,7 +51,11 @@ fn one_that_is_out_is_told_with_its_reason_until_it_is_back() {
     let pod = backends.pop().map(Backend::refuse).expect("a Pod");
     let [address, _] = pod.at(POD_PORT);
     let (callers, target) = (callers(&scene), (VIP4, PORT).into());
-    let failed = refused(&scene, &callers, target, 60);
+    let mut failed = 0;
+    until("it is out", || {
+        failed += refused(&scene, &callers, target, 2);
+        record(&scene, &pod).state == BACKEND_EJECTED
+    });
     assert!(failed >= LIMIT, "{failed}");
 
     until("the reason is told", || ejection(&scene).is_some_and(|row| row["reason"].is_string()));

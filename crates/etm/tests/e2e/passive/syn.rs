@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use etm_abi::PROTOCOL_TCP;
 use etm_testkit::{Agent, Call, Language, Pod, Protocol};
 use serde_json::json;
 
@@ -34,7 +35,7 @@ fn a_connection_counts_once_its_syn_was_repeated_as_often_as_the_policy_says() {
     // Linux repeats a SYN after one second, and after one (since 6.5) or two more.
     for (milliseconds, repeated, failures) in [(1_500, 1, 0), (3_500, 3, 1)] {
         assert!(call(&scene, client, milliseconds).error.is_some());
-        let (record, outcomes) = seen(&scene, pod, etm_abi::PROTOCOL_TCP);
+        let (record, outcomes) = seen(&scene, pod, PROTOCOL_TCP);
         assert!((repeated..2 * repeated).contains(&outcomes.syn_retransmits), "{outcomes:?}");
         assert_eq!(record.failures, failures);
         assert_eq!((outcomes.refused, outcomes.established), (0, 0), "{outcomes:?}");
@@ -50,7 +51,7 @@ fn one_that_the_kernel_gives_up_before_has_timed_out() {
     assert!(client.command("sh").args(["-c", once]).status().expect("sh runs").success());
     let call = call(&scene, client, 10_000);
     assert!(call.error.is_some(), "{call:?}");
-    let (record, outcomes) = seen(&scene, pod, etm_abi::PROTOCOL_TCP);
+    let (record, outcomes) = seen(&scene, pod, PROTOCOL_TCP);
     assert_eq!((outcomes.timed_out, outcomes.refused), (1, 0), "{outcomes:?}");
     assert_eq!(record.failures, 1);
     assert!((1..6).contains(&outcomes.syn_retransmits), "{outcomes:?}");
@@ -75,7 +76,7 @@ fn what_never_leaves_the_caller_does_not_count() {
             assert_eq!(call(client, language).errno, UNREACHABLE);
         }
     }
-    let (record, outcomes) = seen(&scene, pod, etm_abi::PROTOCOL_TCP);
+    let (record, outcomes) = seen(&scene, pod, PROTOCOL_TCP);
     assert_eq!((record.failures, outcomes.refused, outcomes.timed_out), (0, 0, 0));
 }
 
@@ -83,7 +84,8 @@ fn what_never_leaves_the_caller_does_not_count() {
 fn a_refusal_counts_however_the_caller_waits_for_it() {
     let scene = Scene::new();
     let mut backends = scene.web(&["a", "b"]);
-    set_policy(&scene, &json!({"health": {"passive": {"consecutiveFailures": 100}}}));
+    let passive = json!({"consecutiveFailures": 100, "failureShare": {"minimumConnections": 1000}});
+    set_policy(&scene, &json!({"health": {"passive": passive}}));
     let _agent = scene.start();
     let pod = backends.pop().expect("a Pod").refuse();
     let client = &callers(&scene)[0];
@@ -91,10 +93,10 @@ fn a_refusal_counts_however_the_caller_waits_for_it() {
     for language in [Language::Std, Language::Tokio, Language::Python] {
         let caller = scene.caller(client, Protocol::Tcp).language(language);
         let calls = caller.calls((VIP4, PORT).into(), 20).expect("calls");
-        let here = calls.into_iter().filter(|call| call.errno == REFUSED).count();
-        assert!(here > 0, "{language:?}");
+        let here = calls.iter().filter(|call| call.errno == REFUSED).count();
+        assert!(here > 0, "{language:?}: {calls:?}, {:?}", seen(&scene, &pod, PROTOCOL_TCP));
         refused += here as u32;
     }
-    let (_, outcomes) = seen(&scene, &pod, etm_abi::PROTOCOL_TCP);
+    let (_, outcomes) = seen(&scene, &pod, PROTOCOL_TCP);
     assert_eq!((outcomes.refused, outcomes.timed_out), (refused, 0), "{outcomes:?}");
 }
