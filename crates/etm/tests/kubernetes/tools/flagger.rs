@@ -64,7 +64,8 @@ impl Flagger {
     }
 
     /// `GetRoutes`, which comes before each step: the canary's weight, and nothing while the entry of the
-    /// status for its very parent does not accept this generation. Then Flagger only tries again.
+    /// status for its very parent does not accept this generation. Then Flagger only tries again. Without an
+    /// entry it would go on; here one has to come.
     fn reads(&self) -> Option<u64> {
         let route = self.stage.read(&self.path);
         let generation = route["metadata"]["generation"].as_u64();
