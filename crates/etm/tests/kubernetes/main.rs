@@ -8,6 +8,7 @@ mod container;
 mod controller_rights;
 mod dns;
 mod events;
+mod examples;
 mod faults;
 mod forward;
 mod gateway;
