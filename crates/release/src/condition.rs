@@ -4,9 +4,9 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 
-/// Sets a condition; one with the same status, reason and generation stays as it is, so that figures in a
-/// message alone are no reason to write. While nothing is decided, figures that have doubled are one, so
-/// that whoever waits sees whether anything comes.
+/// Sets a condition. `Healthy` with the same status, reason and generation stays as it is, so that figures
+/// in its message alone are no reason to write. While nothing is decided, figures that have doubled are
+/// one, so that whoever waits sees whether anything comes.
 pub(crate) fn set(
     status: &mut ReleaseStatus,
     of: &str,
@@ -17,8 +17,12 @@ pub(crate) fn set(
     let before = status.conditions.iter_mut().find(|condition| condition.type_ == of);
     let since = match &before {
         Some(before) if before.status == word => {
-            let undecided = word == "Unknown" && is_news(&before.message, message);
-            if before.reason == reason && before.observed_generation == generation && !undecided {
+            let news = match (of, word) {
+                ("Healthy", "Unknown") => is_news(&before.message, message),
+                ("Healthy", _) => false,
+                _ => before.message != message,
+            };
+            if before.reason == reason && before.observed_generation == generation && !news {
                 return;
             }
             before.last_transition_time.clone()
@@ -68,5 +72,16 @@ mod tests {
         assert_eq!(told("Unknown", "8 of 50 connections"), "7 of 50 connections");
         assert_eq!(told("True", "50 of 50 connections"), "50 of 50 connections");
         assert_eq!(told("True", "500 of 500 connections"), "50 of 50 connections");
+    }
+
+    #[test]
+    fn what_is_waited_for_is_told_as_it_is_now() {
+        let mut status = ReleaseStatus::default();
+        for message in ["waits until its versions are known", "waits for the new version"] {
+            set(&mut status, "Progressing", ("False", "Pending", message), Timestamp::UNIX_EPOCH);
+            assert_eq!(status.conditions[0].message, message);
+        }
+        let since = status.conditions[0].last_transition_time.clone();
+        assert_eq!(since, Time(Timestamp::UNIX_EPOCH));
     }
 }

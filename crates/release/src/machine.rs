@@ -30,6 +30,15 @@ pub(crate) struct Run<'a> {
     step: usize,
 }
 
+impl Run<'_> {
+    /// Whether a step leads nobody to the new version, of whose connections alone the analysis would
+    /// tell.
+    fn cannot_be_judged(&self) -> bool {
+        let queries = self.spec.analysis.as_ref().is_some_and(|asked| !asked.queries.is_empty());
+        !queries && self.stages.get(self.step).is_some_and(|stage| stage.who.is_nobody())
+    }
+}
+
 /// The status that follows from what is seen: the same where nothing is to be done. It goes on by at
 /// most one step, and whoever writes it must replace the very version that was seen; so none is
 /// skipped or repeated, whoever dies when.
@@ -167,6 +176,10 @@ fn go_on(seen: &Seen<'_>, next: &mut ReleaseStatus, now: Timestamp) {
         };
         ("ProgressDeadlineExceeded", format!("step {step} did not end in time: {why}"))
     } else {
+        next.message = match &seen.versions.stable {
+            Presence::Absent(which) if !holds => format!("waits for the stable version: {which}"),
+            _ => stage.told(),
+        };
         return;
     };
     let (reason, why) = bad;
@@ -210,7 +223,7 @@ fn passes<'a>(run: &Run<'_>, seen: &'a Seen<'_>, holds: bool) -> Option<&'a str>
     let why = match &seen.verdict {
         _ if run.spec.analysis.is_none() => "",
         Verdict::Passed(why) => why,
-        Verdict::Undecided(why) if holds => why,
+        Verdict::Undecided(why) if holds || run.cannot_be_judged() => why,
         _ => return None,
     };
     let there = seen.versions.new == Presence::Present
@@ -245,18 +258,7 @@ fn enter(run: &Run<'_>, step: usize, next: &mut ReleaseStatus, now: Timestamp) {
         _ if everyone => ReleasePhase::Holding,
         _ => ReleasePhase::Progressing,
     });
-    let who = match stage.who {
-        Who::Weight(percent) => format!("{percent}% of connections reach the new version"),
-        Who::Percent(percent) => format!("{percent}% of callers reach the new version"),
-        Who::Callers([]) => "nobody reaches the new version yet".to_owned(),
-        Who::Callers(_) => "chosen callers reach the new version".to_owned(),
-        Who::Everyone => "everyone reaches the new version, the old one is kept".to_owned(),
-    };
-    next.message = match stage.wait {
-        Wait::Nothing => who,
-        Wait::Time(time) => format!("{who}, for {time:?}"),
-        Wait::Promotion => format!("{who}, until it is promoted"),
-    };
+    next.message = stage.told();
 }
 
 /// Everyone to the stable version again; of a release that never routed, nothing. Pods of the new

@@ -15,6 +15,24 @@ pub struct Stage<'a> {
     pub wait: Wait,
 }
 
+impl Stage<'_> {
+    /// What it is, in words.
+    pub(crate) fn told(&self) -> String {
+        let who = match self.who {
+            Who::Weight(percent) => format!("{percent}% of connections reach the new version"),
+            Who::Percent(percent) => format!("{percent}% of callers reach the new version"),
+            Who::Callers([]) => "nobody reaches the new version yet".to_owned(),
+            Who::Callers(_) => "chosen callers reach the new version".to_owned(),
+            Who::Everyone => "everyone reaches the new version, the old one is kept".to_owned(),
+        };
+        match self.wait {
+            Wait::Nothing => who,
+            Wait::Time(time) => format!("{who}, for {time:?}"),
+            Wait::Promotion => format!("{who}, until it is promoted"),
+        }
+    }
+}
+
 /// Who reaches the new version in a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who<'a> {
@@ -26,6 +44,13 @@ pub enum Who<'a> {
     Callers(&'a [RouteCallers]),
     /// Everyone, but for the Pods of the stable version.
     Everyone,
+}
+
+impl Who<'_> {
+    /// Whether that is nobody, but for callers that steps before have chosen.
+    pub(crate) fn is_nobody(self) -> bool {
+        matches!(self, Self::Weight(0) | Self::Percent(0) | Self::Callers([]))
+    }
 }
 
 /// What a step waits for, besides the analysis.

@@ -26,6 +26,10 @@ fn a_canary_goes_step_by_step_to_its_end() {
     assert!(scene.status.message.contains("Service b has none"), "{}", scene.status.message);
     scene.versions(Presence::Present, Presence::Present);
     scene.look(1);
+    assert_eq!(scene.at(), (ReleasePhase::Pending, Some(Traffic::Prepared), None));
+    scene.look(1);
+    assert_eq!(scene.at(), (ReleasePhase::Pending, Some(Traffic::Prepared), None));
+    scene.look(1);
     assert_eq!(scene.at(), (ReleasePhase::Progressing, Some(Traffic::Step), Some(0)));
     scene.look(59);
     assert_eq!(scene.at().2, Some(0));
@@ -51,7 +55,7 @@ fn a_canary_goes_step_by_step_to_its_end() {
 #[test]
 fn a_switch_is_held_and_can_be_undone() {
     let mut scene = Scene::new(blue_green(&json!({"pause": {}, "hold": "10m"})));
-    scene.look(0);
+    scene.begin();
     assert_eq!(scene.at(), (ReleasePhase::Paused, Some(Traffic::Step), Some(0)));
     scene.ask(CommandVerb::Promote);
     scene.look(5);
@@ -66,6 +70,8 @@ fn a_switch_is_held_and_can_be_undone() {
     assert!(!scene.status.command.clone().unwrap().done);
     scene.ask(CommandVerb::Undo);
     scene.look(1);
+    assert_eq!(scene.at(), (ReleasePhase::RolledBack, Some(Traffic::Switched), Some(1)));
+    scene.look(2);
     assert_eq!(scene.at(), (ReleasePhase::RolledBack, Some(Traffic::Returned), Some(1)));
     scene.look(599);
     assert_eq!(scene.at().1, Some(Traffic::Returned), "requests are under way in the new version");
@@ -79,7 +85,7 @@ fn what_rolls_back() {
         let mut spec = canary(&json!([{"weight": 10, "pause": {"duration": "60s"}}]));
         spec["analysis"] = json!({"connections": {"successShare": "99"}});
         let mut scene = Scene::new(spec);
-        scene.look(0);
+        scene.begin();
         assert_eq!(scene.at().0, ReleasePhase::Progressing);
         scene
     };
@@ -130,7 +136,7 @@ fn what_rolls_back() {
 #[test]
 fn the_deadline_of_a_controller_that_was_away() {
     let mut scene = Scene::new(canary(&json!([{"weight": 10, "pause": {"duration": "60s"}}])));
-    scene.look(0);
+    scene.begin();
     scene.look(10_000);
     assert_eq!(scene.at().0, ReleasePhase::Holding, "nothing was wrong with it");
     scene.look(10_000);
@@ -147,6 +153,69 @@ fn one_that_never_comes() {
 }
 
 #[test]
+fn one_that_is_edited_or_goes_while_it_is_prepared_is_prepared_anew() {
+    let mut scene = Scene::new(canary(&weights()));
+    let prepared = (ReleasePhase::Pending, Some(Traffic::Prepared), None);
+    scene.look(0);
+    assert_eq!(scene.at(), prepared);
+    scene.versions(Presence::Present, Presence::Absent("Service b has none".to_owned()));
+    scene.look(1);
+    assert_eq!(scene.at(), (ReleasePhase::Pending, Some(Traffic::Stable), None));
+    scene.versions(Presence::Present, Presence::Present);
+    scene.look(1);
+    assert_eq!(scene.at(), prepared);
+    scene.spec = serde_json::from_value(canary(&json!([{"weight": 90}]))).unwrap();
+    scene.generation += 1;
+    scene.look(1);
+    assert_eq!(scene.at(), prepared);
+    scene.look(1);
+    assert_eq!(scene.at(), prepared, "two seconds since the edit");
+    scene.look(1);
+    assert_eq!(scene.at(), (ReleasePhase::Progressing, Some(Traffic::Step), Some(0)));
+    assert!(scene.status.message.starts_with("90%"), "{}", scene.status.message);
+}
+
+#[test]
+fn a_step_that_leads_nobody_to_the_new_version_needs_no_connections_to_it() {
+    for (steps, queries) in [(json!([{"weight": 0}]), false), (json!([{"percent": 0}]), true)] {
+        let mut spec = canary(&steps);
+        spec["analysis"] = json!({"connections": {"successShare": "99"}});
+        if queries {
+            let query =
+                json!({"name": "q", "query": "up", "operator": "LessThan", "threshold": "1"});
+            spec["analysis"]["queries"] = json!([query]);
+        }
+        let mut scene = Scene::new(spec);
+        scene.begin();
+        scene.look(1);
+        let step = if queries { Some(0) } else { Some(1) };
+        assert_eq!(scene.at().2, step, "what Prometheus says is waited for");
+    }
+}
+
+#[test]
+fn a_step_without_a_stable_version_says_so() {
+    let mut scene = Scene::new(canary(&json!([{"weight": 10}])));
+    scene.begin();
+    let told = scene.status.message.clone();
+    scene.versions(Presence::Absent("Service a has none".to_owned()), Presence::Present);
+    scene.look(1);
+    assert!(scene.status.message.contains("Service a has none"), "{}", scene.status.message);
+    assert_eq!(
+        scene
+            .status
+            .conditions
+            .iter()
+            .find(|one| one.type_ == "Progressing")
+            .map(|one| &one.message),
+        Some(&scene.status.message)
+    );
+    scene.versions(Presence::Unknown, Presence::Present);
+    scene.look(1);
+    assert_eq!(scene.status.message, told);
+}
+
+#[test]
 fn one_whose_service_another_holds() {
     let mut scene = Scene::new(canary(&weights()));
     scene.holder = Some("Release shop/older holds Service a".to_owned());
@@ -155,7 +224,7 @@ fn one_whose_service_another_holds() {
     assert_eq!(scene.at(), (ReleasePhase::Pending, None, None));
     assert_eq!(scene.condition("Accepted"), ("False".to_owned(), "Held".to_owned()));
     scene.holder = None;
-    scene.look(1);
+    scene.begin();
     assert_eq!(scene.at().0, ReleasePhase::Progressing);
     assert_eq!(scene.condition("Accepted"), ("True".to_owned(), "Accepted".to_owned()));
 }
@@ -163,7 +232,7 @@ fn one_whose_service_another_holds() {
 #[test]
 fn an_edit_of_one_that_runs_counts_for_nothing() {
     let mut scene = Scene::new(canary(&weights()));
-    scene.look(0);
+    scene.begin();
     let routes = scene.routes();
     scene.spec = serde_json::from_value(canary(&json!([{"weight": 90}]))).unwrap();
     scene.generation += 1;
@@ -178,7 +247,7 @@ fn an_edit_of_one_that_runs_counts_for_nothing() {
 fn a_command_counts_once_and_for_its_step() {
     let mut scene =
         Scene::new(canary(&json!([{"weight": 1, "pause": {}}, {"weight": 2, "pause": {}}])));
-    scene.look(0);
+    scene.begin();
     scene.ask(CommandVerb::Promote);
     scene.look(1);
     assert_eq!(scene.at().2, Some(1));
@@ -269,9 +338,23 @@ proptest! {
                 prop_assert_eq!(next.phase, Some(ReleasePhase::RolledBack));
             }
             if next.phase == Some(ReleasePhase::RolledBack) {
-                let back = matches!(next.traffic, None | Some(Traffic::Stable | Traffic::Returned));
-                prop_assert!(back);
-                scene.leads_only_to("stable");
+                match next.traffic {
+                    Some(Traffic::Switched) => {
+                        let from = [Some(Traffic::New), Some(Traffic::Switched)];
+                        prop_assert!(from.contains(&before.traffic), "{:?}", before.traffic);
+                    }
+                    None | Some(Traffic::Stable | Traffic::Returned) => {
+                        scene.leads_only_to("stable");
+                    }
+                    other => prop_assert!(false, "{other:?}"),
+                }
+            }
+            // Whoever leads somebody to a version has had each keep to its own before.
+            if next.step.is_some() && before.step.is_none() {
+                prop_assert_eq!(before.traffic, Some(Traffic::Prepared));
+            }
+            if next.traffic == Some(Traffic::Returned) {
+                prop_assert_ne!(before.traffic, Some(Traffic::New));
             }
             if next.phase == Some(ReleasePhase::Completed) {
                 scene.leads_only_to("new");

@@ -32,6 +32,15 @@ fn expected(further: &[(&str, usize, Option<u32>, u32)]) -> Vec<(String, usize, 
 }
 
 #[test]
+fn each_version_calls_its_own_before_anybody_is_led_to_the_new_one() {
+    let mut scene = Scene::new(canary(&json!([{"percent": 50}])));
+    scene.look(0);
+    for route in [0, 1] {
+        assert_eq!(rules(&scene, route), expected(&[("everyone else", 0, None, 0)]));
+    }
+}
+
+#[test]
 fn each_kind_of_step() {
     let mut scene = Scene::new(canary(&json!([
         {"callers": [{"podSelector": {"matchLabels": {"tester": "yes"}}}, {"nodes": ["n1"]}]},
@@ -41,7 +50,7 @@ fn each_kind_of_step() {
         {"percent": 100},
     ])));
     assert_eq!(scene.routes(), [], "it has not begun");
-    scene.look(0);
+    scene.begin();
     let chosen = ("chosen callers", 2, None, 100);
     assert_eq!(rules(&scene, 0), expected(&[chosen, ("everyone else", 0, None, 0)]));
     scene.look(1);
@@ -63,7 +72,7 @@ fn each_kind_of_step() {
 #[test]
 fn after_a_roll_back_the_new_version_still_calls_itself_for_a_while() {
     let mut scene = Scene::new(canary(&json!([{"percent": 50}])));
-    scene.look(0);
+    scene.begin();
     scene.ask(CommandVerb::Abort);
     scene.look(1);
     assert_eq!(rules(&scene, 0), expected(&[("everyone else", 0, None, 0)]));
@@ -76,7 +85,7 @@ fn the_old_version_is_abandoned_once_it_is_completed_and_where_that_is_asked_for
     for asked in [true, false] {
         let strategy = json!({"hold": "10m", "endOldConnections": asked});
         let mut scene = Scene::new(blue_green(&strategy));
-        scene.look(0);
+        scene.begin();
         scene.look(1);
         assert!(scene.routes().iter().all(|route| route.abandons.is_none()), "it is held");
         scene.look(600);
@@ -88,6 +97,10 @@ fn the_old_version_is_abandoned_once_it_is_completed_and_where_that_is_asked_for
         assert_eq!(fields, if asked { &all[..] } else { &[] });
         scene.ask(CommandVerb::Undo);
         scene.look(1);
+        let kept = expected(&[("everyone else", 0, None, 100)]);
+        assert_eq!(rules(&scene, 0), kept, "nobody is led back before each keeps to its version");
+        scene.look(2);
+        assert_eq!(rules(&scene, 0), expected(&[("everyone else", 0, None, 0)]));
         assert!(scene.routes().iter().all(|route| route.abandons.is_none()), "it is undone");
     }
 }
@@ -95,7 +108,7 @@ fn the_old_version_is_abandoned_once_it_is_completed_and_where_that_is_asked_for
 #[test]
 fn all_services_share_one_cohort() {
     let mut scene = Scene::new(canary(&json!([{"percent": 20}])));
-    scene.look(0);
+    scene.begin();
     let routes = scene.routes();
     assert_eq!(routes.len(), 2);
     for (route, service) in routes.iter().zip(["a", "b"]) {
@@ -119,6 +132,6 @@ fn all_services_share_one_cohort() {
 #[test]
 fn a_preview_of_nobody_sends_everyone_to_the_stable_version() {
     let mut scene = Scene::new(blue_green(&json!({"pause": {}})));
-    scene.look(0);
+    scene.begin();
     assert_eq!(rules(&scene, 0), expected(&[("everyone else", 0, None, 0)]));
 }

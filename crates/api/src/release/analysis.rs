@@ -56,10 +56,10 @@ pub struct ConnectionAnalysis {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8), regex(pattern = PERCENT))]
     pub worse_by: Option<String>,
-    /// How many times as long as with the stable version the handshake may take, in the mean:
-    /// `"1.5"`.
+    /// How many times as long as with the stable version the handshake may take, in the mean, at least
+    /// once: `"1.5"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 8), regex(pattern = "^[0-9]{1,3}([.][0-9]{1,3})?$"))]
+    #[schemars(length(max = 8), regex(pattern = "^[1-9][0-9]{0,2}([.][0-9]{1,3})?$"))]
     pub latency_factor: Option<String>,
     /// Nothing is judged by fewer connections than these to the new version.
     #[serde(default = "minimum")]

@@ -36,6 +36,11 @@ impl Limits {
                 let share = |name: &str, text: &Option<String>| percent(name, text.as_deref());
                 let success = share("successShare", &given.success_share)?;
                 let factor = number("latencyFactor", given.latency_factor.as_deref())?;
+                if factor.is_some_and(|factor| factor < 1.0) {
+                    let reason = "is less than 1: the new version would have to be faster than the \
+                                  stable one; allow more, as 1.2";
+                    return Err(("connections.latencyFactor".to_owned(), reason.to_owned()));
+                }
                 let limits = Connections {
                     shares: [
                         success.map(|success| 1.0 - success),

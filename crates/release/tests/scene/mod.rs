@@ -91,6 +91,13 @@ impl Scene {
         self.status = self.next();
     }
 
+    /// Both versions are there, and every node is prepared.
+    pub(crate) fn begin(&mut self) {
+        self.look(0);
+        assert_eq!(self.at(), (ReleasePhase::Pending, Some(Traffic::Prepared), None));
+        self.look(2);
+    }
+
     pub(crate) fn at(&self) -> (ReleasePhase, Option<Traffic>, Option<i32>) {
         (self.status.phase.unwrap(), self.status.traffic, self.status.step)
     }

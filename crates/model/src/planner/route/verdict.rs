@@ -5,7 +5,7 @@ use crate::{
     object::{ObjectName, Service, ServicePort},
     plan::PlannedRoute,
     problem::Problem,
-    route::{Action, CallerShare, DestinationRef, Route, RouteOwner, RoutePort, Rule},
+    route::{Action, CallerShare, DestinationRef, Route, RouteKind, RouteOwner, RoutePort, Rule},
     route_condition::RouteReason,
     routing::{RouteId, route},
     snapshot::Snapshot,
@@ -164,7 +164,13 @@ pub(super) fn fault(snapshot: &Snapshot, (owner, index): &RouteId, route: &Route
     let destinations = route.rules.iter().flat_map(|rule| rule.action.destinations());
     let faults = destinations
         .filter_map(|destination| Backends::of(snapshot, service, port, route, destination).err());
-    let mut whole = faults.filter(|fault| fault.reason != RouteReason::PortNotFound);
+    // Of a release both versions were there; one that is deleted has no endpoints.
+    let deleted = owner.kind == RouteKind::Release;
+    let mut whole = faults.filter(|fault| match fault.reason {
+        RouteReason::PortNotFound => false,
+        RouteReason::BackendNotFound => !deleted,
+        _ => true,
+    });
     whole.next().map(|mut fault| {
         fault.problem.hint += "; the route does not count until then";
         *fault

@@ -38,6 +38,24 @@ fn without_endpoints_traffic_stays_as_it_was() {
 }
 
 #[test]
+fn a_release_whose_version_is_deleted_keeps_its_other_rules() {
+    // Once the new version is away, everyone reaches the stable one, whatever the Service selects.
+    let rules = [
+        rule(&[of("mail")], WHOLE, &[to("gone", 100)]),
+        rule(&[], WHOLE, &[to("gone", 50), to("cart-v2", 50)]),
+    ];
+    let release = |rules: &[Rule]| set(route(RouteKind::Release, name("two"), 1, rules));
+    let mut changes = with([release(&rules), caller(2, "mail", "post", &[])]);
+    let given = |changes: &[Change], number| got(planned(changes).as_deref(), number);
+    assert_eq!([given(&changes, 0), given(&changes, 2)], [[(1, vec![2])], [(1, vec![2])]]);
+    assert!(told(&changes).iter().any(|told| told.contains("no Service shop/gone")));
+    changes.push(Change::SetService(service("gone", &["10.0.0.9"])));
+    changes.push(Change::SetSlice(slice("gone", "gone", &["10.1.0.9"])));
+    assert_eq!(given(&changes, 0), [(50, vec![9]), (50, vec![2])]);
+    assert_eq!(given(&changes, 2), [(1, vec![9])]);
+}
+
+#[test]
 fn a_route_that_names_what_is_not_there_does_not_count() {
     let one = |to: Destination| vec![deny(&[of("mail")]), rule(&[], WHOLE, &[to])];
     for (destination, reason) in [
