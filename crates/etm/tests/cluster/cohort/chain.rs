@@ -8,6 +8,7 @@ use etm_testkit::wait::{until, until_some};
 use etm_testkit::{Agent, Caller, CgroupDriver};
 use serde_json::{Value, json};
 
+use super::load::{Load, Seen};
 use crate::scene::{Scene, caller, container, kinds};
 
 /// Callers of the first Service, each a Pod of its own.
@@ -126,8 +127,37 @@ impl Chain {
         });
     }
 
+    /// Has all clients call while a release begins and `then` goes on. At first the new version is made
+    /// meanwhile; else requests begin once every node keeps them at their version.
+    pub(super) fn under_load(
+        &self,
+        release: &str,
+        at_first: bool,
+        then: impl FnOnce(&Load<'_>),
+    ) -> Seen {
+        if at_first {
+            self.until_status(release, "waits", |status| status["traffic"] == "Stable");
+        } else {
+            self.until_routed();
+        }
+        Load::run(self, release, |load| {
+            if at_first {
+                load.until_made(200);
+                self.deploy("v2");
+            }
+            then(load);
+        })
+    }
+
+    /// Ends a release.
+    pub(super) fn end(&self, release: &str) {
+        let namespace = &self.scene.namespace;
+        let path = format!("/apis/etm.dev/v1alpha1/namespaces/{namespace}/releases/{release}");
+        self.scene.cluster.api().delete(&path).expect("no release");
+    }
+
     /// Waits until every node routes all three Services.
-    pub(super) fn until_routed(&self) {
+    fn until_routed(&self) {
         for node in &self.scene.nodes {
             until("all Services are routed", || {
                 let rows = node.get("routes");

@@ -52,17 +52,15 @@ fn no_request_of_ten_thousand_crosses_versions_while_a_release_goes_on_to_its_en
 }
 
 #[test]
-fn no_request_crosses_versions_when_a_release_is_rolled_back() {
+fn no_request_crosses_versions_when_a_release_begins_and_is_rolled_back() {
     let _alone = CONTROLLER.lock().unwrap_or_else(PoisonError::into_inner);
     let chain = Chain::start();
-    chain.deploy("v2");
     let steps = [json!({"percent": 50, "pause": {}})];
     for round in 0..5 {
         let name = format!("bad-{round}");
         chain.release(&name, &json!({"canary": {"steps": steps, "hold": "2s"}}));
-        chain.until_status(&name, "has begun", |status| status["phase"] == "Paused");
-        chain.until_routed();
-        let seen = Load::run(&chain, &name, |load| {
+        let seen = chain.under_load(&name, round == 0, |load| {
+            chain.until_status(&name, "has begun", |status| status["phase"] == "Paused");
             load.until_at(50);
             load.until_made(1_000);
             load.moves();
@@ -74,8 +72,37 @@ fn no_request_crosses_versions_when_a_release_is_rolled_back() {
         });
         assert!(seen.wrong.is_empty(), "{:?}: {:?}", seen.served, seen.wrong);
         assert!(seen.served["v1"] > 0 && seen.served["v2"] > 0, "{:?}", seen.served);
-        let namespace = &chain.scene.namespace;
-        let path = format!("/apis/etm.dev/v1alpha1/namespaces/{namespace}/releases/{name}");
-        chain.scene.cluster.api().delete(&path).expect("no release");
+        chain.end(&name);
+    }
+}
+
+#[test]
+fn no_request_is_refused_or_crosses_versions_when_everyone_is_switched_and_back() {
+    let _alone = CONTROLLER.lock().unwrap_or_else(PoisonError::into_inner);
+    let chain = Chain::start();
+    for round in 0..4 {
+        let name = format!("green-{round}");
+        let completes = round % 2 == 1;
+        let hold = if completes { "2s" } else { "1h" };
+        chain.release(&name, &json!({"blueGreen": {"pause": {}, "hold": hold}}));
+        let seen = chain.under_load(&name, round == 0, |load| {
+            chain.until_status(&name, "has begun", |status| status["phase"] == "Paused");
+            load.until_at(0);
+            load.until_made(500);
+            load.moves();
+            chain.ask("promote", &name);
+            load.until_at(100);
+            let phase = if completes { "Completed" } else { "Holding" };
+            chain.until_status(&name, phase, |status| status["phase"] == phase);
+            load.until_made(1_500);
+            load.moves();
+            chain.ask("undo", &name);
+            chain.until_status(&name, "is back", |status| status["traffic"] == "Returned");
+            load.until_at(0);
+            load.until_made(2_500);
+        });
+        assert!(seen.wrong.is_empty(), "{:?}: {:?}", seen.served, seen.wrong);
+        assert!(seen.served["v1"] > 500 && seen.served["v2"] > 500, "{:?}", seen.served);
+        chain.end(&name);
     }
 }
