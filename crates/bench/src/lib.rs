@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod calling;
+mod document;
 pub mod memory;
 pub mod pace;
 pub mod processor;

@@ -1,14 +1,9 @@
-//! What was measured, against its budget: a table for people, JSON for machines.
+//! What was measured, against its budget, as a table for people.
 
-use std::{
-    fs,
-    io::IsTerminal as _,
-    path::{Path, PathBuf},
-};
+use std::io::IsTerminal as _;
 
-use anyhow::Context as _;
 use comfy_table::{Cell, CellAlignment, Color, Table, presets};
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A bound that a figure must keep.
 #[derive(Clone, Copy, Debug)]
@@ -36,35 +31,43 @@ impl Budget {
 }
 
 /// One figure; without a budget it only tells.
-#[derive(Debug, Serialize)]
-struct Figure {
+#[derive(Debug, PartialEq, Deserialize, Serialize)]
+pub(crate) struct Figure {
+    pub(crate) section: String,
     what: String,
+    #[serde(deserialize_with = "number")]
     value: f64,
-    unit: &'static str,
+    unit: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     budget: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     holds: Option<bool>,
 }
 
-#[derive(Debug, Serialize)]
-struct Machine {
-    kernel: String,
-    cpus: usize,
-}
-
-#[derive(Debug, Serialize)]
-struct Document<'a> {
-    name: &'a str,
-    machine: Machine,
-    results: &'a [Figure],
+/// A number; JSON has none for what is not a number, and null stands for it.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
 /// Everything measured so far.
-#[derive(Debug, Default)]
-pub struct Results(Vec<Figure>);
+#[derive(Debug)]
+pub struct Results {
+    section: String,
+    figures: Vec<Figure>,
+}
 
 impl Results {
+    /// Nothing yet; what is added belongs to this section.
+    pub fn of(section: impl Into<String>) -> Self {
+        Self { section: section.into(), figures: Vec::new() }
+    }
+
+    /// What is added from now on belongs to this section, and takes the place of what an earlier run
+    /// wrote down for it.
+    pub fn begin(&mut self, section: impl Into<String>) {
+        self.section = section.into();
+    }
+
     /// Adds a figure that must keep a budget.
     pub fn judge(
         &mut self,
@@ -85,61 +88,50 @@ impl Results {
         // Judged as it is shown: the third decimal is what a run can tell.
         let value = (value * 1000.0).round() / 1000.0;
         let holds = budget.map(|budget| budget.holds(value));
-        self.0.push(Figure { what, value, unit, budget: budget.map(Budget::text), holds });
+        let (section, unit) = (self.section.clone(), unit.to_owned());
+        let budget = budget.map(Budget::text);
+        self.figures.push(Figure { section, what, value, unit, budget, holds });
     }
 
     /// Whether every budget is kept.
     pub fn hold(&self) -> bool {
-        self.0.iter().all(|figure| figure.holds != Some(false))
+        self.figures.iter().all(|figure| figure.holds != Some(false))
     }
 
     /// Prints the table.
     pub fn print(&self) {
-        Self::print_some(self.0.iter());
+        print(self.figures.iter());
     }
 
     /// Prints the figures that have a budget.
     pub fn print_judged(&self) {
-        Self::print_some(self.0.iter().filter(|figure| figure.budget.is_some()));
+        print(self.figures.iter().filter(|figure| figure.budget.is_some()));
     }
 
-    fn print_some<'a>(figures: impl Iterator<Item = &'a Figure>) {
-        let mut table = Table::new();
-        let drawn = std::io::stdout().is_terminal();
-        table.load_style(if drawn { presets::UTF8_FULL_CONDENSED } else { presets::NOTHING });
-        table.set_header(["WHAT", "VALUE", "UNIT", "BUDGET", ""]);
-        for figure in figures {
-            let (word, color) = match figure.holds {
-                Some(true) => ("holds", Color::Green),
-                Some(false) => ("MISSED", Color::Red),
-                None => ("", Color::Reset),
-            };
-            table.add_row([
-                Cell::new(&figure.what),
-                Cell::new(format!("{:.3}", figure.value)).set_alignment(CellAlignment::Right),
-                Cell::new(figure.unit),
-                Cell::new(figure.budget.as_deref().unwrap_or_default()),
-                Cell::new(word).fg(color),
-            ]);
-        }
-        println!("{table}");
+    /// The figures, in the order in which they were added.
+    pub(crate) fn into_figures(self) -> Vec<Figure> {
+        self.figures
     }
+}
 
-    /// Writes the JSON of a bench to the tree, wherever cargo's target directory may be, and says
-    /// where.
-    pub fn write(&self, name: &str) -> anyhow::Result<PathBuf> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../../target/bench")
-            .join(format!("{name}.json"));
-        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned();
-        let cpus = std::thread::available_parallelism()?.get();
-        let machine = Machine { kernel, cpus };
-        let document = Document { name, machine, results: &self.0 };
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
-        }
-        let text = serde_json::to_string_pretty(&document)?;
-        fs::write(&path, text + "\n").with_context(|| format!("write {}", path.display()))?;
-        Ok(path)
+fn print<'a>(figures: impl Iterator<Item = &'a Figure>) {
+    let mut table = Table::new();
+    let drawn = std::io::stdout().is_terminal();
+    table.load_style(if drawn { presets::UTF8_FULL_CONDENSED } else { presets::NOTHING });
+    table.set_header(["WHAT", "VALUE", "UNIT", "BUDGET", ""]);
+    for figure in figures {
+        let (word, color) = match figure.holds {
+            Some(true) => ("holds", Color::Green),
+            Some(false) => ("MISSED", Color::Red),
+            None => ("", Color::Reset),
+        };
+        table.add_row([
+            Cell::new(&figure.what),
+            Cell::new(format!("{:.3}", figure.value)).set_alignment(CellAlignment::Right),
+            Cell::new(&figure.unit),
+            Cell::new(figure.budget.as_deref().unwrap_or_default()),
+            Cell::new(word).fg(color),
+        ]);
     }
+    println!("{table}");
 }

@@ -19,7 +19,11 @@ mod writers;
 use std::{process::ExitCode, time::Instant};
 
 use clap::{Parser, ValueEnum};
-use etm_bench::{memory, results, run::Run, statistics};
+use etm_bench::{
+    memory, results,
+    run::{Run, Section},
+    statistics,
+};
 use etm_testkit::{ControlPlane, ProxyMode};
 
 use crate::{
@@ -82,16 +86,20 @@ fn main() -> anyhow::Result<ExitCode> {
 
     let mut outcomes = Vec::new();
     run.sections(&arguments.only, |follower, results| {
-        outcomes.push(follower.measure(&control_plane, &mut cluster, size, results)?);
+        let outcome = follower.measure(&control_plane, &mut cluster, size, results)?;
+        outcomes.push((follower, outcome));
         Ok(())
     })?;
-    if let [etm, others @ ..] = &*outcomes {
-        for other in others {
+    if let [(_, etm), others @ ..] = &*outcomes {
+        for (follower, other) in others {
+            run.results.begin(follower.name());
             compare(etm, other, &mut run.results);
         }
     }
     run.end()
 }
+
+impl Section for Follower {}
 
 impl Follower {
     fn measure(

@@ -1,12 +1,14 @@
 //! What the data path costs, against a direct connection and against kube-proxy's ways.
 //!
-//! `make bench` (`cargo xtask bench`): prints a table and writes `target/bench/datapath.json`. What
-//! is compared takes turns within one process, since figures of separate runs drift by more than
-//! the differences that count. All traffic stays in namespaces made for it.
+//! `make bench` (`cargo xtask bench`): prints a table and writes `target/bench/datapath.json`, and what
+//! hits by routes cost to `grayscale.json`, where the rest about routes is. What is compared takes
+//! turns within one process, since figures of separate runs drift by more than the differences that
+//! count. All traffic stays in namespaces made for it.
 #![forbid(unsafe_code)]
 
 mod client;
 mod cluster;
+mod covered;
 mod netfilter;
 mod sections;
 mod server;

@@ -4,19 +4,18 @@ use std::{
     env,
     io::{BufRead as _, BufReader},
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
     process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context as _, ensure};
-use etm_testkit::{Agent, BpfDir, Cgroup, Manifests, Namespace, Node, Pod, binary, objects};
+use etm_testkit::{Cgroup, Namespace, Node, Pod};
 use rustix::io::Errno;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
 
 use crate::{
     client::{Lane, Plan, Sample, counted},
     cluster::Cluster,
+    covered::Covered,
     netfilter,
     server::{ECHO, SINK},
 };
@@ -32,17 +31,6 @@ pub(crate) struct Stage {
     /// A cgroup that no agent covers.
     bare: Cgroup,
     node: Node,
-}
-
-/// Services that an agent serves to a cgroup.
-pub(crate) struct Covered {
-    pub(crate) cluster: Cluster,
-    _agent: Agent,
-    pins: BpfDir,
-    /// The Pod's cgroup and those above it, from the inside out, where the caller is a Pod.
-    pod: Vec<Cgroup>,
-    cgroup: Cgroup,
-    _manifests: Manifests,
 }
 
 /// A client whose Services are a packet filter's.
@@ -77,48 +65,13 @@ impl Stage {
 
     /// An agent that serves so many Services to a cgroup of its own.
     pub(crate) fn covered(&self, services: usize) -> anyhow::Result<Covered> {
-        let cluster = self.cluster(services);
-        let manifests = Manifests::new()?;
-        cluster.declare(&manifests)?;
-        Self::serve(cluster, manifests)
-    }
-
-    /// An agent that serves some Services to a cgroup of its own.
-    fn serve(cluster: Cluster, manifests: Manifests) -> anyhow::Result<Covered> {
-        let (cgroup, pins) = (Cgroup::new()?, BpfDir::new()?);
-        let agent = Agent::of(binary("etm")?)
-            .node("bench")
-            .manifests(manifests.path())
-            .cgroup(&cgroup)
-            .pin(pins.path().join("etm"))
-            .start()?;
-        let pod = Vec::new();
-        Ok(Covered { cluster, _agent: agent, pins, pod, cgroup, _manifests: manifests })
-    }
-
-    /// An agent that serves some Services to a Pod, three levels below its cgroup, as the kubelet
-    /// makes them; `others` are further objects.
-    pub(crate) fn balanced(cluster: Cluster, others: &[Value]) -> anyhow::Result<Covered> {
-        const UID: &str = "0c6a2f5e-63a2-4d3f-9d5e-8f1b7c2d3e4f";
-        let manifests = Manifests::new()?;
-        cluster.declare(&manifests)?;
-        let pod = objects::Pod::new("client", &[Ipv4Addr::new(10, 200, 0, 1).into()]);
-        manifests.apply("client.yaml", &[pod.set("metadata.uid", UID)])?;
-        manifests.apply("others.yaml", others)?;
-        let mut covered = Self::serve(cluster, manifests)?;
-        let mut inner = covered.cgroup.child("kubepods")?;
-        for name in ["burstable", &format!("pod{UID}"), "0123456789abcdef"] {
-            let child = inner.child(name)?;
-            covered.pod.insert(0, std::mem::replace(&mut inner, child));
-        }
-        covered.pod.insert(0, inner);
-        Ok(covered)
+        Covered::start(self.cluster(services))
     }
 
     /// Calls a Service through etm from a Pod, from where no Pod is reached.
     pub(crate) fn called_from_pod(&self, covered: &Covered, name: &str) -> anyhow::Result<Lane> {
-        let cgroup = covered.pod.first().context("no Pod calls")?;
-        self.cut_off(&lane(name, &self.client, cgroup, covered.cluster.target(name))?)
+        let targets = covered.cluster.target(name);
+        self.cut_off(&lane(name, &self.client, covered.client()?, targets)?)
     }
 
     /// A client with kube-proxy's nftables rules for so many Services.
@@ -147,12 +100,12 @@ impl Stage {
 
     /// Calls the Pods themselves, from a cgroup that an agent covers.
     pub(crate) fn direct(&self, covered: &Covered) -> anyhow::Result<Lane> {
-        lane("direct", &self.client, &covered.cgroup, self.at(ECHO))
+        lane("direct", &self.client, covered.cgroup(), self.at(ECHO))
     }
 
     /// The same, for bulk transfers.
     pub(crate) fn direct_bulk(&self, covered: &Covered) -> anyhow::Result<Lane> {
-        lane("direct", &self.client, &covered.cgroup, self.at(SINK))
+        lane("direct", &self.client, covered.cgroup(), self.at(SINK))
     }
 
     /// Calls Services through etm.
@@ -161,7 +114,7 @@ impl Stage {
         covered: &Covered,
         targets: Vec<SocketAddr>,
     ) -> anyhow::Result<Lane> {
-        lane("etm", &self.client, &covered.cgroup, targets)
+        lane("etm", &self.client, covered.cgroup(), targets)
     }
 
     /// Calls Services through a packet filter.
@@ -193,13 +146,6 @@ impl Stage {
 
     fn at(&self, port: u16) -> Vec<SocketAddr> {
         self.pods.iter().map(|pod| pod.at(port)[0]).collect()
-    }
-}
-
-impl Covered {
-    /// The agent's directory in bpffs.
-    pub(crate) fn pin(&self) -> PathBuf {
-        self.pins.path().join("etm")
     }
 }
 

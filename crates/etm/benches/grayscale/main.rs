@@ -2,8 +2,8 @@
 //! at once, and the roll-back of a bad version.
 //!
 //! `make bench ARGS=grayscale` (`cargo xtask bench grayscale`): prints a table and writes
-//! `target/bench/grayscale.json`. Real agents, a real controller and a real API server; all traffic
-//! stays in namespaces made for it.
+//! `target/bench/grayscale.json`, where `datapath` writes what hits by routes cost. Real
+//! agents, a real controller and a real API server; all traffic stays in namespaces made for it.
 #![forbid(unsafe_code)]
 
 mod caller;

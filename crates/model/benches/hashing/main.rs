@@ -69,6 +69,7 @@ fn main() -> anyhow::Result<ExitCode> {
                 let cost = cost::cost(algorithm, size, weights, effort.timed);
                 let chance = chance::chance(size, weights, effort.spreads);
                 let row = Row { algorithm, size, weights, effort, movement, chance, cost };
+                run.results.begin(format!("{}, {size} backends", algorithm.name));
                 report.add(&row, &mut run.results);
             }
         }

@@ -1,6 +1,8 @@
 //! Runs of the kernel's programs by the kernel's own account: each lane in turn, and each turn so
 //! short that the processor is likely to run at one speed throughout.
 
+use std::ops::Range;
+
 use etm_bench::{
     pace::Paced,
     processor::{self, Role},
@@ -47,20 +49,34 @@ pub(crate) fn run(plan: &str) -> anyhow::Result<()> {
         Ok([RunCounter::of(connect)?, RunCounter::of(release)?, RunCounter::of(outcome)?])
     };
     let counters = plan.ways.iter().map(counters).collect::<anyhow::Result<Vec<_>>>()?;
-    let mut place: Option<&Lane> = None;
+    let places = places(&plan.ways);
+    let mut entered = None;
     for number in 0..plan.turns {
         let mut turns = vec![Turn::default(); plan.ways.len()];
-        for way in order(plan.ways.len(), number) {
-            let lane = &plan.ways[way].lane;
-            if !place.is_some_and(|place| lane.is_beside(place)) {
-                lane.enter()?;
-                place = Some(lane);
+        for place in order(places.len(), number) {
+            let Range { start, end } = places[place];
+            if entered.replace(place) != Some(place) {
+                plan.ways[start].lane.enter()?;
             }
-            turns[way] = turn(lane, &counters[way], plan.calls)?;
+            for way in order(end - start, number).map(|way| start + way) {
+                turns[way] = turn(&plan.ways[way].lane, &counters[way], plan.calls)?;
+            }
         }
         println!("{}", serde_json::to_string(&turns)?);
     }
     Ok(())
+}
+
+/// Ways that follow each other in the same place. They take their turns together: a move to another
+/// cgroup takes the kernel longer than a turn.
+fn places(ways: &[Way]) -> Vec<Range<usize>> {
+    let mut end = 0;
+    let places = ways.chunk_by(|way, next| way.lane.is_beside(&next.lane)).map(|place| {
+        let start = end;
+        end += place.len();
+        start..end
+    });
+    places.collect()
 }
 
 fn turn(lane: &Lane, counters: &[RunCounter; 3], calls: usize) -> anyhow::Result<Turn> {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::programs::{ALONE, Costs, Way, run, typical};
 use crate::{
     cluster::Cluster,
+    covered::Covered,
     results::{Budget, Results},
     stage::Stage,
 };
@@ -59,7 +60,7 @@ pub(super) fn measure(stage: &Stage, rounds: usize, results: &mut Results) -> an
     let counted = called.iter().map(|(name, count, _)| (name.clone(), *count));
     let all: Vec<_> = counted.chain(parts()).collect();
     let named: Vec<_> = all.iter().map(|(name, count)| (name.as_str(), *count)).collect();
-    let covered = Stage::balanced(Cluster::named(&named), &policies)?;
+    let covered = Covered::with_pods(Cluster::named(&named), policies)?;
     let empty = Baseline::attach(stage.bare_cgroup().path())?;
     let _counting = RunTimeStats::enable()?;
     let ways: Vec<Way<'_>> = called

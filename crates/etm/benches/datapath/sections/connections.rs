@@ -3,8 +3,9 @@
 use super::{Figure, microseconds, ratio};
 use crate::{
     client::{Plan, Work},
+    covered::Covered,
     results::{Budget, Results},
-    stage::{Covered, Stage},
+    stage::Stage,
 };
 
 /// Numbers of Services to compare at.

@@ -9,6 +9,7 @@ mod routes;
 mod scale;
 
 use clap::ValueEnum;
+use etm_bench::run;
 
 use crate::{client::Sample, results::Results, stage::Stage, statistics::median};
 
@@ -29,6 +30,13 @@ pub(crate) enum Section {
     Routes,
     /// 10,000 Services with 10 endpoints each: time and memory.
     Scale,
+}
+
+impl run::Section for Section {
+    fn document(self) -> Option<&'static str> {
+        // What a routed hit costs is told beside what routes do.
+        (self == Self::Routes).then_some("grayscale")
+    }
 }
 
 impl Section {

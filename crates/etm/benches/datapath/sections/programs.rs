@@ -10,8 +10,9 @@ use crate::{
         Lane,
         counted::{self, HOOKS},
     },
+    covered::Covered,
     results::{Budget, Results},
-    stage::{Covered, Stage},
+    stage::Stage,
     statistics::median,
 };
 

@@ -5,6 +5,7 @@ mod shares;
 mod switch;
 
 use clap::ValueEnum;
+use etm_bench::run;
 
 use crate::results::Results;
 
@@ -18,6 +19,8 @@ pub(crate) enum Section {
     /// A version that refuses a fifth of its connections, and its roll-back.
     Canary,
 }
+
+impl run::Section for Section {}
 
 impl Section {
     /// Measures it.

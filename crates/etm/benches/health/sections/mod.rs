@@ -8,6 +8,7 @@ mod soak;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use etm_bench::run;
 use serde_json::{Value, json};
 
 use crate::{
@@ -50,6 +51,8 @@ pub(crate) enum Section {
     /// Time in the kernel program that sees how connections end.
     Cost,
 }
+
+impl run::Section for Section {}
 
 impl Section {
     /// Measures it.
