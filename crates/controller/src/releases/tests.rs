@@ -1,4 +1,5 @@
 use etm_api::{CommandVerb, ReleaseCommand, Traffic};
+use etm_model::{Change, RouteKind, route_conditions};
 use etm_outcomes::BackendOutcomes;
 use etm_release::Presence;
 use serde_json::json;
@@ -54,7 +55,18 @@ impl Server {
         releases.update(update, Instant::now());
         releases.take_over(Instant::now());
         look(&mut releases, &there());
+        self.route(&mut releases);
         releases
+    }
+
+    /// Tells a controller what becomes of what is stored, in a cluster with these Services.
+    fn route(&self, releases: &mut Releases) {
+        let mut snapshot = cluster();
+        for one in self.stored.values() {
+            let owner = RouteOwner { kind: RouteKind::Release, name: one.name.clone() };
+            snapshot.change(Change::SetRoutes(owner, one.routes()));
+        }
+        releases.judge(&snapshot, &route_conditions(&snapshot));
     }
 
     /// Takes a write, unless it is about another version.
@@ -76,6 +88,7 @@ impl Server {
             let after = self.take(&write);
             let outcome = if after.is_some() { Outcome::Written } else { Outcome::Overtaken };
             releases.note(&write, &outcome, after, Instant::now());
+            self.route(releases);
         }
         panic!("it does not come to rest");
     }
@@ -94,6 +107,21 @@ impl Server {
 
 fn now() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+/// Services that releases are of, and those of their versions.
+pub(super) fn cluster() -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    for of in ["web", "api"].into_iter().flat_map(|of| ["", "-1", "-2"].map(|v| format!("{of}{v}")))
+    {
+        let service = serde_json::from_value(json!({
+            "metadata": {"namespace": "shop", "name": of},
+            "spec": {"clusterIP": "10.96.0.1", "ports": [{"port": 80}]},
+        }));
+        let service = etm_source::convert::service(&service.unwrap()).object.unwrap();
+        snapshot.change(Change::SetService(service.service));
+    }
+    snapshot
 }
 
 fn there() -> Gathered {
