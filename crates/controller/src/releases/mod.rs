@@ -87,7 +87,7 @@ impl Releases {
             unseen: Vec::new(),
         });
         if known.observed.uid != observed.uid {
-            (known.versions, known.run) = (Versions::default(), None);
+            (known.versions, known.uncalled, known.run) = (Versions::default(), None, None);
         }
         // What is answered and what is watched come by two ways: the newer counts.
         let version = |one: &ObservedRelease| one.version.parse::<u64>().ok();
@@ -111,7 +111,7 @@ impl Releases {
     /// Knows nothing but what is written: another process may have led meanwhile.
     pub fn take_over(&mut self, now: Instant) {
         for known in self.known.values_mut() {
-            (known.versions, known.run) = (Versions::default(), None);
+            (known.versions, known.uncalled, known.run) = (Versions::default(), None, None);
             (known.due, known.sent) = (Some(now), None);
         }
     }

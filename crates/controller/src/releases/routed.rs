@@ -61,3 +61,6 @@ fn failing(condition: &RouteCondition) -> Option<(RouteReason, &str)> {
 fn joined<'a>(messages: impl Iterator<Item = &'a str>) -> String {
     messages.collect::<Vec<_>>().join("; ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 
-fn release(name: &str, created: i64, services: &[&str]) -> ObservedRelease {
+pub(super) fn release(name: &str, created: i64, services: &[&str]) -> ObservedRelease {
     let services: Vec<_> = services
         .iter()
         .map(|service| {
