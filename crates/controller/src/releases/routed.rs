@@ -63,4 +63,4 @@ fn joined<'a>(messages: impl Iterator<Item = &'a str>) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -4,7 +4,7 @@ use etm_outcomes::BackendOutcomes;
 use etm_release::Presence;
 use serde_json::json;
 
-use super::*;
+use super::{routed::tests::cluster, *};
 
 pub(super) fn release(name: &str, created: i64, services: &[&str]) -> ObservedRelease {
     let services: Vec<_> = services
@@ -107,21 +107,6 @@ impl Server {
 
 fn now() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
-}
-
-/// Services that releases are of, and those of their versions.
-pub(super) fn cluster() -> Snapshot {
-    let mut snapshot = Snapshot::default();
-    for of in ["web", "api"].into_iter().flat_map(|of| ["", "-1", "-2"].map(|v| format!("{of}{v}")))
-    {
-        let service = serde_json::from_value(json!({
-            "metadata": {"namespace": "shop", "name": of},
-            "spec": {"clusterIP": "10.96.0.1", "ports": [{"port": 80}]},
-        }));
-        let service = etm_source::convert::service(&service.unwrap()).object.unwrap();
-        snapshot.change(Change::SetService(service.service));
-    }
-    snapshot
 }
 
 fn there() -> Gathered {

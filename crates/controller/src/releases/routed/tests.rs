@@ -1,8 +1,25 @@
 use etm_api::{ReleaseStatus, Traffic};
 use etm_model::{Action, Change, Destination, DestinationRef, RoutePort, Rule, route_conditions};
 
+use serde_json::json;
+
 use super::*;
-use crate::releases::tests::{cluster, release};
+use crate::releases::tests::release;
+
+/// Services that releases are of, and those of their versions.
+pub(in crate::releases) fn cluster() -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    for of in ["web", "api"].into_iter().flat_map(|of| ["", "-1", "-2"].map(|v| format!("{of}{v}")))
+    {
+        let service = serde_json::from_value(json!({
+            "metadata": {"namespace": "shop", "name": of},
+            "spec": {"clusterIP": "10.96.0.1", "ports": [{"port": 80}]},
+        }));
+        let service = etm_source::convert::service(&service.unwrap()).object.unwrap();
+        snapshot.change(Change::SetService(service.service));
+    }
+    snapshot
+}
 
 /// A release of these Services that has everyone at its step.
 fn prepared(services: &[&str]) -> ObservedRelease {
