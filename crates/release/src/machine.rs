@@ -42,6 +42,10 @@ pub fn next(seen: &Seen<'_>, now: Timestamp) -> ReleaseStatus {
         ReleasePhase::Pending => pend(seen, &mut next, now),
         ReleasePhase::Progressing | ReleasePhase::Paused | ReleasePhase::Holding => {
             go_on(seen, &mut next, now);
+            let over = [Some(ReleasePhase::Completed), Some(ReleasePhase::RolledBack)];
+            if !over.contains(&next.phase) {
+                routing::tell(seen, &mut next);
+            }
         }
         ReleasePhase::Completed | ReleasePhase::RolledBack => {
             obey(seen, None, &mut next, now);
@@ -147,7 +151,6 @@ fn go_on(seen: &Seen<'_>, next: &mut ReleaseStatus, now: Timestamp) {
         return;
     }
     let Some(stage) = run.stages.get(run.step) else { return };
-    next.message = routing::told(seen);
     if spec.analysis.is_some() {
         let (word, reason, message) = match &seen.verdict {
             Verdict::Undecided(why) => ("Unknown", "Undecided", why),

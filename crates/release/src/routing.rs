@@ -27,15 +27,16 @@ pub(crate) fn is_found(seen: &Seen<'_>) -> bool {
     matches!(seen.routing, Routing::Counts(_)) && told.is_some_and(|told| told.status == "False")
 }
 
-/// The message of a release that is under way, with why it is not routed, for as long as it is not.
-pub(crate) fn told(seen: &Seen<'_>) -> String {
-    let message = &seen.status.message;
-    let own = message.split_once(BUT).map_or(message.as_str(), |(own, _)| own);
-    match &seen.routing {
-        Routing::Unknown => message.clone(),
-        Routing::Counts(_) => own.to_owned(),
-        Routing::Fails { message, .. } => format!("{own}{BUT}{message}"),
-    }
+/// Adds to the message of a release that is under way why it is not routed, for as long as it is not.
+pub(crate) fn tell(seen: &Seen<'_>, next: &mut ReleaseStatus) {
+    let before = seen.status.message.split_once(BUT).map(|(_, why)| why);
+    let why = match &seen.routing {
+        Routing::Unknown => before,
+        Routing::Counts(_) => None,
+        Routing::Fails { message, .. } => Some(message.as_str()),
+    };
+    let own = next.message.split_once(BUT).map_or(next.message.as_str(), |(own, _)| own);
+    next.message = why.map_or_else(|| own.to_owned(), |why| format!("{own}{BUT}{why}"));
 }
 
 /// Sets the condition: always with the message as it is now, which may name another route than before.
