@@ -10,12 +10,12 @@ use std::{
 use etm_api::{ReleaseSpec, ReleasedService, Version};
 use etm_model::{ObjectName, Problem};
 use etm_monitor::Prometheus;
-use etm_outcomes::{BackendOutcomes, Identity, Question, ask};
+use etm_outcomes::{BackendOutcomes, Question};
 use etm_release::{Presence, Versions};
-use futures_util::{StreamExt as _, future::join_all, stream};
+use futures_util::future::join_all;
 use k8s_openapi::{
     api::{
-        core::v1::Pod,
+        core::v1::{Pod, Service},
         discovery::v1::{Endpoint, EndpointSlice},
     },
     jiff::Timestamp,
@@ -23,13 +23,11 @@ use k8s_openapi::{
 use kube::{Api, Client, ResourceExt as _, api::ListParams};
 use tokio::time::timeout;
 
-use crate::problem;
+use crate::{agents::Agents, problem};
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// How long one request may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Agents that are asked at a time.
-const AT_ONCE: usize = 64;
 
 /// A release that is to be looked at.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +55,10 @@ pub struct Gathered {
     pub outcomes: Vec<(SocketAddr, Vec<BackendOutcomes>)>,
     /// What queries gave, by their place.
     pub answers: Vec<(usize, Result<Vec<f64>, String>)>,
+    /// Why nobody can be led on the way to one of its Services, of one that has not begun.
+    pub uncalled: Option<String>,
+    /// Why nothing, or not all, is known of connections.
+    pub unseen: Option<String>,
     /// What could not be looked at.
     pub problems: Vec<Problem>,
 }
@@ -72,33 +74,13 @@ pub struct Sources {
     pub agents: Option<Agents>,
 }
 
-/// Where agents answer.
-#[derive(Clone, Debug)]
-pub struct Agents {
-    /// What this process shows them.
-    pub identity: Identity,
-    /// Where to find them.
-    pub at: AgentsAt,
-}
-
-/// Where to find the agents.
-#[derive(Clone, Debug)]
-pub enum AgentsAt {
-    /// Here.
-    Addresses(Vec<SocketAddr>),
-    /// In the Pods of this namespace with the labels of an agent, at this port.
-    Pods(String, u16),
-}
-
-/// The labels of an agent's Pod.
-const AGENT: &str = "app.kubernetes.io/name=etm,app.kubernetes.io/component=agent";
-
 impl Sources {
     /// Looks at a release.
     pub async fn gather(&self, asked: &ReleaseAsk) -> Gathered {
         let mut gathered = Gathered::default();
-        if let Err(reason) = self.versions(asked, &mut gathered).await {
+        if let Err(reason) = self.services(asked, &mut gathered).await {
             gathered.problems.push(told(asked, "spec.services", &reason));
+            gathered.unseen = Some(reason);
             return gathered;
         }
         let Some(analysis) = asked.spec.analysis.as_ref().filter(|_| asked.since.is_some()) else {
@@ -108,8 +90,12 @@ impl Sources {
             if analysis.connections.is_none() {
                 return Ok((Vec::new(), None));
             }
+            let Some(agents) = &self.agents else {
+                let reason = "the controller has no certificate for the agents (--outcomes-tls)";
+                return Err(reason.to_owned());
+            };
             let addresses = gathered.stable.union(&gathered.new).copied().collect();
-            self.outcomes(Question { addresses }).await
+            agents.outcomes(&self.client, &Question { addresses }, analysis.interval.get()).await
         };
         let queries = analysis.queries.iter().enumerate().map(|(i, query)| async move {
             let Some(prometheus) = &self.prometheus else {
@@ -123,16 +109,11 @@ impl Sources {
             (i, answer.map(values).map_err(|trouble| trouble.to_string()))
         });
         let (outcomes, answers) = tokio::join!(connections, join_all(queries));
-        match outcomes {
-            Ok((outcomes, failing)) => {
-                gathered.outcomes = outcomes;
-                let told = failing.map(|reason| told(asked, "spec.analysis.connections", &reason));
-                gathered.problems.extend(told);
-            }
-            Err(reason) => {
-                gathered.problems.push(told(asked, "spec.analysis.connections", &reason));
-            }
-        }
+        (gathered.outcomes, gathered.unseen) =
+            outcomes.unwrap_or_else(|reason| (Vec::new(), Some(reason)));
+        let unseen = gathered.unseen.iter();
+        let unseen = unseen.map(|reason| told(asked, "spec.analysis.connections", reason));
+        gathered.problems.extend(unseen);
         for (i, answer) in &answers {
             if let Err(reason) = answer {
                 let field = format!("spec.analysis.queries[{i}]");
@@ -141,6 +122,30 @@ impl Sources {
         }
         gathered.answers = answers;
         gathered
+    }
+
+    async fn services(&self, asked: &ReleaseAsk, gathered: &mut Gathered) -> Result<(), String> {
+        // Of one that has begun it is told by what becomes of its routes.
+        if asked.since.is_none() {
+            gathered.uncalled = self.uncalled(asked).await?;
+        }
+        self.versions(asked, gathered).await
+    }
+
+    /// Why nobody can be led on the way to one of a release's Services.
+    async fn uncalled(&self, asked: &ReleaseAsk) -> Result<Option<String>, String> {
+        let namespace = &*asked.name.namespace;
+        let api = Api::<Service>::namespaced(self.client.clone(), namespace);
+        for (i, released) in asked.spec.services.iter().enumerate() {
+            let name = &released.service;
+            let which = ListParams::default().fields(&format!("metadata.name={name}"));
+            let found = in_time(api.list(&which)).await?.items.pop();
+            if let Some(reason) = unreachable(found.as_ref()) {
+                let field = format!("spec.services[{i}].service");
+                return Ok(Some(format!("{field}: Service {namespace}/{name} {reason}")));
+            }
+        }
+        Ok(None)
     }
 
     async fn versions(&self, asked: &ReleaseAsk, gathered: &mut Gathered) -> Result<(), String> {
@@ -215,60 +220,33 @@ impl Sources {
         let pods = in_time(api.list_metadata(&which)).await?;
         Ok(Some(pods.items.iter().map(kube::ResourceExt::name_any).collect()))
     }
-
-    /// What became of connections, and which agents did not answer.
-    async fn outcomes(
-        &self,
-        question: Question,
-    ) -> Result<(Vec<(SocketAddr, Vec<BackendOutcomes>)>, Option<String>), String> {
-        let Some(agents) = &self.agents else {
-            let reason = "the controller has no certificate for the agents (--outcomes-tls)";
-            return Err(reason.to_owned());
-        };
-        let addresses = match &agents.at {
-            AgentsAt::Addresses(addresses) => addresses.clone(),
-            AgentsAt::Pods(namespace, port) => {
-                let api = Api::<Pod>::namespaced(self.client.clone(), namespace);
-                let which = ListParams::default().labels(AGENT).match_any();
-                let pods = in_time(api.list(&which)).await?;
-                let addresses = pods.items.iter().filter_map(|pod| {
-                    let status = pod.status.as_ref()?;
-                    let runs = status.phase.as_deref() == Some("Running");
-                    let ip = status.pod_ip.as_ref().filter(|_| runs)?.parse().ok()?;
-                    Some(SocketAddr::new(ip, *port))
-                });
-                addresses.collect()
-            }
-        };
-        if addresses.is_empty() {
-            return Err("there is no agent".to_owned());
-        }
-        let (identity, question) = (&agents.identity, &question);
-        let asks = addresses
-            .into_iter()
-            .map(|agent| async move { (agent, ask(agent, identity, question, PATIENCE).await) });
-        let asks: Vec<_> = asks.collect();
-        let answers: Vec<_> = stream::iter(asks).buffer_unordered(AT_ONCE).collect().await;
-        let all = answers.len();
-        let mut outcomes = Vec::with_capacity(all);
-        let mut failing = None;
-        for (agent, answer) in answers {
-            match answer {
-                Ok(report) => outcomes.push((agent, report.backends)),
-                Err(error) => failing = Some(etm_model::with_causes(&error)),
-            }
-        }
-        let silent = all - outcomes.len();
-        let failing =
-            failing.map(|error| format!("{silent} of {all} agents do not answer: {error}"));
-        Ok((outcomes, failing))
-    }
 }
 
-async fn in_time<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {
+pub(crate) async fn in_time<T>(
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, String> {
     match timeout(PATIENCE, request).await {
         Ok(outcome) => outcome.map_err(|error| problem::words(&error)),
         Err(_) => Err(format!("the API server gives no answer within {PATIENCE:?}")),
+    }
+}
+
+/// Why a Service has no address at which to choose.
+fn unreachable(service: Option<&Service>) -> Option<&'static str> {
+    let Some(service) = service else {
+        return Some("is not there (create it, or correct the name)");
+    };
+    let spec = service.spec.as_ref()?;
+    match (spec.type_.as_deref(), spec.cluster_ip.as_deref()) {
+        (Some("ExternalName"), _) => Some(
+            "has no cluster IP at which to choose, since it is of type ExternalName (name one that \
+             has)",
+        ),
+        (_, Some("None")) => Some(
+            "has no cluster IP at which to choose, since it is headless (name one that has; \
+             versions may be headless)",
+        ),
+        _ => None,
     }
 }
 

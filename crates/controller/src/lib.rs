@@ -6,6 +6,7 @@
 //! late, from a process that was stopped for a while, is refused by the API server.
 #![forbid(unsafe_code)]
 
+mod agents;
 mod cases;
 mod election;
 mod gateway_status;
@@ -21,10 +22,11 @@ mod route_write;
 mod routes;
 mod write;
 
+pub use agents::{Agents, AgentsAt};
 pub use cases::{Cases, Endpoint, Subject, Telling, Told, What, read_told, tell};
 pub use election::{Election, Leadership};
 pub use gateway_status::CONTROLLER_NAME;
-pub use gather::{Agents, AgentsAt, Gathered, ReleaseAsk, Sources};
+pub use gather::{Gathered, ReleaseAsk, Sources};
 pub use monitored::{Monitored, Reachable, ejections};
 pub use nodes::{Limits, NodeWrite, Nodes, write_nodes};
 pub use policies::{Monitors, Policies};

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use etm_model::{
-    Accepted, Problem, RouteCondition, RouteOwner, RouteStatus, Snapshot, route_conditions,
-};
+use etm_model::{Accepted, Problem, RouteCondition, RouteOwner, RouteStatus};
 use etm_source::kubernetes::{ObservedRoute, Said};
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Condition, jiff::Timestamp};
 use serde_json::{Value, json};
@@ -47,11 +45,12 @@ pub struct RouteWrite {
 }
 
 impl Routes {
-    /// Takes in which of them changed, and the state of the cluster that has these changes already.
+    /// Takes in which of them changed, and what becomes of all routes of the cluster, which has these
+    /// changes already.
     pub fn update(
         &mut self,
         changed: Vec<(RouteOwner, Option<ObservedRoute>)>,
-        snapshot: &Snapshot,
+        conditions: &BTreeMap<RouteOwner, Vec<RouteCondition>>,
     ) {
         for (owner, observed) in changed {
             let before = self.known.remove(&owner);
@@ -61,12 +60,8 @@ impl Routes {
                 self.known.insert(owner, Known { observed, conditions, sent, problem: None });
             }
         }
-        if self.known.is_empty() {
-            return;
-        }
-        let mut conditions = route_conditions(snapshot);
         for (owner, known) in &mut self.known {
-            known.conditions = conditions.remove(owner).unwrap_or_default();
+            known.conditions = conditions.get(owner).cloned().unwrap_or_default();
         }
     }
 
@@ -148,7 +143,7 @@ fn own(
 pub(crate) fn both(
     before: &[Condition],
     generation: Option<i64>,
-    RouteCondition { accepted, resolved_refs }: &RouteCondition,
+    RouteCondition { accepted, resolved_refs, portless: _ }: &RouteCondition,
     now: Timestamp,
 ) -> [Condition; 2] {
     [(ACCEPTED, accepted), (RESOLVED_REFS, resolved_refs)].map(|(of, status)| {

@@ -1,6 +1,6 @@
 //! What the status of an object with routes is to be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     object::ObjectName,
@@ -85,6 +85,8 @@ pub struct RouteCondition {
     pub accepted: RouteStatus,
     /// `ResolvedRefs`: whether everything that it names as a destination is there.
     pub resolved_refs: RouteStatus,
+    /// Fields of destinations that have none of the ports that the route is about.
+    pub portless: BTreeSet<String>,
 }
 
 /// The conditions of each object with routes, one for each of its [`Route`]s in their order. They
@@ -106,7 +108,7 @@ pub fn route_conditions(snapshot: &Snapshot) -> BTreeMap<RouteOwner, Vec<RouteCo
 }
 
 fn condition(verdict: RouteVerdict, route: &Route) -> RouteCondition {
-    let RouteVerdict { refused, unresolved } = verdict;
+    let RouteVerdict { refused, unresolved, portless } = verdict;
     let accepted = match refused {
         Some(fault) => RouteStatus { reason: fault.reason, message: message(&fault.problem) },
         None => {
@@ -128,7 +130,7 @@ fn condition(verdict: RouteVerdict, route: &Route) -> RouteCondition {
             message: "all destinations are there".into(),
         },
     };
-    RouteCondition { accepted, resolved_refs }
+    RouteCondition { accepted, resolved_refs, portless }
 }
 
 fn message(problem: &Problem) -> String {

@@ -5,6 +5,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::{
     machine::{Run, advance, roll_back},
+    routing,
     seen::Seen,
 };
 
@@ -63,12 +64,15 @@ fn perform(
             roll_back(next, reason, "somebody asked for it", now);
             Ok("everyone goes to the stable version".to_owned())
         }
-        (CommandVerb::Promote, _) => match run {
-            Some(run) => {
+        (CommandVerb::Promote, _) => match (routing::lost(seen), run) {
+            (Some(why), _) => Err(format!("nobody would be led on, since it is not routed: {why}")),
+            (None, Some(run)) => {
                 advance(run, next, "somebody promoted it", now);
                 Ok(next.message.clone())
             }
-            None => Err("the status has lost the spec that it began with; delete it".to_owned()),
+            (None, None) => {
+                Err("the status has lost the spec that it began with; delete it".to_owned())
+            }
         },
         (CommandVerb::Pause, ReleasePhase::Paused) => Err("it waits already".to_owned()),
         (CommandVerb::Pause, _) => {

@@ -12,7 +12,8 @@ use crate::{
     command::obey,
     condition,
     judge::Verdict,
-    seen::{Presence, Seen},
+    routing,
+    seen::{Presence, Routing, Seen, Versions},
     stage::{Stage, Wait, Who, stages},
 };
 
@@ -50,6 +51,10 @@ pub fn next(seen: &Seen<'_>, now: Timestamp) -> ReleaseStatus {
         ReleasePhase::Pending => pend(seen, &mut next, now),
         ReleasePhase::Progressing | ReleasePhase::Paused | ReleasePhase::Holding => {
             go_on(seen, &mut next, now);
+            let over = [Some(ReleasePhase::Completed), Some(ReleasePhase::RolledBack)];
+            if !over.contains(&next.phase) {
+                routing::tell(seen, &mut next);
+            }
         }
         ReleasePhase::Completed | ReleasePhase::RolledBack => {
             obey(seen, None, &mut next, now);
@@ -57,6 +62,7 @@ pub fn next(seen: &Seen<'_>, now: Timestamp) -> ReleaseStatus {
             settle(&mut next, now);
         }
     }
+    routing::set(seen, &mut next, now);
     progress(&mut next, now);
     next
 }
@@ -75,21 +81,24 @@ fn pend(seen: &Seen<'_>, next: &mut ReleaseStatus, now: Timestamp) {
         (Ok(spec), None) => *spec,
     };
     condition::set(next, "Accepted", ("True", "Accepted", "the release counts"), now);
-    match (&seen.versions.stable, &seen.versions.new) {
-        (Presence::Present, Presence::Present) => return begin(next, spec, now),
-        (Presence::Absent(which), _) => {
+    let both = seen.versions == Versions { stable: Presence::Present, new: Presence::Present };
+    let lost = routing::lost(seen).filter(|_| both || next.traffic.is_none());
+    match (lost, &seen.versions.stable, &seen.versions.new) {
+        (Some(why), ..) => next.message = format!("waits until it is routed: {why}"),
+        (None, Presence::Present, Presence::Present) => return begin(seen, next, spec, now),
+        (None, Presence::Absent(which), _) => {
             // Whoever calls goes where it went before: there is no stable version to keep it at.
             wait_with(next, None, now);
             next.spec = None;
             next.message = format!("waits for the stable version: {which}");
         }
-        (Presence::Present, Presence::Absent(which)) => {
+        (None, Presence::Present, Presence::Absent(which)) => {
             // Pods of the new version that the Service selects get no callers before they are asked.
             wait_with(next, Some(Traffic::Stable), now);
             next.spec = Some(Box::new(spec.clone()));
             next.message = format!("waits for the new version: {which}");
         }
-        (Presence::Unknown, _) | (_, Presence::Unknown) => {
+        (None, Presence::Unknown, _) | (None, _, Presence::Unknown) => {
             "waits until its versions are known".clone_into(&mut next.message);
         }
     }
@@ -100,16 +109,22 @@ fn pend(seen: &Seen<'_>, next: &mut ReleaseStatus, now: Timestamp) {
     }
 }
 
-/// Both versions are there: every node is prepared, then the first step is entered.
-fn begin(next: &mut ReleaseStatus, spec: &ReleaseSpec, now: Timestamp) {
+/// Both versions are there: every node is prepared, and once it is seen that what it routes counts, the
+/// first step is entered.
+fn begin(seen: &Seen<'_>, next: &mut ReleaseStatus, spec: &ReleaseSpec, now: Timestamp) {
     let same = next.spec.as_deref() == Some(spec);
-    if next.traffic != Some(Traffic::Prepared) || !same {
+    if next.traffic != Some(Traffic::Prepared) || !same || routing::is_found(seen) {
         (next.traffic, next.since) = (Some(Traffic::Prepared), Some(MicroTime(now)));
         next.spec = Some(Box::new(spec.clone()));
         "prepares every node, then begins".clone_into(&mut next.message);
         return;
     }
-    if next.since.as_ref().is_some_and(|since| !over(since.0, PREPARATION, now)) {
+    let prepares = next.since.as_ref().is_some_and(|since| !over(since.0, PREPARATION, now));
+    if prepares {
+        return;
+    }
+    if seen.routing == Routing::Unknown {
+        "waits until it is known whether it is routed".clone_into(&mut next.message);
         return;
     }
     let run = Run { spec, stages: stages(&spec.strategy), step: 0 };
@@ -169,10 +184,11 @@ fn go_on(seen: &Seen<'_>, next: &mut ReleaseStatus, now: Timestamp) {
         return;
     } else if let Some(why) = passes(&run, seen, holds) {
         return advance(&run, next, why, now);
-    } else if !holds && over(since, late, now) {
-        let why = match &seen.verdict {
-            Verdict::Undecided(why) => why,
-            _ => "a version is not there",
+    } else if (!holds || routing::lost(seen).is_some()) && over(since, late, now) {
+        let why = match (routing::lost(seen), &seen.verdict) {
+            (Some(why), _) => &format!("it is not routed: {why}"),
+            (None, Verdict::Undecided(why)) => why,
+            (None, _) => "a version is not there",
         };
         ("ProgressDeadlineExceeded", format!("step {step} did not end in time: {why}"))
     } else {
@@ -218,7 +234,7 @@ fn settle(next: &mut ReleaseStatus, now: Timestamp) {
 }
 
 /// Why a step whose time is over may end, if it may: the analysis has passed, or while it holds has not
-/// failed, and the versions that callers need are there.
+/// failed, what it routes counts, and the versions that callers need are there.
 fn passes<'a>(run: &Run<'_>, seen: &'a Seen<'_>, holds: bool) -> Option<&'a str> {
     let why = match &seen.verdict {
         _ if run.spec.analysis.is_none() => "",
@@ -228,7 +244,7 @@ fn passes<'a>(run: &Run<'_>, seen: &'a Seen<'_>, holds: bool) -> Option<&'a str>
     };
     let there = seen.versions.new == Presence::Present
         && (holds || seen.versions.stable == Presence::Present);
-    there.then_some(why)
+    (there && matches!(seen.routing, Routing::Counts(_))).then_some(why)
 }
 
 /// To the next step, or to the end.

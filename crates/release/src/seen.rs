@@ -20,8 +20,27 @@ pub struct Seen<'a> {
     pub holder: Option<String>,
     /// Whether its versions are there.
     pub versions: Versions,
+    /// Whether its routes count.
+    pub routing: Routing,
     /// What the analysis of the step that it is at says.
     pub verdict: Verdict,
+}
+
+/// What becomes of the routes of a release, as its status has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Routing {
+    /// Nothing is routed, or it is not known yet what became of it.
+    #[default]
+    Unknown,
+    /// That of each Service counts: in words.
+    Counts(String),
+    /// That of one does not, or leads nowhere.
+    Fails {
+        /// Why, as conditions have it.
+        reason: String,
+        /// What speaks against it, and the way out.
+        message: String,
+    },
 }
 
 /// Whether each version is there, of all Services of a release.

@@ -20,6 +20,8 @@ pub(super) struct Run {
     judge: Judge,
     /// The step that the judge is at.
     since: Option<Timestamp>,
+    /// Why nothing, or not all, was seen at the last look.
+    unseen: Option<String>,
     /// The counters of each agent as they were last read, by address, port and protocol.
     last: BTreeMap<SocketAddr, BTreeMap<(IpAddr, u16, String), BackendOutcomes>>,
 }
@@ -27,7 +29,7 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn new(analysis: &Analysis) -> Option<Self> {
         let judge = Judge::new(analysis)?;
-        Some(Self { judge, since: None, last: BTreeMap::new() })
+        Some(Self { judge, since: None, unseen: None, last: BTreeMap::new() })
     }
 
     /// Takes in what was found, which was asked for at one step and came at another or the same.
@@ -37,6 +39,7 @@ impl Run {
         asked: Option<Timestamp>,
         since: Option<Timestamp>,
     ) {
+        self.unseen.clone_from(&gathered.unseen);
         let [new, old] = [&gathered.new, &gathered.stable].map(|of| self.grown(gathered, of));
         for (agent, backends) in &gathered.outcomes {
             let key = |one: &BackendOutcomes| (one.address, one.port, one.protocol.clone());
@@ -44,7 +47,10 @@ impl Run {
             self.last.insert(*agent, read);
         }
         if self.since != since {
-            // What came between the last look and this one is partly of the step before.
+            // What came between the last look and this one is partly of the step before; so is what came
+            // since an agent was last heard of that says nothing now.
+            let heard = |agent: &SocketAddr| gathered.outcomes.iter().any(|(one, _)| one == agent);
+            self.last.retain(|agent, _| heard(agent));
             self.judge.begin_step();
             self.since = since;
             return;
@@ -60,7 +66,13 @@ impl Run {
 
     /// What is thought of the step that began then.
     pub(super) fn verdict(&self, since: Option<Timestamp>) -> Option<Verdict> {
-        (since.is_some() && self.since == since).then(|| self.judge.verdict())
+        let verdict = (since.is_some() && self.since == since).then(|| self.judge.verdict());
+        match (verdict, &self.unseen) {
+            (Some(Verdict::Undecided(why)), Some(unseen)) => {
+                Some(Verdict::Undecided(format!("{why}; {unseen}")))
+            }
+            (verdict, _) => verdict,
+        }
     }
 
     /// What became of connections to these Pods since the last look.
@@ -89,3 +101,6 @@ impl Run {
         tally
     }
 }
+
+#[cfg(test)]
+mod tests;

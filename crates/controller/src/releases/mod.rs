@@ -2,6 +2,7 @@
 
 mod analysis;
 mod holder;
+mod routed;
 
 use std::{
     collections::BTreeMap,
@@ -9,8 +10,8 @@ use std::{
 };
 
 use etm_api::{ReleasePhase, ReleaseSpec, ReleaseStatus, Traffic};
-use etm_model::{ObjectName, Problem};
-use etm_release::{Seen, Verdict, Versions, next};
+use etm_model::{ObjectName, Problem, RouteCondition, RouteOwner, RouteReason, Snapshot};
+use etm_release::{Routing, Seen, Verdict, Versions, next};
 use etm_source::kubernetes::{ObservedRelease, ReleaseUpdate};
 use k8s_openapi::jiff::Timestamp;
 
@@ -20,7 +21,7 @@ use crate::{
     write::Outcome,
 };
 
-use self::{analysis::Run, holder::holder};
+use self::{analysis::Run, holder::holder, routed::Routed};
 
 /// How often a release without an analysis is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -29,13 +30,17 @@ const INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Releases {
     known: BTreeMap<ObjectName, Known>,
+    routed: Routed,
 }
 
 #[derive(Debug)]
 struct Known {
     observed: ObservedRelease,
+    /// What becomes of what it routes.
+    routing: Routing,
     /// What was found when it was last looked at, by this process.
     versions: Versions,
+    uncalled: Option<String>,
     run: Option<Run>,
     /// When to look at it next; none while it is looked at.
     due: Option<Instant>,
@@ -56,11 +61,25 @@ impl Releases {
         }
     }
 
+    /// Takes in the state of the cluster, and what becomes of its routes.
+    pub fn judge(
+        &mut self,
+        snapshot: &Snapshot,
+        conditions: &BTreeMap<RouteOwner, Vec<RouteCondition>>,
+    ) {
+        self.routed = Routed::new(snapshot, conditions);
+        for known in self.known.values_mut() {
+            known.routing = self.routed.routing(&known.observed);
+        }
+    }
+
     /// Takes in one as it is now.
     fn see(&mut self, observed: ObservedRelease, now: Instant) {
         let known = self.known.entry(observed.name.clone()).or_insert_with(|| Known {
             observed: observed.clone(),
+            routing: Routing::Unknown,
             versions: Versions::default(),
+            uncalled: None,
             run: None,
             due: Some(now),
             sent: None,
@@ -68,7 +87,7 @@ impl Releases {
             unseen: Vec::new(),
         });
         if known.observed.uid != observed.uid {
-            (known.versions, known.run) = (Versions::default(), None);
+            (known.versions, known.uncalled, known.run) = (Versions::default(), None, None);
         }
         // What is answered and what is watched come by two ways: the newer counts.
         let version = |one: &ObservedRelease| one.version.parse::<u64>().ok();
@@ -76,6 +95,7 @@ impl Releases {
         if same && version(&observed) < version(&known.observed) {
             return;
         }
+        known.routing = self.routed.routing(&observed);
         if same && version(&observed) != version(&known.observed) {
             let before = known.since();
             known.observed = observed;
@@ -91,7 +111,7 @@ impl Releases {
     /// Knows nothing but what is written: another process may have led meanwhile.
     pub fn take_over(&mut self, now: Instant) {
         for known in self.known.values_mut() {
-            (known.versions, known.run) = (Versions::default(), None);
+            (known.versions, known.uncalled, known.run) = (Versions::default(), None, None);
             (known.due, known.sent) = (Some(now), None);
         }
     }
@@ -136,6 +156,7 @@ impl Releases {
         }
         known.unseen.clone_from(&gathered.problems);
         known.versions.clone_from(&gathered.versions);
+        known.uncalled.clone_from(&gathered.uncalled);
         let Some(analysis) = ask.spec.analysis.as_ref() else { return };
         if known.run.is_none() {
             known.run = Run::new(analysis);
@@ -199,6 +220,7 @@ impl Releases {
             command: observed.command.as_ref(),
             holder: holder(observed, self.known.values().map(|known| &known.observed)),
             versions: versions.clone(),
+            routing: known.routing(),
             verdict: verdict.unwrap_or_else(nothing),
         };
         let next = next(&seen, now);
@@ -211,6 +233,17 @@ impl Releases {
 }
 
 impl Known {
+    /// What becomes of its routes; before it has begun, of what they would be.
+    fn routing(&self) -> Routing {
+        match (&self.uncalled, &self.routing) {
+            (Some(message), Routing::Unknown | Routing::Fails { .. }) => Routing::Fails {
+                reason: RouteReason::TargetNotFound.name().to_owned(),
+                message: message.clone(),
+            },
+            (_, routing) => routing.clone(),
+        }
+    }
+
     fn status(&self) -> Option<&ReleaseStatus> {
         self.observed.status.as_ref().ok()
     }

@@ -1,11 +1,12 @@
 use etm_api::{CommandVerb, ReleaseCommand, Traffic};
+use etm_model::{Change, RouteKind, route_conditions};
 use etm_outcomes::BackendOutcomes;
 use etm_release::Presence;
 use serde_json::json;
 
-use super::*;
+use super::{routed::tests::cluster, *};
 
-fn release(name: &str, created: i64, services: &[&str]) -> ObservedRelease {
+pub(super) fn release(name: &str, created: i64, services: &[&str]) -> ObservedRelease {
     let services: Vec<_> = services
         .iter()
         .map(|service| {
@@ -54,7 +55,18 @@ impl Server {
         releases.update(update, Instant::now());
         releases.take_over(Instant::now());
         look(&mut releases, &there());
+        self.route(&mut releases);
         releases
+    }
+
+    /// Tells a controller what becomes of what is stored, in a cluster with these Services.
+    fn route(&self, releases: &mut Releases) {
+        let mut snapshot = cluster();
+        for one in self.stored.values() {
+            let owner = RouteOwner { kind: RouteKind::Release, name: one.name.clone() };
+            snapshot.change(Change::SetRoutes(owner, one.routes()));
+        }
+        releases.judge(&snapshot, &route_conditions(&snapshot));
     }
 
     /// Takes a write, unless it is about another version.
@@ -84,6 +96,7 @@ impl Server {
             let after = self.take(&write);
             let outcome = if after.is_some() { Outcome::Written } else { Outcome::Overtaken };
             releases.note(&write, &outcome, after, Instant::now());
+            self.route(releases);
         }
         panic!("it does not come to rest");
     }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use etm_model::{Change, ObjectName, RouteKind};
+use etm_model::{Change, ObjectName, RouteKind, Snapshot, route_conditions};
 use etm_source::convert::gateway_route;
 use kube::api::DynamicObject;
 use serde_json::from_value;
@@ -39,7 +39,7 @@ fn routes(parents: &[Value], status: &Value) -> Routes {
     let mut snapshot = Snapshot::default();
     snapshot.change(Change::SetRoutes(owner.clone(), route.routes));
     let mut routes = Routes::default();
-    routes.update(vec![(owner, Some(observed))], &snapshot);
+    routes.update(vec![(owner, Some(observed))], &route_conditions(&snapshot));
     routes
 }
 
@@ -148,7 +148,7 @@ fn own(said: Result<Vec<etm_model::Route>, Vec<Problem>>) -> Routes {
         said: Said::Own(said),
     };
     let mut routes = Routes::default();
-    routes.update(vec![(owner, Some(observed))], &snapshot);
+    routes.update(vec![(owner, Some(observed))], &route_conditions(&snapshot));
     routes
 }
 

@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::Context as _;
 use etm_controller::{Election, Leadership, NAME, Policies, Routes};
-use etm_model::Problem;
+use etm_model::{Problem, route_conditions};
 use etm_source::kubernetes::{
     NodeUpdate, NodeWatch, Options, PolicyUpdate, PolicyWatch, ReleaseUpdate, ReleaseWatch,
     ReportUpdate, ReportWatch,
@@ -178,7 +178,10 @@ impl Controller {
         self.policies.update(update);
         self.metrics.policies(self.policies.count());
         if touched {
-            self.routes.update(routes, self.policies.snapshot());
+            let snapshot = self.policies.snapshot();
+            let conditions = route_conditions(snapshot);
+            self.routes.update(routes, &conditions);
+            self.overseer.releases.judge(snapshot, &conditions);
             self.metrics.routes(self.routes.count());
         }
         if self.led {

@@ -29,6 +29,7 @@ mod policy_health;
 mod proxy;
 mod reach;
 mod release_analysis;
+mod release_routes;
 mod releases;
 mod relist;
 mod rights;

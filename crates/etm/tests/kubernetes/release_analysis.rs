@@ -7,7 +7,7 @@ use etm_outcomes::NAME;
 use etm_testkit::certificate;
 use serde_json::json;
 
-use crate::scene::{Scene, free};
+use crate::scene::{Scene, addresses, free};
 use etm_testkit::wait::{until, until_some};
 
 fn release(scene: &Scene) {
@@ -81,4 +81,24 @@ fn refusals_that_the_kernel_counts_roll_back() {
     assert!(message.contains("connections refused, limit 5%"), "{message}");
     assert_eq!(rolled_back["traffic"], "Returned");
     drop(controller);
+}
+
+#[test]
+fn a_controller_that_cannot_ask_the_agents_says_so_in_the_status() {
+    let scene = Scene::controlled();
+    scene.service("web");
+    for version in ["web-1", "web-2"] {
+        scene.service(version);
+        scene.slice(&format!("{version}-1"), version, &addresses(1));
+    }
+    let _controller = scene.controller(free()).start().expect("a controller");
+    release(&scene);
+    until("it is told", || {
+        let path = scene.path("releases", "two");
+        let release = scene.cluster.api().get(&path).expect("an answer").expect("a Release");
+        let conditions = release["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let told = conditions.iter().find(|condition| condition["type"] == "Healthy");
+        let message = told.and_then(|told| told["message"].as_str()).unwrap_or_default();
+        message.contains("no certificate for the agents (--outcomes-tls)")
+    });
 }

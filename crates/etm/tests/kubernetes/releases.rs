@@ -13,19 +13,19 @@ use etm_testkit::wait::{until, until_some};
 
 impl Scene {
     /// A Service with its endpoints; the cluster's own addresses do not matter here.
-    fn version(&self, name: &str, endpoints: &[IpAddr]) {
+    pub(crate) fn version(&self, name: &str, endpoints: &[IpAddr]) {
         self.service(name);
         self.slice(&format!("{name}-1"), name, endpoints);
     }
 
     /// The Service `web` and its versions `web-1` and `web-2`.
-    fn web(&self) {
+    pub(crate) fn web(&self) {
         self.service("web");
         self.version("web-1", &["10.244.9.1".parse().expect("an address")]);
         self.version("web-2", &["10.244.9.2".parse().expect("an address")]);
     }
 
-    fn release(&self, name: &str, strategy: &Value) -> Value {
+    pub(crate) fn release(&self, name: &str, strategy: &Value) -> Value {
         self.create("releases", release(name, strategy))
     }
 
@@ -34,13 +34,13 @@ impl Scene {
         self.cluster.api().get(&path).expect("an answer").expect("a Release")
     }
 
-    fn status_of(&self, name: &str) -> Value {
+    pub(crate) fn status_of(&self, name: &str) -> Value {
         self.stored_release(name)["status"].clone()
     }
 
     /// Waits until a release is in a phase and at a step.
     #[track_caller]
-    fn until_phase(&self, name: &str, phase: &str, step: Option<i64>) -> Value {
+    pub(crate) fn until_phase(&self, name: &str, phase: &str, step: Option<i64>) -> Value {
         until_some(&format!("{name} is {phase} at {step:?}"), || {
             let status = self.status_of(name);
             (status["phase"] == phase && status["step"].as_i64() == step).then_some(status)
@@ -57,7 +57,7 @@ impl Scene {
     }
 
     #[track_caller]
-    fn asked(&self, verb: &str, name: &str) -> String {
+    pub(crate) fn asked(&self, verb: &str, name: &str) -> String {
         let output = self.ask(verb, name);
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(output.status.success(), "{verb}: {told}");
@@ -65,7 +65,7 @@ impl Scene {
     }
 
     #[track_caller]
-    fn refused(&self, verb: &str, name: &str) -> String {
+    pub(crate) fn refused(&self, verb: &str, name: &str) -> String {
         let output = self.ask(verb, name);
         assert!(!output.status.success(), "{verb}: {}", String::from_utf8_lossy(&output.stdout));
         String::from_utf8_lossy(&output.stderr).into_owned()
@@ -86,7 +86,7 @@ pub(crate) fn release(name: &str, strategy: &Value) -> Value {
     })
 }
 
-fn paused() -> Value {
+pub(crate) fn paused() -> Value {
     json!({"canary": {
         "steps": [{"percent": 5, "pause": {}}, {"weight": 50, "pause": {}}], "hold": "1s",
     }})

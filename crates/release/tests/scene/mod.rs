@@ -2,7 +2,7 @@
 
 use etm_api::{CommandVerb, ReleaseCommand, ReleasePhase, ReleaseSpec, ReleaseStatus, Traffic};
 use etm_model::{Action, DestinationRef, ObjectName, Route};
-use etm_release::{Presence, Seen, Verdict, Versions, next, routes};
+use etm_release::{Presence, Routing, Seen, Verdict, Versions, next, routes};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ pub(crate) struct Scene {
     pub(crate) command: Option<ReleaseCommand>,
     pub(crate) holder: Option<String>,
     pub(crate) versions: Versions,
+    pub(crate) routing: Routing,
     pub(crate) verdict: Verdict,
     pub(crate) now: Timestamp,
     commands: u32,
@@ -51,6 +52,7 @@ impl Scene {
             command: None,
             holder: None,
             versions: Versions { stable: Presence::Present, new: Presence::Present },
+            routing: Routing::Counts("counts".to_owned()),
             verdict: Verdict::Undecided("nothing was seen".to_owned()),
             now: Timestamp::from_second(1_800_000_000).unwrap(),
             commands: 0,
@@ -80,6 +82,7 @@ impl Scene {
             command: self.command.as_ref(),
             holder: self.holder.clone(),
             versions: self.versions.clone(),
+            routing: self.routing.clone(),
             verdict: self.verdict.clone(),
         };
         next(&seen, self.now)

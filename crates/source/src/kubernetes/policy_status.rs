@@ -12,18 +12,20 @@ use super::{
     gateway::Gateway,
     kind::{Batch, EndpointSlices, Services},
     observed::{ObservedPolicies, ObservedPolicy},
+    releases::Releases,
     routes::ObservedTrafficRoutes,
     statistics::Statistics,
     watch::Watch,
 };
 use crate::convert::{PROXY_NAME, SERVICE_NAME};
 
-/// What the status of policies and routes depends on, followed: policies, routes and Services; while
-/// there are routes, EndpointSlices as well, and Pods where a route divides a Service by their labels.
+/// What the status of policies and routes depends on, followed: policies, routes, those of releases among
+/// them, and Services; while there are routes, EndpointSlices as well, and Pods where a route divides a Service by their labels.
 pub struct PolicyWatch {
     services: Watch<Services>,
     policies: Watch<ObservedPolicies>,
     routes: Watch<ObservedTrafficRoutes>,
+    releases: Watch<Releases<true>>,
     gateway: Gateway,
     asking: Asking,
     slices: Demanded<EndpointSlices>,
@@ -70,6 +72,7 @@ impl PolicyWatch {
         let services = connection.watch(watcher::Config::default().labels(&unlabelled))?;
         let policies = connection.watch(watcher::Config::default())?;
         let routes = connection.watch(watcher::Config::default())?;
+        let releases = connection.watch(watcher::Config::default())?;
         let client = connection.client()?;
         let Connection { access, mut statistics, .. } = connection;
         let gateway = Gateway::new(Arc::clone(&access));
@@ -88,6 +91,7 @@ impl PolicyWatch {
             services,
             policies,
             routes,
+            releases,
             gateway,
             asking: Asking::default(),
             slices,
@@ -117,6 +121,7 @@ impl PolicyWatch {
                 outcome = self.services.next() => self.services.take(outcome, &mut self.batch),
                 outcome = self.policies.next() => self.policies.take(outcome, &mut self.batch),
                 outcome = self.routes.next() => self.routes.take(outcome, &mut self.batch),
+                outcome = self.releases.next() => self.releases.take(outcome, &mut self.batch),
                 news = self.gateway.next() => self.gateway.take(news, &mut self.batch),
                 outcome = self.slices.next() => self.slices.take(outcome, &mut self.batch),
                 outcome = self.asked_pods.next() => {
@@ -129,6 +134,7 @@ impl PolicyWatch {
                     self.services.take_waiting(batch),
                     self.policies.take_waiting(batch),
                     self.routes.take_waiting(batch),
+                    self.releases.take_waiting(batch),
                     self.gateway.take_waiting(batch),
                     self.slices.take_waiting(batch),
                     self.asked_pods.take_waiting(batch),
@@ -167,9 +173,11 @@ impl PolicyWatch {
         let complete = self.services.table.is_complete()
             && self.policies.table.is_complete()
             && self.routes.table.is_complete()
+            && self.releases.table.is_complete()
             && self.gateway.is_settled();
         let first = complete && !self.complete;
         self.complete |= complete;
+        // Of a watch of releases that fails, whoever follows them otherwise tells.
         let failing = [
             self.services.failing(),
             self.policies.failing(),

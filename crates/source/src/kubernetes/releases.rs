@@ -1,7 +1,7 @@
 //! Releases: for agents what they route, for the controller all of them.
 
 use etm_api::{RELEASE_COMMAND, ReleaseCommand, ReleaseSpec, ReleaseStatus, UncheckedRelease};
-use etm_model::{ObjectName, Timestamp};
+use etm_model::{ObjectName, Route, Timestamp};
 use kube::ResourceExt as _;
 
 use super::{
@@ -12,10 +12,11 @@ use super::{
 };
 use crate::convert::{self, Converted, Routes};
 
-pub(super) struct Releases;
+/// What releases route; beside what else is followed of them, by a watch of its own.
+pub(super) struct Releases<const BESIDE: bool = false>;
 
-impl Kind for Releases {
-    const WATCHED: Watched = Watched::Releases;
+impl<const BESIDE: bool> Kind for Releases<BESIDE> {
+    const WATCHED: Watched = if BESIDE { Watched::ReleaseRoutes } else { Watched::Releases };
     const MAY_LACK: bool = true;
     type Object = UncheckedRelease;
     type Model = Routes;
@@ -64,6 +65,18 @@ pub struct ObservedRelease {
 }
 
 impl ObservedRelease {
+    /// What it routes, as agents read it; nothing where its status cannot be read.
+    #[must_use]
+    pub fn routes(&self) -> Vec<Route> {
+        let Ok(status) = &self.status else { return Vec::new() };
+        if status.traffic.is_none() || status.spec.is_some() {
+            return etm_release::routes(&self.name, self.created, status);
+        }
+        let spec = self.spec.as_ref().ok().cloned().map(Box::new);
+        let status = ReleaseStatus { spec, ..status.clone() };
+        etm_release::routes(&self.name, self.created, &status)
+    }
+
     /// What an object says.
     #[must_use]
     pub fn of(object: &UncheckedRelease) -> Self {

@@ -37,6 +37,8 @@ pub enum Watched {
     NodeReports,
     /// Releases.
     Releases,
+    /// What releases route, for whoever says what becomes of routes.
+    ReleaseRoutes,
     /// Pods' annotations and labels, in the namespaces in which a policy or route asks for them.
     PodMetadata,
     /// Traffic routes.
@@ -70,6 +72,7 @@ impl fmt::Display for Watched {
             Self::NodeMonitors => "nodemonitors",
             Self::NodeReports => "nodereports",
             Self::Releases => "releases",
+            Self::ReleaseRoutes => "releaseroutes",
             Self::PodMetadata => "podmetadata",
             Self::TrafficRoutes => "trafficroutes",
             Self::Namespaces => "namespaces",

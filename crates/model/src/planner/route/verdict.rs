@@ -1,5 +1,7 @@
 //! What becomes of a route, and what its owner is told.
 
+use std::collections::BTreeSet;
+
 use super::{destinations::Backends, order};
 use crate::{
     object::{ObjectName, Service, ServicePort},
@@ -40,6 +42,8 @@ pub(crate) struct RouteVerdict {
     pub(crate) refused: Option<Fault>,
     /// Which of its destinations lead nowhere.
     pub(crate) unresolved: Vec<Fault>,
+    /// Those of them, by their fields, that have none of the ports that the route is about.
+    pub(crate) portless: BTreeSet<String>,
 }
 
 /// The routes of a Service, port by port.
@@ -65,7 +69,8 @@ impl<'a> Standing<'a> {
     /// What becomes of a route of the Service.
     pub(crate) fn verdict(&self, id: &RouteId, route: &Route) -> RouteVerdict {
         let Some((service, ports)) = &self.service else {
-            return RouteVerdict { refused: Some(no_target(route)), unresolved: Vec::new() };
+            let refused = Some(no_target(route));
+            return RouteVerdict { refused, unresolved: Vec::new(), portless: BTreeSet::new() };
         };
         let mut covered = ports.iter().filter(|(port, _)| order::covers(route, port)).peekable();
         let refused = if covered.peek().is_none() {
@@ -74,14 +79,20 @@ impl<'a> Standing<'a> {
             fault(self.snapshot, id, route).or_else(|| self.shadowed(id, route))
         };
         let mut unresolved: Vec<Fault> = Vec::new();
+        let mut portless: Option<BTreeSet<String>> = None;
         for (port, _) in covered {
-            for fault in unresolved_from(self.snapshot, service, port, route) {
+            let faults = unresolved_from(self.snapshot, service, port, route);
+            let lacks = |fault: &&Fault| fault.reason == RouteReason::PortNotFound;
+            let lacking = faults.iter().filter(lacks).map(|fault| fault.problem.field.clone());
+            let lacking: BTreeSet<_> = lacking.collect();
+            portless = Some(portless.map_or_else(|| lacking.clone(), |before| &before & &lacking));
+            for fault in faults {
                 if !unresolved.contains(&fault) {
                     unresolved.push(fault);
                 }
             }
         }
-        RouteVerdict { refused, unresolved }
+        RouteVerdict { refused, unresolved, portless: portless.unwrap_or_default() }
     }
 
     /// Whether each of a route's rules, at each of its ports, comes behind another route's that is
@@ -122,7 +133,7 @@ pub(in crate::planner) fn problems(target: &ObjectName, snapshot: &Snapshot) -> 
     let standing = Standing::new(snapshot, target);
     let mut told: Vec<Problem> = Vec::new();
     for (id, route) in routes {
-        let RouteVerdict { refused, unresolved } = standing.verdict(id, route);
+        let RouteVerdict { refused, unresolved, portless: _ } = standing.verdict(id, route);
         for fault in refused.into_iter().chain(unresolved) {
             let same = |other: &Problem| {
                 (&other.object, &other.field) == (&fault.problem.object, &fault.problem.field)
