@@ -177,10 +177,14 @@ fn misses(scene: &Scene, missing: &Value, cluster: &[Value], own: &[Value]) {
     let problems: Value = serde_json::from_str(&page).expect("JSON");
     let problems = problems.as_array().expect("a list").iter();
     let objects: Vec<&str> = problems.filter_map(|problem| problem["object"].as_str()).collect();
-    // Slices are listed for monitors, and for the watch of them while there are routes.
-    let also =
-        if missing["resources"][0] == "endpointslices" { "watch of endpointslices" } else { &told };
-    let expected = |object: &&str| object.starts_with(&told) || object.starts_with(also);
+    // Slices are listed for monitors of policies, and for the watch of them while there are routes.
+    let also = match missing["resources"][0].as_str() {
+        Some("endpointslices") => ["watch of endpointslices", "TrafficPolicy "],
+        _ => [&*told; 2],
+    };
+    let expected = |object: &&str| {
+        object.starts_with(&told) || also.iter().any(|also| object.starts_with(also))
+    };
     assert!(objects.iter().all(expected), "{name}: {objects:?}");
 }
 

@@ -24,7 +24,6 @@ use super::{
     client::Access,
     kind::{Batch, Kind},
     routes::{GatewayRoutes, GrpcRoute, HttpRoute, ReferenceGrants, TcpRoute, UdpRoute},
-    statistics::status,
     watch::{Outcome, Watch},
 };
 use crate::convert::GATEWAY_GROUP;
@@ -32,9 +31,6 @@ use crate::convert::GATEWAY_GROUP;
 /// How long after the last look is looked again, at least; half as much again is random. Nothing but
 /// a name is asked for, which any account may.
 const AGAIN: Duration = Duration::from_secs(30);
-
-/// The same where a version that was served is gone.
-const AT_ONCE: Duration = Duration::from_millis(200);
 
 /// Versions in which the kinds are read, the best first; what is read of them is the same in each.
 const VERSIONS: [&str; 3] = ["v1", "v1beta1", "v1alpha2"];
@@ -125,19 +121,13 @@ impl Gateway {
     /// Takes in what came.
     pub(super) fn take(&mut self, news: News, batch: &mut Batch) {
         let known = batch.observed_routes.len();
-        let gone = match news {
-            News::Found(found) => {
-                self.find(found, batch);
-                false
-            }
+        match news {
+            News::Found(found) => self.find(found, batch),
             News::Tcp(outcome) => self.tcp.take(outcome, batch),
             News::Udp(outcome) => self.udp.take(outcome, batch),
             News::Grpc(outcome) => self.grpc.take(outcome, batch),
             News::Http(outcome) => self.http.take(outcome, batch),
             News::Grants(outcome) => self.grants.take(outcome, batch),
-        };
-        if gone {
-            self.looking = look(&self.access, AT_ONCE);
         }
         for (owner, observed) in &mut batch.observed_routes[known..] {
             let version = match owner.kind {
@@ -210,7 +200,7 @@ impl<K: Kind<Object = DynamicObject>> Maybe<K> {
     }
 
     /// Begins or ends the watch by the versions that are served. One that goes on in its version is
-    /// left alone; where another version takes its place, what was told counts until that is listed.
+    /// left alone.
     fn find(
         &mut self,
         found: &Found,
@@ -219,23 +209,21 @@ impl<K: Kind<Object = DynamicObject>> Maybe<K> {
     ) -> Result<(), kube::Error> {
         let served = found.get(self.plural);
         let is_served = |version: &str| served.is_some_and(|served| served.contains(version));
-        if self.watch.as_ref().is_some_and(|(version, _)| is_served(version)) {
-            return Ok(());
+        if let Some((version, watch)) = &mut self.watch
+            && !is_served(version)
+        {
+            watch.table.clear(batch);
+            self.watch = None;
         }
         let best = VERSIONS.into_iter().find(|version| is_served(version));
-        if let Some(version) = best {
+        if let (None, Some(version)) = (&self.watch, best) {
             let client = access.client(Some(Arc::clone(&self.statistics)))?;
             let kind = GroupVersionKind::gvk(GATEWAY_GROUP, version, self.kind);
             let resource = ApiResource::from_gvk_with_plural(&kind, self.plural);
             let api = Api::all_with(client, &resource);
             let statistics = Arc::clone(&self.statistics);
-            let mut watch = Watch::new(api, watcher::Config::default(), statistics, None);
-            if let Some((_, before)) = self.watch.take() {
-                watch.table = before.table.otherwise();
-            }
+            let watch = Watch::new(api, watcher::Config::default(), statistics, None);
             self.watch = Some((version, watch));
-        } else if let Some((_, mut watch)) = self.watch.take() {
-            watch.table.clear(batch);
         }
         Ok(())
     }
@@ -247,15 +235,10 @@ impl<K: Kind<Object = DynamicObject>> Maybe<K> {
         }
     }
 
-    /// Takes in what came; says whether it is to be looked which versions are served.
-    fn take(&mut self, outcome: Outcome<K>, batch: &mut Batch) -> bool {
-        let Some((_, watch)) = &mut self.watch else { return false };
-        let gone = outcome.as_ref().is_err_and(|error| status(error) == Some(404));
-        // Another version may take its place: what was listed counts until it is known that none does.
-        if !gone || !watch.table.is_complete() {
+    fn take(&mut self, outcome: Outcome<K>, batch: &mut Batch) {
+        if let Some((_, watch)) = &mut self.watch {
             watch.take(outcome, batch);
         }
-        gone
     }
 
     fn is_settled(&self) -> bool {

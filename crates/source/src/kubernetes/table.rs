@@ -24,8 +24,7 @@ pub(super) struct Table<K: Kind> {
 }
 
 struct Known<T> {
-    /// None for what is to be read again, whatever its version is.
-    version: Option<u64>,
+    version: u64,
     /// None for what no proxy handles or can use.
     told: Option<T>,
     triggered: Option<Timestamp>,
@@ -66,14 +65,6 @@ impl<K: Kind> Table<K> {
     /// The same, to be listed anew before it is complete.
     pub(super) fn anew(self) -> Self {
         Self { listing: None, complete: false, ..self }
-    }
-
-    /// The same, to be listed anew by another version of the kind, by which each object is read and told
-    /// of again.
-    pub(super) fn otherwise(self) -> Self {
-        let known = self.known.into_iter();
-        let known = known.map(|(name, known)| (name, Known { version: None, ..known })).collect();
-        Self { known, ..self }.anew()
     }
 
     /// What was told of one object.
@@ -121,7 +112,7 @@ impl<K: Kind> Table<K> {
     /// Reduces an object; none where it is the one that is known.
     fn read(&self, name: &ObjectName, object: &K::Object, received: Instant) -> Option<Read<K>> {
         let version = version(object.meta());
-        if self.known.get(name).is_some_and(|known| known.version == Some(version)) {
+        if self.known.get(name).is_some_and(|known| known.version == version) {
             return None;
         }
         let converted = K::convert(object).for_proxy(self.proxy_name.as_deref());
@@ -167,7 +158,7 @@ impl<K: Kind> Table<K> {
             let triggered = triggered.filter(|time| last != Some(*time));
             batch.arrivals.push(Arrival { received, triggered: triggered.map(Into::into) });
         }
-        self.known.insert(name, Known { version: Some(version), told, triggered });
+        self.known.insert(name, Known { version, told, triggered });
     }
 
     /// The annotation of what is deleted is that of its last change, so it says nothing.

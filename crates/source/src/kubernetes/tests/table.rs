@@ -149,21 +149,6 @@ fn made_anew_under_the_same_name() {
 }
 
 #[test]
-fn by_another_version_of_the_kind_all_is_read_again() {
-    let mut table = Table::<Services>::new(None);
-    let other =
-        service("other", "2", 5, &json!({"clusterIP": "10.96.0.2", "ports": [{"port": 80}]}));
-    take(&mut table, listed([cart(1), other]));
-    let mut table = table.otherwise();
-    assert!(!table.is_complete());
-    let batch = take(&mut table, [Event::Init, Event::InitApply(cart(1))]);
-    assert!(told(&batch).is_empty(), "the old state counts until the end");
-    let batch = take(&mut table, [Event::InitDone]);
-    assert_eq!(told(&batch), ["remove shop/other", "set shop/cart"]);
-    assert_eq!(told(&take(&mut table, listed([cart(1)]))), [""; 0]);
-}
-
-#[test]
 fn types_that_are_not_handled_come_and_go() {
     let mut table = Table::<Services>::new(None);
     let ports = json!([{"port": 80, "nodePort": 30080}]);
