@@ -9,6 +9,7 @@ mod command;
 mod condition;
 mod judge;
 mod machine;
+mod pending;
 mod routes;
 mod routing;
 mod seen;

@@ -12,8 +12,9 @@ use crate::{
     command::obey,
     condition,
     judge::Verdict,
+    pending::pend,
     routing,
-    seen::{Presence, Routing, Seen, Versions},
+    seen::{Presence, Routing, Seen},
     stage::{Stage, Wait, Who, stages},
 };
 
@@ -22,7 +23,7 @@ const EVENTS: usize = 32;
 
 /// How long every node has to take in which version the Pods of each call, before anybody is led to the
 /// other one: a request that one node sends there is kept there by the next.
-const PREPARATION: Duration = Duration::from_secs(2);
+pub(crate) const PREPARATION: Duration = Duration::from_secs(2);
 
 /// A release that has begun, by the spec that it began with.
 pub(crate) struct Run<'a> {
@@ -31,7 +32,17 @@ pub(crate) struct Run<'a> {
     step: usize,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    /// One that is at a step.
+    pub(crate) fn at(spec: &'a ReleaseSpec, step: usize) -> Self {
+        Self { spec, stages: stages(&spec.strategy), step }
+    }
+
+    /// How many steps it has.
+    pub(crate) fn steps(&self) -> Option<i32> {
+        i32::try_from(self.stages.len()).ok()
+    }
+
     /// Whether a step leads nobody to the new version, of whose connections alone the analysis would
     /// tell.
     fn cannot_be_judged(&self) -> bool {
@@ -67,94 +78,12 @@ pub fn next(seen: &Seen<'_>, now: Timestamp) -> ReleaseStatus {
     next
 }
 
-fn pend(seen: &Seen<'_>, next: &mut ReleaseStatus, now: Timestamp) {
-    next.phase = Some(ReleasePhase::Pending);
-    if obey(seen, None, next, now) && next.phase == Some(ReleasePhase::RolledBack) {
-        return;
-    }
-    let spec = match (&seen.spec, &seen.holder) {
-        (Err((field, reason)), _) => {
-            let message = format!("{field} {reason}");
-            return refuse(next, "Invalid", &message, now);
-        }
-        (_, Some(holder)) => return refuse(next, "Held", holder, now),
-        (Ok(spec), None) => *spec,
-    };
-    condition::set(next, "Accepted", ("True", "Accepted", "the release counts"), now);
-    let both = seen.versions == Versions { stable: Presence::Present, new: Presence::Present };
-    let lost = routing::lost(seen).filter(|_| both || next.traffic.is_none());
-    match (lost, &seen.versions.stable, &seen.versions.new) {
-        (Some(why), ..) => next.message = format!("waits until it is routed: {why}"),
-        (None, Presence::Present, Presence::Present) => return begin(seen, next, spec, now),
-        (None, Presence::Absent(which), _) => {
-            // Whoever calls goes where it went before: there is no stable version to keep it at.
-            wait_with(next, None, now);
-            next.spec = None;
-            next.message = format!("waits for the stable version: {which}");
-        }
-        (None, Presence::Present, Presence::Absent(which)) => {
-            // Pods of the new version that the Service selects get no callers before they are asked.
-            wait_with(next, Some(Traffic::Stable), now);
-            next.spec = Some(Box::new(spec.clone()));
-            next.message = format!("waits for the new version: {which}");
-        }
-        (None, Presence::Unknown, _) | (None, _, Presence::Unknown) => {
-            "waits until its versions are known".clone_into(&mut next.message);
-        }
-    }
-    let since = next.since.get_or_insert(MicroTime(now)).0;
-    if over(since, spec.progress_deadline.get(), now) {
-        let message = next.message.clone();
-        roll_back(next, "ProgressDeadlineExceeded", &message, now);
-    }
-}
-
-/// Both versions are there: every node is prepared, and once it is seen that what it routes counts, the
-/// first step is entered.
-fn begin(seen: &Seen<'_>, next: &mut ReleaseStatus, spec: &ReleaseSpec, now: Timestamp) {
-    let same = next.spec.as_deref() == Some(spec);
-    if next.traffic != Some(Traffic::Prepared) || !same || routing::is_found(seen) {
-        (next.traffic, next.since) = (Some(Traffic::Prepared), Some(MicroTime(now)));
-        next.spec = Some(Box::new(spec.clone()));
-        "prepares every node, then begins".clone_into(&mut next.message);
-        return;
-    }
-    let prepares = next.since.as_ref().is_some_and(|since| !over(since.0, PREPARATION, now));
-    if prepares {
-        return;
-    }
-    if seen.routing == Routing::Unknown {
-        "waits until it is known whether it is routed".clone_into(&mut next.message);
-        return;
-    }
-    let run = Run { spec, stages: stages(&spec.strategy), step: 0 };
-    next.steps = i32::try_from(run.stages.len()).ok();
-    enter(&run, 0, next, now);
-    let message = next.message.clone();
-    note(next, "Begun", &message, now);
-}
-
-/// A version is not there, or is not any more: then its time to come begins anew.
-fn wait_with(next: &mut ReleaseStatus, traffic: Option<Traffic>, now: Timestamp) {
-    if next.traffic == Some(Traffic::Prepared) {
-        next.since = Some(MicroTime(now));
-    }
-    next.traffic = traffic;
-}
-
-/// Nothing is routed by it.
-fn refuse(next: &mut ReleaseStatus, reason: &str, message: &str, now: Timestamp) {
-    condition::set(next, "Accepted", ("False", reason, message), now);
-    (next.traffic, next.spec, next.since) = (None, None, None);
-    message.clone_into(&mut next.message);
-}
-
 fn go_on(seen: &Seen<'_>, next: &mut ReleaseStatus, now: Timestamp) {
     // The one that it began with; of a status that somebody cut, the other must do.
     let own = seen.spec.as_ref().ok().copied();
     let Some(spec) = seen.status.spec.as_deref().or(own) else { return };
     let step = seen.status.step.and_then(|step| usize::try_from(step).ok()).unwrap_or_default();
-    let run = Run { spec, stages: stages(&spec.strategy), step };
+    let run = Run::at(spec, step);
     accept(seen, next, now);
     if obey(seen, Some(&run), next, now) {
         return;
@@ -262,7 +191,8 @@ pub(crate) fn advance(run: &Run<'_>, next: &mut ReleaseStatus, why: &str, now: T
     note(next, "Completed", why, now);
 }
 
-fn enter(run: &Run<'_>, step: usize, next: &mut ReleaseStatus, now: Timestamp) {
+/// To a step.
+pub(crate) fn enter(run: &Run<'_>, step: usize, next: &mut ReleaseStatus, now: Timestamp) {
     let Some(stage) = run.stages.get(step) else { return };
     next.step = i32::try_from(step).ok();
     next.since = Some(MicroTime(now));
@@ -327,7 +257,8 @@ fn progress(next: &mut ReleaseStatus, now: Timestamp) {
     condition::set(next, "Progressing", (word, reason, &message), now);
 }
 
-fn over(since: Timestamp, time: Duration, now: Timestamp) -> bool {
+/// Whether so much time has passed.
+pub(crate) fn over(since: Timestamp, time: Duration, now: Timestamp) -> bool {
     let time = SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX);
     now.duration_since(since) >= time
 }

@@ -13,6 +13,7 @@ mod faults;
 mod files;
 mod flows;
 mod full_ring;
+mod gateway;
 mod get;
 mod health_checks;
 mod incomplete;

@@ -84,6 +84,8 @@ fn the_canary_begins_as_its_tutorial_shows() {
     until_shown(&scene, "Progressing", "10% of callers reach the new version, for 30s");
     // As a change of the Deployment that is there it has to be taken too.
     apply(&scene, "canary", "bad.yaml");
+    // Else the controllers of other tests would write to it.
+    scene.delete("releases", "cart-2");
 }
 
 #[test]
@@ -101,4 +103,5 @@ fn the_blue_green_release_waits_and_begins_as_its_tutorial_shows() {
     deploy(&scene, "front-green");
     deploy(&scene, "stock-green");
     until_shown(&scene, "Paused", "chosen callers reach the new version, until it is promoted");
+    scene.delete("releases", "green");
 }
