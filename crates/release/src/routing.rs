@@ -39,7 +39,7 @@ pub(crate) fn tell(seen: &Seen<'_>, next: &mut ReleaseStatus) {
     next.message = why.map_or_else(|| own.to_owned(), |why| format!("{own}{BUT}{why}"));
 }
 
-/// Sets the condition: always with the message as it is now, which may name another route than before.
+/// Sets the condition; none where nothing is routed and nothing speaks against it.
 pub(crate) fn set(seen: &Seen<'_>, next: &mut ReleaseStatus, now: Timestamp) {
     let (word, reason, message) = match &seen.routing {
         Routing::Fails { reason, message } => ("False", reason.as_str(), message),
@@ -48,8 +48,4 @@ pub(crate) fn set(seen: &Seen<'_>, next: &mut ReleaseStatus, now: Timestamp) {
         _ => return next.conditions.retain(|condition| condition.type_ != ROUTED),
     };
     condition::set(next, ROUTED, (word, reason, message), now);
-    let set = next.conditions.iter_mut().find(|condition| condition.type_ == ROUTED);
-    if let Some(set) = set {
-        set.message.clone_from(message);
-    }
 }

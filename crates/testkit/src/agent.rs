@@ -8,9 +8,12 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::Error;
+use crate::binary::binary;
+use crate::bpf_dir::BpfDir;
 use crate::cgroup::Cgroup;
 use crate::control_plane::ControlPlane;
 use crate::hollow::HollowNode;
+use crate::manifests::Manifests;
 use crate::place::Place;
 use crate::program::Program;
 
@@ -156,6 +159,21 @@ impl Agent {
             arguments: Vec::new(),
             environment: Vec::new(),
         }
+    }
+
+    /// Describes one of the built `etm` that follows a folder for the callers of a cgroup, and pins below a
+    /// scratch folder.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no such binary.
+    pub fn of_folder(
+        manifests: &Manifests,
+        cgroup: &Cgroup,
+        pins: &BpfDir,
+    ) -> Result<AgentBuilder, Error> {
+        let described = Self::of(binary("etm")?).node("bench").manifests(manifests.path());
+        Ok(described.cgroup(cgroup).pin(pins.path().join("etm")))
     }
 
     /// The line with which it said that it is ready; empty where nobody waited for it.

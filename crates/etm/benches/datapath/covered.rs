@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use etm_dataplane::View;
-use etm_testkit::{Agent, BpfDir, Cgroup, Manifests, binary, objects};
+use etm_testkit::{Agent, BpfDir, Cgroup, Manifests, objects};
 use serde_json::Value;
 
 use crate::cluster::Cluster;
@@ -71,12 +71,7 @@ impl Covered {
         if !others.is_empty() {
             manifests.apply("others.yaml", others)?;
         }
-        let agent = Agent::of(binary("etm")?)
-            .node("bench")
-            .manifests(manifests.path())
-            .cgroup(&cgroup)
-            .pin(pins.path().join("etm"))
-            .start()?;
+        let agent = Agent::of_folder(&manifests, &cgroup, &pins)?.start()?;
         Ok(Self { cluster, _agent: agent, pins, kubepods, cgroup, _manifests: manifests })
     }
 

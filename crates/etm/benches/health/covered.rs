@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use etm_dataplane::View;
-use etm_testkit::{Agent, BpfDir, Cgroup, Manifests, Place, binary};
+use etm_testkit::{Agent, BpfDir, Cgroup, Manifests, Place};
 use serde_json::Value;
 
 use crate::{
@@ -23,12 +23,7 @@ impl Covered {
     pub(crate) fn start(stage: &Stage, health: &Value) -> anyhow::Result<Self> {
         let (cgroup, pins, manifests) = (Cgroup::new()?, BpfDir::new()?, Manifests::new()?);
         stage.cluster().declare(&manifests, health)?;
-        let agent = Agent::of(binary("etm")?)
-            .node("bench")
-            .manifests(manifests.path())
-            .cgroup(&cgroup)
-            .pin(pins.path().join("etm"))
-            .start()?;
+        let agent = Agent::of_folder(&manifests, &cgroup, &pins)?.start()?;
         Ok(Self { _agent: agent, pins, cgroup, _manifests: manifests })
     }
 

@@ -50,7 +50,9 @@ pub use weight::pod_weight;
 pub(crate) use address::family_name;
 pub(crate) use metadata::{HEADLESS, PROXY_NAME};
 pub(crate) use namespace::labels;
-pub(crate) use release::{release_spec, status as release_status, unbegun};
+pub(crate) use release::{
+    release_spec, routed as release_routed, status as release_status, unbegun,
+};
 pub(crate) use slice::{SERVICE_NAME, triggered};
 
 /// What became of an object.

@@ -24,15 +24,13 @@ pub fn release(object: &UncheckedRelease) -> Converted<Routes> {
     };
     let mut report = Report::on(format!("Release {name}"));
     let routes = match status(object) {
-        Ok(mut status) => {
-            if status.traffic.is_some() && status.spec.is_none() {
-                match release_spec(object) {
-                    Ok(spec) => status.spec = Some(Box::new(spec)),
-                    Err((field, reason)) => report.add(field, reason, HINT),
-                }
+        Ok(status) => routed(&name, created, &status, || match release_spec(object) {
+            Ok(spec) => Some(spec),
+            Err((field, reason)) => {
+                report.add(field, reason, HINT);
+                None
             }
-            etm_release::routes(&name, created, &status)
-        }
+        }),
         Err((field, reason)) => {
             report.add(field, reason, HINT);
             Vec::new()
@@ -43,6 +41,21 @@ pub fn release(object: &UncheckedRelease) -> Converted<Routes> {
     let owner = RouteOwner { kind: RouteKind::Release, name };
     let object = problems.is_empty().then_some(Routes { owner, routes });
     Converted { object, created, proxy: None, problems, stays }
+}
+
+/// What is routed by a status, and where that has no spec, as in a directory of manifests, by the object's
+/// own.
+pub(crate) fn routed(
+    name: &ObjectName,
+    created: Option<Timestamp>,
+    status: &ReleaseStatus,
+    own: impl FnOnce() -> Option<ReleaseSpec>,
+) -> Vec<Route> {
+    if status.traffic.is_none() || status.spec.is_some() {
+        return etm_release::routes(name, created, status);
+    }
+    let status = ReleaseStatus { spec: own().map(Box::new), ..status.clone() };
+    etm_release::routes(name, created, &status)
 }
 
 /// A release of which nothing is routed yet.

@@ -69,12 +69,7 @@ impl ObservedRelease {
     #[must_use]
     pub fn routes(&self) -> Vec<Route> {
         let Ok(status) = &self.status else { return Vec::new() };
-        if status.traffic.is_none() || status.spec.is_some() {
-            return etm_release::routes(&self.name, self.created, status);
-        }
-        let spec = self.spec.as_ref().ok().cloned().map(Box::new);
-        let status = ReleaseStatus { spec, ..status.clone() };
-        etm_release::routes(&self.name, self.created, &status)
+        convert::release_routed(&self.name, self.created, status, || self.spec.clone().ok())
     }
 
     /// What an object says.

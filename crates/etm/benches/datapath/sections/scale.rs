@@ -9,7 +9,7 @@ use std::{
 use anyhow::bail;
 use etm_dataplane::View;
 use etm_model::{FrontendKey, Listener, Protocol};
-use etm_testkit::{Agent, BpfDir, Cgroup, Manifests, binary};
+use etm_testkit::{Agent, BpfDir, Cgroup, Manifests};
 
 use crate::{
     cluster::{Cluster, Service},
@@ -34,11 +34,7 @@ pub(super) fn measure(results: &mut Results) -> anyhow::Result<()> {
     let (cgroup, pins, manifests) = (Cgroup::new()?, BpfDir::new()?, Manifests::new()?);
     declare(&cluster, &manifests)?;
     let pin = pins.path().join("etm");
-    let described = Agent::of(binary("etm")?)
-        .node("bench")
-        .manifests(manifests.path())
-        .cgroup(&cgroup)
-        .pin(&pin);
+    let described = Agent::of_folder(&manifests, &cgroup, &pins)?;
     let started = Instant::now();
     let agent = described.start()?;
     let cold = started.elapsed().as_secs_f64();

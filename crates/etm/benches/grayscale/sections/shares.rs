@@ -10,7 +10,7 @@ use std::{
 use anyhow::ensure;
 use etm_dataplane::View;
 use etm_model::{CallerShare, FrontendKey, Listener, Protocol, hash};
-use etm_testkit::{Agent, BpfDir, Cgroup, Manifests, Node, Pod, Server, binary, objects};
+use etm_testkit::{Agent, BpfDir, Cgroup, Manifests, Node, Pod, Server, objects};
 use serde_json::{Value, json};
 
 use crate::{
@@ -133,12 +133,7 @@ impl Stage {
             all.push(objects::Pod::new(&name, &[ip.into()]).set("metadata.uid", uid).into());
         }
         manifests.apply("all.yaml", &all)?;
-        let agent = Agent::of(binary("etm")?)
-            .node("bench")
-            .manifests(manifests.path())
-            .cgroup(&cgroup)
-            .pin(pins.path().join("etm"))
-            .start()?;
+        let agent = Agent::of_folder(&manifests, &cgroup, &pins)?.start()?;
         let client = node.pod("client")?;
         let stage = Self {
             _agent: agent,
