@@ -139,7 +139,7 @@ impl AgentBuilder {
     }
 }
 
-/// A running agent, killed on drop; what it pinned stays.
+/// A running agent, killed on drop, where a test that fails prints what it said last; what it pinned stays.
 #[derive(Debug)]
 pub struct Agent {
     program: Program,
@@ -236,5 +236,11 @@ impl Agent {
     /// [`Error::Io`] when the signal cannot be sent.
     pub fn resume(&self) -> Result<(), Error> {
         self.program.signal(Signal::CONT)
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.program.explain_failure();
     }
 }

@@ -5,14 +5,14 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{JoinHandle, sleep, spawn};
+use std::thread::{JoinHandle, panicking, sleep, spawn};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{Error, parent};
 
-/// How many lines of stderr an error repeats; some programs say hundreds.
+/// How many lines of stderr are repeated; some programs say hundreds.
 const LAST_WORDS: usize = 40;
 
 /// A child process, killed on drop.
@@ -144,10 +144,20 @@ impl Program {
 
     /// The error of a program that did not do what it was started for.
     pub(crate) fn not_ready(&self, why: String) -> Error {
+        Error::NotReady { program: self.name.clone(), why, stderr: self.last_words() }
+    }
+
+    /// Where a test fails, prints what the program said last.
+    pub(crate) fn explain_failure(&self) {
+        if panicking() {
+            eprintln!("{} said last:\n{}\n", self.name, self.last_words());
+        }
+    }
+
+    fn last_words(&self) -> String {
         let said = self.stderr();
         let lines: Vec<&str> = said.trim().lines().collect();
-        let last = lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n");
-        Error::NotReady { program: self.name.clone(), why, stderr: last }
+        lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n")
     }
 }
 

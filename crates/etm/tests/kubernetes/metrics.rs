@@ -58,6 +58,13 @@ pub(crate) fn status(scene: &Scene, path: &str) -> u16 {
     status_at(scene.admin, path)
 }
 
+/// Waits until an agent has listed everything: it says "ready" after 5 s at the latest, whatever a slow
+/// API server has not answered by then.
+#[track_caller]
+pub(crate) fn until_ready(scene: &Scene) {
+    until("everything is listed", || status(scene, "/readyz") == 200);
+}
+
 /// The HTTP status of a page at an address.
 pub(crate) fn status_at(admin: SocketAddr, path: &str) -> u16 {
     let answer = request(admin, path);
@@ -83,6 +90,7 @@ const CHANGED: &str = "etm_change_duration_seconds_count";
 fn probes_and_pages() {
     let scene = Scene::new();
     let _agent = scene.agent().start().expect("an agent");
+    until_ready(&scene);
     for path in ["/livez", "/healthz", "/readyz", "/metrics", "/problems"] {
         assert_eq!(status(&scene, path), 200, "{path}");
     }

@@ -199,7 +199,7 @@ fn the_kind_may_come_after_the_agent() {
     let scene = Scene::bare();
     let web = scene.service("web");
     let agent = scene.agent().start().expect("an agent");
-    assert_eq!(metrics::status(&scene, "/readyz"), 200);
+    metrics::until_ready(&scene);
     scene.until_members(web, Some(0));
     until_told(&scene, WATCH, &[""]);
     let errors = r#"etm_watch_errors_total{watch="trafficpolicies",cause="404"}"#;

@@ -63,7 +63,7 @@ fn follows(scene: &Scene) {
     scene.apply(account);
     let kubeconfig = scene.cluster.service_account(NAMESPACE, ACCOUNT).expect("a token");
     let agent = scene.agent_with(&kubeconfig).start().expect("an agent");
-    assert_eq!(metrics::status(scene, "/readyz"), 200);
+    metrics::until_ready(scene);
     until("all is listed", || WATCHES.iter().all(|watch| received(scene, watch) > Some(0.0)));
     let before = WATCHES.map(|watch| received(scene, watch));
     let named = json!({"metadata": {"labels": {"team": "a"}}});

@@ -5,12 +5,14 @@
 mod argo;
 mod flagger;
 
-use std::net::SocketAddr;
-use std::process::Command;
+use std::net::{IpAddr, SocketAddr};
 
+use etm_abi::{FRONTEND_ROUTED, Target};
+use etm_dataplane::View;
+use etm_model::{FrontendKey, Listener, Protocol as Transport, from_abi};
 use etm_testkit::wait::until;
 use etm_testkit::{Agent, Caller, Pod};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::scene::{Backend, Scene, free};
 
@@ -62,20 +64,28 @@ impl Stage {
     }
 
     /// Which share of calls of `web` the agent's maps send to the new version; nothing where they have no
-    /// route of it.
+    /// route of it. By its address: Pods of other tests had that before, and may still give it their names.
     fn share(&self) -> Option<f64> {
-        let output = Command::new(env!("CARGO_BIN_EXE_etm"))
-            .args(["get", "routes", "-o", "json", "--pin"])
-            .arg(self.scene.pins.path().join("etm"))
-            .output();
-        let output = output.expect("etm runs");
-        assert!(output.status.success(), "{output:?}");
-        let rows: Vec<Value> = serde_json::from_slice(&output.stdout).expect("rows of JSON");
-        let row = rows.iter().find(|row| row["address"] == self.web.to_string().as_str())?;
-        let new = json!([self.new.pod.at(crate::scene::POD_PORT)[0].to_string()]);
-        let shares = row["shares"].as_array().expect("shares").iter();
-        let of_new = shares.filter(|share| share["backends"] == new);
-        Some(of_new.map(|share| share["share"].as_f64().expect("a share")).sum())
+        let view = View::open(&self.scene.pins.path().join("etm")).expect("maps");
+        let contents = view.contents().expect("what they contain");
+        let listener = Listener::Port(self.web.port(), Transport::Tcp);
+        let key = FrontendKey { ip: self.web.ip(), listener };
+        let frontend = contents.frontends.get(&key)?;
+        if frontend.flags & FRONTEND_ROUTED == 0 {
+            return None;
+        }
+        let [shares] = contents.routes.get(&frontend.table)?.classes.as_slice() else {
+            panic!("all callers get the same")
+        };
+        let new = IpAddr::from(self.new.pod.ipv4());
+        let is_new = |id: &u32| {
+            let backend = contents.backends.get(id);
+            backend.is_some_and(|backend| from_abi(&backend.address) == new)
+        };
+        let leads_to_new = |target: Target| contents.members(target).iter().any(is_new);
+        let weight = |(weight, _): &(u32, Target)| f64::from(*weight);
+        let of_new: f64 = shares.iter().filter(|share| leads_to_new(share.1)).map(weight).sum();
+        Some(of_new / shares.iter().map(weight).sum::<f64>())
     }
 
     /// Waits until the maps send this percentage to the new version, or have no route of the Service, and
