@@ -206,9 +206,9 @@ fn eject(
 ) {
     let failure = failure as u32;
     if !take(pod) {
+        tell(id, pod, seen, &Ended { what: Happened::Spared, failure, netns, until: 0 });
         // The row begins anew, so that this is not told with every failure.
         set_failures(pod, 0);
-        tell(id, pod, seen, &Ended { what: Happened::Spared, failure, netns, until: 0 });
         return;
     }
     if !change(pod, seen, BACKEND_EJECTED) {

@@ -2,16 +2,13 @@
 
 mod analysis;
 mod holder;
+mod known;
 mod routed;
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Instant};
 
-use etm_api::{ReleasePhase, ReleaseSpec, ReleaseStatus, Traffic};
-use etm_model::{ObjectName, Problem, RouteCondition, RouteOwner, RouteReason, Snapshot};
-use etm_release::{Routing, Seen, Verdict, Versions, next};
+use etm_model::{ObjectName, Problem, RouteCondition, RouteOwner, Snapshot};
+use etm_release::{Seen, Verdict, next};
 use etm_source::kubernetes::{ObservedRelease, ReleaseUpdate};
 use k8s_openapi::jiff::Timestamp;
 
@@ -21,33 +18,13 @@ use crate::{
     write::Outcome,
 };
 
-use self::{analysis::Run, holder::holder, routed::Routed};
-
-/// How often a release without an analysis is looked at.
-const INTERVAL: Duration = Duration::from_secs(1);
+use self::{analysis::Run, holder::holder, known::Known, routed::Routed};
 
 /// All releases of the cluster.
 #[derive(Debug, Default)]
 pub struct Releases {
     known: BTreeMap<ObjectName, Known>,
     routed: Routed,
-}
-
-#[derive(Debug)]
-struct Known {
-    observed: ObservedRelease,
-    /// What becomes of what it routes.
-    routing: Routing,
-    /// What was found when it was last looked at, by this process.
-    versions: Versions,
-    uncalled: Option<String>,
-    run: Option<Run>,
-    /// When to look at it next; none while it is looked at.
-    due: Option<Instant>,
-    /// The version that was written to: what became of that, the next version tells.
-    sent: Option<String>,
-    written: Option<Problem>,
-    unseen: Vec<Problem>,
 }
 
 impl Releases {
@@ -75,19 +52,10 @@ impl Releases {
 
     /// Takes in one as it is now.
     fn see(&mut self, observed: ObservedRelease, now: Instant) {
-        let known = self.known.entry(observed.name.clone()).or_insert_with(|| Known {
-            observed: observed.clone(),
-            routing: Routing::Unknown,
-            versions: Versions::default(),
-            uncalled: None,
-            run: None,
-            due: Some(now),
-            sent: None,
-            written: None,
-            unseen: Vec::new(),
-        });
+        let name = observed.name.clone();
+        let known = self.known.entry(name).or_insert_with(|| Known::new(observed.clone(), now));
         if known.observed.uid != observed.uid {
-            (known.versions, known.uncalled, known.run) = (Versions::default(), None, None);
+            known.forget();
         }
         // What is answered and what is watched come by two ways: the newer counts.
         let version = |one: &ObservedRelease| one.version.parse::<u64>().ok();
@@ -111,7 +79,7 @@ impl Releases {
     /// Knows nothing but what is written: another process may have led meanwhile.
     pub fn take_over(&mut self, now: Instant) {
         for known in self.known.values_mut() {
-            (known.versions, known.uncalled, known.run) = (Versions::default(), None, None);
+            known.forget();
             (known.due, known.sent) = (Some(now), None);
         }
     }
@@ -195,12 +163,9 @@ impl Releases {
         }
     }
 
-    /// The writes that came to nothing, and what could not be looked at.
+    /// What of them cannot be read, the writes that came to nothing, and what could not be looked at.
     pub fn problems(&self) -> impl Iterator<Item = Problem> {
-        self.known.values().flat_map(|known| {
-            let unseen = known.unseen.iter().filter(|_| known.is_under_way());
-            known.written.iter().chain(unseen).cloned()
-        })
+        self.known.values().flat_map(Known::problems)
     }
 
     fn write(&self, known: &Known, now: Timestamp) -> Option<ReleaseWrite> {
@@ -217,7 +182,7 @@ impl Releases {
             generation: observed.generation,
             spec: observed.spec.as_ref().map_err(Clone::clone),
             status,
-            command: observed.command.as_ref(),
+            command: observed.command.as_ref().and_then(|command| command.as_ref().ok()),
             holder: holder(observed, self.known.values().map(|known| &known.observed)),
             versions: versions.clone(),
             routing: known.routing(),
@@ -229,59 +194,6 @@ impl Releases {
             version: observed.version.clone(),
             status: next,
         })
-    }
-}
-
-impl Known {
-    /// What becomes of its routes; before it has begun, of what they would be.
-    fn routing(&self) -> Routing {
-        match (&self.uncalled, &self.routing) {
-            (Some(message), Routing::Unknown | Routing::Fails { .. }) => Routing::Fails {
-                reason: RouteReason::TargetNotFound.name().to_owned(),
-                message: message.clone(),
-            },
-            (_, routing) => routing.clone(),
-        }
-    }
-
-    fn status(&self) -> Option<&ReleaseStatus> {
-        self.observed.status.as_ref().ok()
-    }
-
-    /// The spec that it began with; before that, the one that it has.
-    fn spec(&self) -> Option<&ReleaseSpec> {
-        let status = self.status()?;
-        let begun = status.phase.is_some_and(|phase| phase != ReleasePhase::Pending);
-        let own = self.observed.spec.as_ref().ok();
-        if begun { status.spec.as_deref().or(own) } else { own }
-    }
-
-    /// Since when it is at its step, of one that has not come to its end in a roll-back.
-    fn since(&self) -> Option<Timestamp> {
-        let status = self.status()?;
-        if status.phase == Some(ReleasePhase::RolledBack) {
-            return None;
-        }
-        status.step.and(status.since.as_ref()).map(|since| since.0)
-    }
-
-    fn is_under_way(&self) -> bool {
-        let phase = self.status().and_then(|status| status.phase);
-        let settled = self
-            .status()
-            .is_none_or(|one| !matches!(one.traffic, Some(Traffic::Switched | Traffic::Returned)));
-        // Where one is completed it may yet be undone, for which its versions are looked at.
-        (phase != Some(ReleasePhase::RolledBack) || !settled) && !self.observed.deleting
-    }
-
-    fn interval(&self) -> Duration {
-        match self.status().and_then(|status| status.phase) {
-            Some(ReleasePhase::Completed) => return 10 * INTERVAL,
-            Some(ReleasePhase::Pending | ReleasePhase::RolledBack) => return INTERVAL,
-            _ => {}
-        }
-        let analysis = self.spec().and_then(|spec| spec.analysis.as_ref());
-        analysis.map_or(INTERVAL, |analysis| analysis.interval.get())
     }
 }
 

@@ -1,7 +1,9 @@
-use etm_api::{CommandVerb, ReleaseCommand, Traffic};
+use std::time::Duration;
+
+use etm_api::{CommandVerb, ReleaseCommand, ReleasePhase, ReleaseStatus, Traffic};
 use etm_model::{Change, RouteKind, route_conditions};
 use etm_outcomes::BackendOutcomes;
-use etm_release::Presence;
+use etm_release::{Presence, Versions};
 use serde_json::json;
 
 use super::{routed::tests::cluster, *};
@@ -197,7 +199,7 @@ fn one_that_dies_between_any_two_writes_is_followed_by_the_next_step() {
         let stored = server.stored.get_mut(&name).unwrap();
         let step = stored.status.as_ref().unwrap().step;
         let id = round.to_string();
-        stored.command = Some(ReleaseCommand { id, verb: CommandVerb::Promote, step });
+        stored.command = Some(Ok(ReleaseCommand { id, verb: CommandVerb::Promote, step }));
         stored.version = (stored.version.parse::<u64>().unwrap() + 1).to_string();
     }
     let steps: Vec<_> = server.writes.iter().filter_map(|(_, step)| *step).collect();
@@ -254,4 +256,21 @@ fn counters_wrap() {
     server.settle(&mut controller);
     let healthy = server.status("one").conditions.iter().find(|one| one.type_ == "Healthy");
     assert_ne!(healthy.unwrap().status, "False");
+}
+
+#[test]
+fn what_cannot_be_read_is_told_with_a_way_out() {
+    let mut by_hand = release("one", 1, &["web"]);
+    by_hand.command = Some(Err("expected value at line 1 column 1".to_owned()));
+    let mut lost = release("two", 2, &["cart"]);
+    lost.status = Err(("status.step".to_owned(), "is no number".to_owned()));
+    let controller = Server::new(vec![by_hand, lost, release("three", 3, &["shop"])]).controller();
+    let told: Vec<_> = controller.problems().map(|problem| problem.to_string()).collect();
+    let [command, status] = told.as_slice() else { panic!("{told:?}") };
+    assert!(
+        command.contains("Release shop/one: metadata.annotations[etm.dev/command]"),
+        "{command}"
+    );
+    assert!(command.contains("ask by etm release"), "{command}");
+    assert!(status.contains("Release shop/two: status.step: is no number"), "{status}");
 }

@@ -29,6 +29,7 @@ mod refusal_policy;
 mod refusal_reasons;
 mod repair;
 mod restart;
+mod route_callers;
 mod routing;
 mod scene;
 mod stale;

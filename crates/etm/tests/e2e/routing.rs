@@ -13,10 +13,10 @@ use crate::balancing::{
 };
 use crate::scene::{REFUSED, web_pod};
 
-const CALLERS: u32 = 40;
+pub(crate) const CALLERS: u32 = 40;
 
 /// Service `web` with a Pod of each version, and a crowd in namespaces `green` and `amber`.
-fn stage(route: &Value) -> Stage {
+pub(crate) fn stage(route: &Value) -> Stage {
     let prepare = |scene: &crate::scene::Scene| set_route(scene, route);
     let stage = Stage::prepared(2, CALLERS, prepare, |agent| agent);
     version(&stage, "web-0", "1");
@@ -37,7 +37,7 @@ fn routed(stage: &Stage) -> bool {
     })
 }
 
-fn set_route(scene: &crate::scene::Scene, rules: &Value) {
+pub(crate) fn set_route(scene: &crate::scene::Scene, rules: &Value) {
     let route = json!({
         "apiVersion": "etm.dev/v1alpha1",
         "kind": "TrafficRoute",
@@ -47,7 +47,7 @@ fn set_route(scene: &crate::scene::Scene, rules: &Value) {
     scene.manifests.apply("route.yaml", &[route]).expect("a manifest");
 }
 
-fn to(version: &str) -> Value {
+pub(crate) fn to(version: &str) -> Value {
     json!({"subset": {"matchLabels": {"version": version}}})
 }
 

@@ -30,6 +30,7 @@ mod proxy;
 mod reach;
 mod release_analysis;
 mod release_routes;
+mod release_steps;
 mod releases;
 mod relist;
 mod rights;

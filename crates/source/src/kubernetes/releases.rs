@@ -58,8 +58,8 @@ pub struct ObservedRelease {
     pub spec: Result<ReleaseSpec, (String, String)>,
     /// Its status, or field and reason where that cannot be read.
     pub status: Result<ReleaseStatus, (String, String)>,
-    /// What somebody asks of it, where that can be read.
-    pub command: Option<ReleaseCommand>,
+    /// What somebody asks of it, or why that cannot be read.
+    pub command: Option<Result<ReleaseCommand, String>>,
     /// Whether it is being deleted.
     pub deleting: bool,
 }
@@ -76,6 +76,7 @@ impl ObservedRelease {
     #[must_use]
     pub fn of(object: &UncheckedRelease) -> Self {
         let command = object.annotations().get(RELEASE_COMMAND);
+        let read = |text: &String| serde_json::from_str(text).map_err(|error| error.to_string());
         Self {
             name: ObjectName::new(object.namespace().unwrap_or_default(), object.name_any()),
             uid: object.uid().unwrap_or_default(),
@@ -84,7 +85,7 @@ impl ObservedRelease {
             generation: object.metadata.generation,
             spec: convert::release_spec(object),
             status: convert::release_status(object),
-            command: command.and_then(|command| serde_json::from_str(command).ok()),
+            command: command.map(read),
             deleting: object.metadata.deletion_timestamp.is_some(),
         }
     }
