@@ -3,15 +3,17 @@
 //! A cluster may have thousands of them, and nobody connects to such a Service by an address. So there
 //! is a watch while a route names one, and of those that are named alone.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, future, sync::Arc};
 
 use etm_model::{Change, ObjectName, Problem};
 use kube::runtime::watcher;
+use tokio::time::{Instant, sleep_until};
 
 use super::{
     client::Access,
     demanded::Demanded,
     kind::{Batch, EndpointSlices},
+    leaving::{Leaving, Whereabouts},
     statistics::Statistics,
     table::Table,
     watch::Outcome,
@@ -22,6 +24,8 @@ type HeadlessSlices = EndpointSlices<true>;
 
 pub(super) struct Headless {
     slices: Demanded<HeadlessSlices>,
+    followed: BTreeSet<ObjectName>,
+    leaving: Leaving,
     /// What else is asked of their labels.
     unlabelled: String,
 }
@@ -33,7 +37,7 @@ impl Headless {
             None => format!(",!{PROXY_NAME}"),
         };
         let slices = Demanded::new(access, watcher::Config::default()).for_proxy(proxy_name);
-        Self { slices, unlabelled }
+        Self { slices, followed: BTreeSet::new(), leaving: Leaving::default(), unlabelled }
     }
 
     /// What became of the watch, while there was one.
@@ -44,6 +48,7 @@ impl Headless {
     /// Follows the slices of these Services, and of none else but those of the same name in other
     /// namespaces, which no one selector leaves out.
     pub(super) fn follow(&mut self, services: &BTreeSet<&ObjectName>, batch: &mut Batch) {
+        self.followed = services.iter().map(|service| (*service).clone()).collect();
         let names = services.iter().map(|service| &*service.name).filter(|name| is_label(name));
         let names: BTreeSet<&str> = names.collect();
         if names.is_empty() {
@@ -55,14 +60,27 @@ impl Headless {
         self.slices.select(format!("{SERVICE_NAME} in ({names}),{HEADLESS}{unlabelled}"), batch);
     }
 
-    /// Waits for what comes next. Cancel safe.
-    pub(super) async fn next(&mut self) -> Outcome<HeadlessSlices> {
-        self.slices.next().await
+    /// Waits for what comes next; nothing comes where it is sure by now that a slice is gone. Cancel
+    /// safe.
+    pub(super) async fn next(&mut self) -> Option<Outcome<HeadlessSlices>> {
+        let sure = self.leaving.next();
+        let sure = async {
+            match sure {
+                Some(sure) => sleep_until(sure).await,
+                None => future::pending().await,
+            }
+        };
+        tokio::select! {
+            outcome = self.slices.next() => Some(outcome),
+            () = sure => None,
+        }
     }
 
     /// Takes in what came.
-    pub(super) fn take(&mut self, outcome: Outcome<HeadlessSlices>, batch: &mut Batch) {
-        self.slices.take(outcome, batch);
+    pub(super) fn take(&mut self, outcome: Option<Outcome<HeadlessSlices>>, batch: &mut Batch) {
+        if let Some(outcome) = outcome {
+            self.slices.take(outcome, batch);
+        }
     }
 
     /// Takes in what has come already, if anything has.
@@ -81,13 +99,19 @@ impl Headless {
 
     /// Leaves out that a slice is gone which is there by the other watch: where its label comes or
     /// goes, one tells that it is gone and the other that it is there, in any order.
-    pub(super) fn keep_told(&self, others: &Table<EndpointSlices>, changes: &mut Vec<Change>) {
-        changes.retain(|change| {
-            let Change::RemoveSlice(service, slice) = change else { return true };
+    pub(super) fn keep_told(&mut self, others: &Table<EndpointSlices>, changes: &mut Vec<Change>) {
+        let Self { slices, followed, leaving, .. } = self;
+        leaving.sift(changes, Instant::now(), |service, slice| {
             let name =
                 ObjectName { namespace: Arc::clone(&service.namespace), name: Arc::clone(slice) };
-            let told = [others.told_of(&name), self.slices.told_of(&name)];
-            !told.contains(&Some(&service.name))
+            let told = [others.told_of(&name), slices.told_of(&name)];
+            if told.contains(&Some(&service.name)) {
+                Whereabouts::There
+            } else if followed.contains(service) {
+                Whereabouts::Unsure
+            } else {
+                Whereabouts::Gone
+            }
         });
     }
 }

@@ -14,6 +14,7 @@ mod demanded;
 mod gateway;
 mod headless;
 mod kind;
+mod leaving;
 mod node_reports;
 mod node_watch;
 mod nodes;
