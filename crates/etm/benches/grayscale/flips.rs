@@ -7,8 +7,8 @@ use etm_abi::Frontend;
 use etm_dataplane::{View, monotonic};
 use etm_model::{FrontendKey, Listener, Protocol};
 
-/// Between two looks at the maps.
-const LOOK: Duration = Duration::from_micros(100);
+/// Between two looks at the maps, which take time from what is measured.
+const LOOK: Duration = Duration::from_micros(500);
 
 const PATIENCE: Duration = Duration::from_secs(30);
 

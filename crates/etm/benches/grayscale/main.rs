@@ -11,6 +11,7 @@ mod clock;
 mod flips;
 mod nodes;
 mod sections;
+mod told;
 
 use std::process::ExitCode;
 

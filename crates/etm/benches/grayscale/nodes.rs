@@ -17,6 +17,8 @@ use etm_testkit::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::told::Told;
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The Services' port, and that of their Pods.
@@ -198,6 +200,11 @@ impl Nodes {
 
     pub(crate) fn delete_release(&self, name: &str) -> anyhow::Result<()> {
         Ok(self.cluster.api().delete(&self.release_path(name))?)
+    }
+
+    /// A watch of Releases beside those of the agents.
+    pub(crate) fn told(&self) -> anyhow::Result<Told> {
+        Told::start(self.cluster.kubeconfig(), &self.namespace)
     }
 
     /// `etm release VERB`, which waits for the controller's answer.

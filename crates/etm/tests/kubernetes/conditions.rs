@@ -20,8 +20,14 @@ pub(crate) fn stored(scene: &Scene, name: &str) -> Value {
 
 /// Its condition of a type.
 pub(crate) fn condition(scene: &Scene, name: &str, of: &str) -> Option<Value> {
-    let policy = stored(scene, name);
-    let conditions = policy["status"]["conditions"].as_array()?;
+    condition_of(scene, ("trafficpolicies", name), of)
+}
+
+/// The condition of a type that an object of a kind has in its status.
+pub(crate) fn condition_of(scene: &Scene, (kind, name): (&str, &str), of: &str) -> Option<Value> {
+    let found = scene.cluster.api().get(&scene.path(kind, name)).expect("an answer");
+    let object = found.expect("an object");
+    let conditions = object["status"]["conditions"].as_array()?;
     conditions.iter().find(|condition| condition["type"] == of).cloned()
 }
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use etm_testkit::{Agent, Alertmanager, Exporter, Prometheus, Rule};
+use etm_testkit::{Alertmanager, Exporter, Prometheus, Rule};
 use serde_json::{Value, json};
 
 use crate::conditions::{condition, stored, version, writes};
-use crate::metrics;
 use crate::scene::{POD_PORT, Scene, free};
+use crate::{errors, metrics};
 use etm_testkit::wait::{until, until_logged, until_some};
 
 const PODS: [&str; 3] = ["web-1", "web-2", "web-3"];
@@ -82,23 +82,13 @@ fn alert_monitor() -> Value {
     }})
 }
 
+/// No Pod has errors.
 fn exporter(scene: &Scene) -> Exporter {
-    let labels = format!(r#"namespace="{}""#, scene.namespace);
-    let exporter = Exporter::start("errors", "pod", &labels).expect("an exporter");
+    let exporter = errors::exporter(scene);
     for pod in PODS {
         exporter.set(pod, 0.0);
     }
     exporter
-}
-
-/// The query, for this test's namespace alone.
-fn errors(scene: &Scene) -> String {
-    format!(r#"errors{{namespace="{}"}}"#, scene.namespace)
-}
-
-fn controller(scene: &Scene, prometheus: &Prometheus) -> Agent {
-    let controller = scene.controller(scene.admin).arg("--prometheus").arg(prometheus.url());
-    controller.start().expect("a controller")
 }
 
 /// The Pods that are out by the policy's status.
@@ -130,8 +120,8 @@ fn a_pod_whose_metric_is_bad_is_ejected_and_returns() {
     // Of the Service's own Pods alone, whoever else is bad.
     exporter.set("stranger", 1.0);
     let prometheus = Prometheus::start(&[&exporter], None, &[]).expect("Prometheus");
-    scene.create("trafficpolicies", policy(&monitor(&errors(&scene), "5m")));
-    let controller = controller(&scene, &prometheus);
+    scene.create("trafficpolicies", policy(&monitor(&errors::query(&scene), "5m")));
+    let controller = errors::controller(&scene, &prometheus);
     let well = until_monitor(&scene, "Answering");
     assert_eq!((&well["status"], ejected(&scene)), (&json!("True"), vec![]));
 
@@ -159,7 +149,7 @@ fn a_pod_whose_metric_is_bad_is_ejected_and_returns() {
     // By its address as well.
     let query = format!(
         r#"label_replace(label_replace({}, "instance", "10.244.7.3:8080", "", ""), "pod", "", "", "")"#,
-        errors(&scene).replace("}", r#",pod="web-3"}"#)
+        errors::query(&scene).replace("}", r#",pod="web-3"}"#)
     );
     exporter.set("web-3", 1.0);
     change(&scene, &json!([monitor(&query, "5m")]));
@@ -178,8 +168,8 @@ fn who_is_out_stays_so_through_a_change_of_leaders_and_while_prometheus_is_down(
     let exporter = exporter(&scene);
     exporter.set("web-2", 1.0);
     let mut prometheus = Prometheus::start(&[&exporter], None, &[]).expect("Prometheus");
-    scene.create("trafficpolicies", policy(&monitor(&errors(&scene), "1h")));
-    let first = controller(&scene, &prometheus);
+    scene.create("trafficpolicies", policy(&monitor(&errors::query(&scene), "1h")));
+    let first = errors::controller(&scene, &prometheus);
     until_ejected(&scene, &["web-2"]);
     let out = ejected(&scene);
     prometheus.stop().expect("an end");
@@ -191,7 +181,7 @@ fn who_is_out_stays_so_through_a_change_of_leaders_and_while_prometheus_is_down(
     assert_eq!(warned, 1, "once: {}", first.stderr());
 
     first.kill().expect("an end");
-    let second = controller(&scene, &prometheus);
+    let second = errors::controller(&scene, &prometheus);
     until("the second leads", || metrics::value(&scene, "etm_leader") == Some(1.0));
     until_logged(&second, &["spec.monitors[errors]"]);
     assert_eq!(ejected(&scene), out, "nothing of it changed");
@@ -209,9 +199,9 @@ fn one_that_hangs_or_makes_no_sense_ejects_nobody_and_keeps_nobody_out() {
     let exporter = exporter(&scene);
     exporter.set("web-2", 1.0);
     let prometheus = Prometheus::start(&[&exporter], None, &[]).expect("Prometheus");
-    let errors = errors(&scene);
+    let errors = errors::query(&scene);
     scene.create("trafficpolicies", policy(&monitor(&errors, "3s")));
-    let _controller = controller(&scene, &prometheus);
+    let _controller = errors::controller(&scene, &prometheus);
     until_ejected(&scene, &["web-2"]);
     prometheus.pause().expect("a pause");
     let hangs = until_monitor(&scene, "Unreachable");
@@ -250,7 +240,7 @@ fn an_alert_ejects_and_its_end_returns() {
     std::fs::write(&token, "sesame\n").expect("a file");
     let url = format!("http://{alerts}/alerts");
     let mut manager = Alertmanager::start(&url, "sesame").expect("Alertmanager");
-    let expression = format!("{} > 0.5", errors(&scene));
+    let expression = format!("{} > 0.5", errors::query(&scene));
     let rules = [
         Rule { name: "PodBroken", expression: &expression },
         Rule { name: "Other", expression: "errors >= 0" },

@@ -3,8 +3,6 @@
 
 use std::net::SocketAddr;
 
-use etm_dataplane::View;
-use etm_model::{FrontendKey, Listener, Protocol};
 use etm_testkit::wait::until;
 use serde_json::{Value, json};
 
@@ -157,11 +155,7 @@ fn the_agent_takes_the_refusal_of_a_stored_policy() {
     let web = scene.service("web");
     let _agent = scene.agent().start().expect("an agent");
     scene.until_members(web, Some(0));
-    let errno = |address: SocketAddr| {
-        let listener = Listener::Port(address.port(), Protocol::Tcp);
-        let view = View::open(&scene.pins.path().join("etm")).expect("maps");
-        Some(view.frontend(&FrontendKey { ip: address.ip(), listener })?.errno)
-    };
+    let errno = |address: SocketAddr| Some(scene.frontend(address)?.errno);
     let mut calm = policy("calm", "web", &json!({}));
     for (name, expected) in [("TimedOut", 110), ("HostUnreachable", 113)] {
         calm["spec"]["refusal"] = json!(name);

@@ -7,6 +7,7 @@ use etm_outcomes::NAME;
 use etm_testkit::certificate;
 use serde_json::json;
 
+use crate::conditions::condition_of;
 use crate::scene::{Scene, addresses, free};
 use etm_testkit::wait::{until, until_some};
 
@@ -66,14 +67,10 @@ fn refusals_that_the_kernel_counts_roll_back() {
         .start()
         .expect("a controller");
     release(&scene);
-    let status = || {
-        let path = scene.path("releases", "two");
-        scene.cluster.api().get(&path).expect("an answer").expect("a Release")["status"].clone()
-    };
-    until("it is looked at", || status()["phase"] == "Progressing");
+    scene.until_phase("two", "Progressing", Some(0));
     let rolled_back = until_some("it rolls back", || {
         caller.calls(new, 20).expect("calls");
-        let status = status();
+        let status = scene.status_of("two");
         (status["phase"] == "RolledBack").then_some(status)
     });
     let message = rolled_back["message"].as_str().expect("a message");
@@ -94,11 +91,9 @@ fn a_controller_that_cannot_ask_the_agents_says_so_in_the_status() {
     let _controller = scene.controller(free()).start().expect("a controller");
     release(&scene);
     until("it is told", || {
-        let path = scene.path("releases", "two");
-        let release = scene.cluster.api().get(&path).expect("an answer").expect("a Release");
-        let conditions = release["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let told = conditions.iter().find(|condition| condition["type"] == "Healthy");
-        let message = told.and_then(|told| told["message"].as_str()).unwrap_or_default();
-        message.contains("no certificate for the agents (--outcomes-tls)")
+        condition_of(&scene, ("releases", "two"), "Healthy").is_some_and(|told| {
+            let message = told["message"].as_str().expect("a message");
+            message.contains("no certificate for the agents (--outcomes-tls)")
+        })
     });
 }

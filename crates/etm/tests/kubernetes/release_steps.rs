@@ -3,12 +3,13 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use etm_testkit::{Exporter, Prometheus};
+use etm_testkit::Prometheus;
 use serde_json::{Value, json};
 
-use crate::metrics;
+use crate::conditions::condition_of;
 use crate::releases::release;
 use crate::scene::Scene;
+use crate::{errors, metrics};
 use etm_testkit::wait::until;
 
 /// A release that asks Prometheus for the errors of this test's Pods: two answers one after the other
@@ -18,7 +19,7 @@ fn asking(scene: &Scene, strategy: &Value, deadline: &str) {
     asking["spec"]["progressDeadline"] = json!(deadline);
     asking["spec"]["analysis"] = json!({"interval": "300ms", "queries": [{
         "name": "errors",
-        "query": format!(r#"errors{{namespace="{}"}}"#, scene.namespace),
+        "query": errors::query(scene),
         "operator": "GreaterThan",
         "threshold": "0.5",
         "consecutive": 2,
@@ -27,20 +28,13 @@ fn asking(scene: &Scene, strategy: &Value, deadline: &str) {
     scene.create("releases", asking);
 }
 
-fn exporter(scene: &Scene) -> Exporter {
-    let labels = format!(r#"namespace="{}""#, scene.namespace);
-    Exporter::start("errors", "pod", &labels).expect("an exporter")
-}
-
 /// Waits until the condition `Healthy` has this status and tells of this.
 #[track_caller]
 fn until_healthy(scene: &Scene, status: &str, told: &str) {
     until(&format!("Healthy is {status}, {told}"), || {
-        let conditions = scene.status_of("two")["conditions"].as_array().cloned();
-        conditions.unwrap_or_default().iter().any(|condition| {
-            condition["type"] == "Healthy"
-                && condition["status"] == status
-                && condition["message"].as_str().is_some_and(|message| message.contains(told))
+        condition_of(scene, ("releases", "two"), "Healthy").is_some_and(|condition| {
+            let message = condition["message"].as_str().expect("a message");
+            condition["status"] == status && message.contains(told)
         })
     });
 }
@@ -49,10 +43,9 @@ fn until_healthy(scene: &Scene, status: &str, told: &str) {
 fn answers_of_prometheus_end_a_step_or_lead_back() {
     let scene = Scene::controlled();
     scene.web();
-    let exporter = exporter(&scene);
+    let exporter = errors::exporter(&scene);
     let mut prometheus = Prometheus::start(&[&exporter], None, &[]).expect("Prometheus");
-    let controller = scene.controller(scene.admin).arg("--prometheus").arg(prometheus.url());
-    let _controller = controller.start().expect("a controller");
+    let _controller = errors::controller(&scene, &prometheus);
     let steps = json!({"canary": {"steps": [{"weight": 10}, {"weight": 50, "pause": {}}]}});
     asking(&scene, &steps, "10m");
     scene.until_phase("two", "Progressing", Some(0));
@@ -82,10 +75,9 @@ fn answers_of_prometheus_end_a_step_or_lead_back() {
 fn a_step_that_nothing_is_known_of_is_led_back_at_its_deadline() {
     let scene = Scene::controlled();
     scene.web();
-    let exporter = exporter(&scene);
+    let exporter = errors::exporter(&scene);
     let prometheus = Prometheus::start(&[&exporter], None, &[]).expect("Prometheus");
-    let controller = scene.controller(scene.admin).arg("--prometheus").arg(prometheus.url());
-    let _controller = controller.start().expect("a controller");
+    let _controller = errors::controller(&scene, &prometheus);
     asking(&scene, &json!({"canary": {"steps": [{"weight": 10}]}}), "2s");
     let late = scene.until_phase("two", "RolledBack", Some(0));
     let message = late["message"].as_str().expect("a message");

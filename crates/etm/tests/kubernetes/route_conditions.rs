@@ -2,17 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::conditions::writes;
+use crate::conditions::{condition_of, writes};
 use crate::metrics;
 use crate::routes::{route, to};
 use crate::scene::{Scene, addresses};
 use etm_testkit::wait::until_some;
 
 fn condition(scene: &Scene, name: &str, of: &str) -> Option<Value> {
-    let path = scene.path("trafficroutes", name);
-    let route = scene.cluster.api().get(&path).expect("an answer").expect("a route");
-    let conditions = route["status"]["conditions"].as_array()?;
-    conditions.iter().find(|condition| condition["type"] == of).cloned()
+    condition_of(scene, ("trafficroutes", name), of)
 }
 
 /// Waits until a condition has this reason, and gives it.

@@ -7,8 +7,6 @@ use std::sync::{
     LazyLock, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
 
-use etm_dataplane::View;
-use etm_model::{FrontendKey, Listener, Protocol as Transport};
 use etm_testkit::{
     Agent, AgentBuilder, BpfDir, Caller, Cgroup, ControlPlane, Node, Pod, Protocol, Server,
     objects, require_root,
@@ -17,7 +15,6 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::shipped;
-use etm_testkit::wait::until;
 
 /// The Services' port, and that of their Pods.
 pub(crate) const PORT: u16 = 80;
@@ -239,20 +236,6 @@ impl Scene {
             metadata.remove("uid");
         }
         object
-    }
-
-    /// How many backends a Service has in the kernel's maps; none where it is not there.
-    pub(crate) fn members(&self, address: SocketAddr) -> Option<u32> {
-        // Until the agent has made its maps there are none.
-        let contents = View::open(&self.pins.path().join("etm")).ok()?.contents().ok()?;
-        let listener = Listener::Port(address.port(), Transport::Tcp);
-        Some(contents.frontends.get(&FrontendKey { ip: address.ip(), listener })?.members)
-    }
-
-    /// Waits until a Service leads to so many backends, or with none is gone.
-    #[track_caller]
-    pub(crate) fn until_members(&self, address: SocketAddr, members: Option<u32>) {
-        until(&format!("{address} has {members:?} backends"), || self.members(address) == members);
     }
 }
 

@@ -29,6 +29,7 @@ mod servers;
 mod statistics;
 mod suppose;
 mod table;
+mod wakeful;
 mod watch;
 
 use std::{mem, net::IpAddr, path::PathBuf, sync::Arc};

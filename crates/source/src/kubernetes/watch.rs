@@ -26,6 +26,7 @@ use super::{
     kind::{Batch, Kind},
     statistics::{Statistics, refusal, status},
     table::Table,
+    wakeful::Wakeful,
 };
 
 /// Seconds after which a watch is begun anew, at least and at most; kube allows for less than 295.
@@ -36,7 +37,7 @@ pub(super) type Outcome<K> = Result<Event<<K as Kind>::Object>, watcher::Error>;
 
 /// One kind of objects, followed for ever.
 pub(super) struct Watch<K: Kind> {
-    events: BoxStream<'static, Outcome<K>>,
+    events: Wakeful<BoxStream<'static, Outcome<K>>>,
     pub(super) table: Table<K>,
     statistics: Arc<Statistics>,
     failing: Option<Problem>,
@@ -51,7 +52,7 @@ impl<K: Kind> Watch<K> {
         statistics: Arc<Statistics>,
         proxy_name: Option<String>,
     ) -> Self {
-        let events = follow(api, config.timeout(lifetime())).boxed();
+        let events = Wakeful::new(follow(api, config.timeout(lifetime())).boxed());
         Self { events, table: Table::new(proxy_name), statistics, failing: None, refused: false }
     }
 

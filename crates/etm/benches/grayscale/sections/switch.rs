@@ -13,6 +13,7 @@ use crate::{
     nodes::Nodes,
     results::{Budget, Results},
     statistics::{median, quantile},
+    told::Told,
 };
 
 /// Requests a second from each node.
@@ -25,6 +26,8 @@ const REST: Duration = Duration::from_millis(300);
 struct Flip {
     to: &'static str,
     written: Duration,
+    /// When a plain watch was told of it.
+    told: Duration,
     nodes: Vec<Duration>,
 }
 
@@ -47,12 +50,13 @@ pub(super) fn measure(count: usize, rounds: usize, results: &mut Results) -> any
     let _controller = nodes.controller(|controller| controller)?;
     let pins = nodes.pins();
     let watch = Watch::new(pins.iter().map(PathBuf::as_path), &[front, stock])?;
+    let told = nodes.told()?;
     let plan = Plan { target: front, how: How::Rate(RATE) };
     let callings = callers.iter().map(|pod| caller::start(pod, &plan));
     let callings = callings.collect::<anyhow::Result<Vec<_>>>()?;
     let mut flips = Vec::new();
     for round in 0..rounds {
-        flips.extend(run(&nodes, &watch, &format!("round-{round}"))?);
+        flips.extend(run(&nodes, (&watch, &told), &format!("round-{round}"))?);
     }
     sleep(REST);
     let reports = callings.into_iter().map(Calling::stop).collect::<anyhow::Result<Vec<_>>>()?;
@@ -60,23 +64,25 @@ pub(super) fn measure(count: usize, rounds: usize, results: &mut Results) -> any
     Ok(())
 }
 
-/// There and back.
-fn run(nodes: &Nodes, watch: &Watch, name: &str) -> anyhow::Result<[Flip; 2]> {
+/// There and back. What becomes of the release is watched: whoever asks again and again keeps the API
+/// server from what is measured.
+fn run(nodes: &Nodes, (watch, told): (&Watch, &Told), name: &str) -> anyhow::Result<[Flip; 2]> {
     let strategy = json!({"strategy": {"blueGreen": {"pause": {}, "hold": "2s"}}});
     nodes.release(name, &["front", "stock"], ("blue", "green"), &strategy)?;
-    nodes.until_status(name, |status| status["phase"] == "Paused")?;
+    told.until(name, |status| status["phase"] == "Paused")?;
     sleep(REST);
     let flip = |verb: &str, to, traffic: &str| -> anyhow::Result<Flip> {
         let before = watch.leads()?;
         let mut asked = nodes.ask(verb, name)?.spawn()?;
         let flipped = watch.flips(&before)?;
         ensure!(asked.wait()?.success(), "etm release {verb} failed");
-        let status = nodes.until_status(name, |status| status["traffic"] == traffic)?;
+        let (status, told) = told.until(name, |status| status["traffic"] == traffic)?;
         sleep(REST);
-        Ok(Flip { to, written: moment(&status["since"])?, nodes: flipped })
+        let written = moment(&status["since"])?;
+        Ok(Flip { to, written, told, nodes: flipped })
     };
     let flips = [flip("promote", "green", "Switched")?, flip("undo", "blue", "Returned")?];
-    nodes.until_status(name, |status| status["traffic"] == "Stable")?;
+    told.until(name, |status| status["traffic"] == "Stable")?;
     nodes.delete_release(name)?;
     Ok(flips)
 }
@@ -93,6 +99,8 @@ fn tell(count: usize, flips: &[Flip], reports: &[Report], results: &mut Results)
     results.tell(format!("{name}: API write to flip, p50"), median(times()), "ms");
     let what = format!("{name}: API write to flip, p99");
     results.judge(what, quantile(times(), 0.99), "ms", Budget::AtMost(50.0));
+    let known = flips.iter().map(|flip| milliseconds(flip.written, flip.told));
+    results.tell(format!("{name}: API write to a plain watch, p50"), median(known), "ms");
     let spreads = || {
         flips.iter().map(|flip| {
             let (first, last) = (flip.nodes.iter().min(), flip.nodes.iter().max());

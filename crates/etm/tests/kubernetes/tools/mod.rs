@@ -8,12 +8,12 @@ mod flagger;
 use std::net::{IpAddr, SocketAddr};
 
 use etm_abi::{FRONTEND_ROUTED, Target};
-use etm_dataplane::View;
-use etm_model::{FrontendKey, Listener, Protocol as Transport, from_abi};
+use etm_model::from_abi;
 use etm_testkit::wait::until;
 use etm_testkit::{Agent, Caller, Pod};
 use serde_json::Value;
 
+use crate::maps::key;
 use crate::scene::{Backend, Scene, free};
 
 const GROUP: &str = "gateway.networking.k8s.io";
@@ -66,11 +66,8 @@ impl Stage {
     /// Which share of calls of `web` the agent's maps send to the new version; nothing where they have no
     /// route of it. By its address: Pods of other tests had that before, and may still give it their names.
     fn share(&self) -> Option<f64> {
-        let view = View::open(&self.scene.pins.path().join("etm")).expect("maps");
-        let contents = view.contents().expect("what they contain");
-        let listener = Listener::Port(self.web.port(), Transport::Tcp);
-        let key = FrontendKey { ip: self.web.ip(), listener };
-        let frontend = contents.frontends.get(&key)?;
+        let contents = self.scene.contents().expect("maps");
+        let frontend = contents.frontends.get(&key(self.web))?;
         if frontend.flags & FRONTEND_ROUTED == 0 {
             return None;
         }
