@@ -51,7 +51,7 @@ pub use call::{Answer, Call};
 pub use caller::{Caller, Language, Protocol};
 pub use certificate::certificate;
 pub use cgroup::Cgroup;
-pub use control_plane::{Api, ControlPlane, ControlPlaneBuilder};
+pub use control_plane::{Api, ControlPlane, ControlPlaneBuilder, client};
 pub use error::Error;
 pub use fabric::Fabric;
 pub use hollow::{CgroupDriver, HollowContainer, HollowNode, HollowNodeBuilder, HollowPod};

@@ -4,14 +4,11 @@
 use std::{path::Path, time::Instant};
 
 use anyhow::{bail, ensure};
+use etm_testkit::client;
 use futures_util::StreamExt as _;
 use http_body_util::BodyExt as _;
 use hyper::Request;
-use kube::{
-    Client, Config,
-    client::Body,
-    config::{KubeConfigOptions, Kubeconfig},
-};
+use kube::{Client, client::Body};
 
 /// Ends a streamed list.
 const END: &[u8] = b"k8s.io/initial-events-end";
@@ -33,9 +30,7 @@ pub(crate) fn get(kubeconfig: &Path) -> anyhow::Result<Lists> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let started = Instant::now();
-        let config = Kubeconfig::read_from(kubeconfig)?;
-        let options = KubeConfigOptions::default();
-        let client = Client::try_from(Config::from_custom_kubeconfig(config, &options).await?)?;
+        let client = client(kubeconfig).await?;
         let [services, slices] = PATHS.map(|path| list(client.clone(), path));
         let (services, slices) = tokio::try_join!(services, slices)?;
         let seconds = started.elapsed().as_secs_f64();

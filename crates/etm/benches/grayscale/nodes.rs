@@ -29,6 +29,7 @@ const POD_PORT: u16 = 8080;
 pub(crate) struct Nodes {
     nodes: Vec<Covered>,
     namespace: String,
+    told: Told,
     _fabric: Fabric,
     cluster: ControlPlane,
 }
@@ -64,7 +65,8 @@ impl Nodes {
             let agent = with(described).start()?;
             nodes.push(Covered { _agent: agent, node, pins, _state: state });
         }
-        Ok(Self { nodes, namespace, _fabric: fabric, cluster })
+        let told = Told::start(cluster.kubeconfig(), &namespace)?;
+        Ok(Self { nodes, namespace, told, _fabric: fabric, cluster })
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -182,29 +184,17 @@ impl Nodes {
         Ok(self.cluster.api().apply(&self.namespace, &[release])?)
     }
 
-    /// Waits until the status of a release is as it is to be.
+    /// Waits until the status of a release is told to be so: with it, when that was.
     pub(crate) fn until_status(
         &self,
         name: &str,
         is: impl Fn(&Value) -> bool,
-    ) -> anyhow::Result<Value> {
-        let path = self.release_path(name);
-        let mut status = Value::Null;
-        until(&format!("the status of release {name}"), || {
-            let release = self.cluster.api().get(&path)?.context("no release")?;
-            status = release["status"].clone();
-            Ok(is(&status))
-        })?;
-        Ok(status)
+    ) -> anyhow::Result<(Value, Duration)> {
+        self.told.until(name, is)
     }
 
     pub(crate) fn delete_release(&self, name: &str) -> anyhow::Result<()> {
         Ok(self.cluster.api().delete(&self.release_path(name))?)
-    }
-
-    /// A watch of Releases beside those of the agents.
-    pub(crate) fn told(&self) -> anyhow::Result<Told> {
-        Told::start(self.cluster.kubeconfig(), &self.namespace)
     }
 
     /// `etm release VERB`, which waits for the controller's answer.

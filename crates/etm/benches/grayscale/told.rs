@@ -10,11 +10,11 @@ use std::{
 use anyhow::{Context as _, bail};
 use etm_api::Release;
 use etm_dataplane::monotonic;
+use etm_testkit::client;
 use futures_util::{StreamExt as _, pin_mut};
 use kube::{
-    Api, Client, Config,
+    Api,
     api::{WatchEvent, WatchParams},
-    config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
@@ -27,19 +27,20 @@ const MOST: u32 = 290;
 /// The name of a release, its status, and when it was told.
 type Status = (String, Value, Duration);
 
-/// A watch of the releases of a namespace, which does nothing else, in a thread of its own.
+/// A watch of the releases of a namespace, which does nothing else, in a thread of its own. Whoever asks
+/// again and again instead keeps the API server from what is measured.
 pub(crate) struct Told {
     statuses: Receiver<anyhow::Result<Status>>,
 }
 
 impl Told {
     pub(crate) fn start(kubeconfig: &Path, namespace: &str) -> anyhow::Result<Self> {
-        let config = Kubeconfig::read_from(kubeconfig)?;
+        let kubeconfig = kubeconfig.to_owned();
         let (tell, statuses) = channel();
         let namespace = namespace.to_owned();
         let runtime = Builder::new_current_thread().enable_all().build()?;
         thread::spawn(move || {
-            if let Err(error) = runtime.block_on(follow(config, &namespace, &tell)) {
+            if let Err(error) = runtime.block_on(follow(&kubeconfig, &namespace, &tell)) {
                 let _ = tell.send(Err(error.context("the watch of releases")));
             }
         });
@@ -65,12 +66,11 @@ impl Told {
 }
 
 async fn follow(
-    config: Kubeconfig,
+    kubeconfig: &Path,
     namespace: &str,
     tell: &Sender<anyhow::Result<Status>>,
 ) -> anyhow::Result<()> {
-    let config = Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await?;
-    let releases = Api::<Release>::namespaced(Client::try_from(config)?, namespace);
+    let releases = Api::<Release>::namespaced(client(kubeconfig).await?, namespace);
     let long = WatchParams::default().timeout(MOST);
     let events = releases.watch(&long, "0").await?;
     pin_mut!(events);

@@ -26,9 +26,12 @@ pub(crate) fn condition(scene: &Scene, name: &str, of: &str) -> Option<Value> {
 /// The condition of a type that an object of a kind has in its status.
 pub(crate) fn condition_of(scene: &Scene, (kind, name): (&str, &str), of: &str) -> Option<Value> {
     let found = scene.cluster.api().get(&scene.path(kind, name)).expect("an answer");
-    let object = found.expect("an object");
-    let conditions = object["status"]["conditions"].as_array()?;
-    conditions.iter().find(|condition| condition["type"] == of).cloned()
+    among(&found.expect("an object")["status"], of).cloned()
+}
+
+/// The condition of a type among those of a status, or of a part of one.
+pub(crate) fn among<'a>(status: &'a Value, of: &str) -> Option<&'a Value> {
+    status["conditions"].as_array()?.iter().find(|condition| condition["type"] == of)
 }
 
 /// Waits until a policy is accepted or not, for a reason, and gives the condition.

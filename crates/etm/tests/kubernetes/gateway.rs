@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::conditions::among;
 use crate::scene::{Scene, addresses};
 use etm_testkit::wait::{until, until_some};
 
@@ -30,12 +31,10 @@ pub(crate) fn to(services: &[(&str, u32)]) -> Value {
 /// What this controller says of one parent of a route: a condition.
 pub(crate) fn condition(scene: &Scene, path: &str, parent: &str, of: &str) -> Option<Value> {
     let route = scene.cluster.api().get(path).expect("an answer")?;
-    let parents = route["status"]["parents"].as_array()?.clone();
-    let own = parents.into_iter().find(|entry| {
+    let own = route["status"]["parents"].as_array()?.iter().find(|entry| {
         entry["controllerName"] == "etm.dev/controller" && entry["parentRef"]["name"] == parent
     })?;
-    let conditions = own["conditions"].as_array()?.clone();
-    conditions.into_iter().find(|condition| condition["type"] == of)
+    among(own, of).cloned()
 }
 
 #[track_caller]

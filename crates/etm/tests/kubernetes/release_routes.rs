@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::conditions::among;
 use crate::gateway;
 use crate::releases::paused;
 use crate::route_conditions::until_condition;
@@ -22,7 +23,7 @@ impl Scene {
 }
 
 fn routed(status: &Value) -> Option<&Value> {
-    status["conditions"].as_array()?.iter().find(|condition| condition["type"] == "Routed")
+    among(status, "Routed")
 }
 
 fn says(status: &Value, words: &str) -> bool {

@@ -149,7 +149,11 @@ impl fmt::Debug for Api {
 }
 
 /// A client for a kubeconfig, for the runtime that this runs in.
-pub(crate) async fn client(kubeconfig: &Path) -> Result<Client, Error> {
+///
+/// # Errors
+///
+/// [`Error::Kubeconfig`] when it cannot be read.
+pub async fn client(kubeconfig: &Path) -> Result<Client, Error> {
     let broken = |source: Box<dyn std::error::Error + Send + Sync>| Error::Kubeconfig {
         path: kubeconfig.to_owned(),
         source,

@@ -26,8 +26,8 @@ use crate::cgroup::Cgroup;
 use crate::folder::Folder;
 use crate::program::Program;
 
-pub use api::Api;
-pub(crate) use api::{client, code};
+pub(crate) use api::code;
+pub use api::{Api, client};
 pub use builder::ControlPlaneBuilder;
 pub(crate) use programs::{linked, program};
 

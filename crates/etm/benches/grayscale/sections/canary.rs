@@ -120,7 +120,7 @@ fn run(
     let rolled_back = watch.flips(&at_step)?;
     let rolled_back = *rolled_back.iter().max().context("no node")?;
     ensure!(asked.wait()?.success(), "etm release promote failed");
-    let status = nodes.until_status(name, |status| status["phase"] == "RolledBack")?;
+    let (status, _) = nodes.until_status(name, |status| status["phase"] == "RolledBack")?;
     let message = status["message"].as_str().unwrap_or_default();
     ensure!(message.starts_with("AnalysisFailed"), "{message}");
     sleep(WARM);

@@ -13,7 +13,6 @@ use crate::{
     nodes::Nodes,
     results::{Budget, Results},
     statistics::{median, quantile},
-    told::Told,
 };
 
 /// Requests a second from each node.
@@ -50,13 +49,12 @@ pub(super) fn measure(count: usize, rounds: usize, results: &mut Results) -> any
     let _controller = nodes.controller(|controller| controller)?;
     let pins = nodes.pins();
     let watch = Watch::new(pins.iter().map(PathBuf::as_path), &[front, stock])?;
-    let told = nodes.told()?;
     let plan = Plan { target: front, how: How::Rate(RATE) };
     let callings = callers.iter().map(|pod| caller::start(pod, &plan));
     let callings = callings.collect::<anyhow::Result<Vec<_>>>()?;
     let mut flips = Vec::new();
     for round in 0..rounds {
-        flips.extend(run(&nodes, (&watch, &told), &format!("round-{round}"))?);
+        flips.extend(run(&nodes, &watch, &format!("round-{round}"))?);
     }
     sleep(REST);
     let reports = callings.into_iter().map(Calling::stop).collect::<anyhow::Result<Vec<_>>>()?;
@@ -64,25 +62,24 @@ pub(super) fn measure(count: usize, rounds: usize, results: &mut Results) -> any
     Ok(())
 }
 
-/// There and back. What becomes of the release is watched: whoever asks again and again keeps the API
-/// server from what is measured.
-fn run(nodes: &Nodes, (watch, told): (&Watch, &Told), name: &str) -> anyhow::Result<[Flip; 2]> {
+/// There and back.
+fn run(nodes: &Nodes, watch: &Watch, name: &str) -> anyhow::Result<[Flip; 2]> {
     let strategy = json!({"strategy": {"blueGreen": {"pause": {}, "hold": "2s"}}});
     nodes.release(name, &["front", "stock"], ("blue", "green"), &strategy)?;
-    told.until(name, |status| status["phase"] == "Paused")?;
+    nodes.until_status(name, |status| status["phase"] == "Paused")?;
     sleep(REST);
     let flip = |verb: &str, to, traffic: &str| -> anyhow::Result<Flip> {
         let before = watch.leads()?;
         let mut asked = nodes.ask(verb, name)?.spawn()?;
         let flipped = watch.flips(&before)?;
         ensure!(asked.wait()?.success(), "etm release {verb} failed");
-        let (status, told) = told.until(name, |status| status["traffic"] == traffic)?;
+        let (status, told) = nodes.until_status(name, |status| status["traffic"] == traffic)?;
         sleep(REST);
         let written = moment(&status["since"])?;
         Ok(Flip { to, written, told, nodes: flipped })
     };
     let flips = [flip("promote", "green", "Switched")?, flip("undo", "blue", "Returned")?];
-    told.until(name, |status| status["traffic"] == "Stable")?;
+    nodes.until_status(name, |status| status["traffic"] == "Stable")?;
     nodes.delete_release(name)?;
     Ok(flips)
 }
